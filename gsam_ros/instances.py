@@ -1,0 +1,123 @@
+"""Plain data that flows through the machine: frames in, instances out.
+
+Struct of arrays: row i of every array belongs to the same object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+from gsam_ros.masks import Masks
+from gsam_ros.prompts import Prompt
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of one camera.
+
+    Attributes:
+        image: [H, W, 3] uint8 RGB.
+        stamp: nanoseconds, when the camera took it.
+        camera: name of the camera.
+        token: anything the caller wants back with the result (a message header, a file name).
+    """
+
+    image: np.ndarray
+    stamp: int
+    camera: str = ""
+    token: object = None
+
+
+class TrackState(IntEnum):
+    """Where a track stands in its life; the values are those of gsam_ros/msg/Instance."""
+
+    TENTATIVE = 1
+    CONFIRMED = 2
+    LOST = 3
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What the detector found in one image.
+
+    Attributes:
+        boxes: [N, 4] float32 xyxy in pixels of the image.
+        scores: [N] float32 in [0, 1], descending.
+        phrase_index: [N] int64, which phrase of the prompt each box answers.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    phrase_index: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: np.ndarray) -> Detections:
+        """The detections chosen by an index or boolean array."""
+        return Detections(self.boxes[index], self.scores[index], self.phrase_index[index])
+
+    @staticmethod
+    def none() -> Detections:
+        return Detections(
+            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
+        )
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Objects of one frame, each with its mask.
+
+    Attributes:
+        boxes: [N, 4] float32 xyxy in pixels of the image, tight around the visible mask.
+        scores: [N] float32 in [0, 1], of the newest detection that agreed.
+        phrase_index: [N] int64, which phrase of the prompt.
+        track_id: [N] int64 from 1, unique per camera, never used again within a run.
+        state: [N] uint8, `TrackState`.
+        masks: N masks of the image's size.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    phrase_index: np.ndarray
+    track_id: np.ndarray
+    state: np.ndarray
+    masks: Masks
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @staticmethod
+    def none(height: int, width: int) -> Instances:
+        masks = Masks(np.zeros((0, 1, 1), np.float32), height, width)
+        nothing = np.zeros(0, np.int64)
+        return Instances(
+            np.zeros((0, 4), np.float32),
+            np.zeros(0, np.float32),
+            nothing,
+            nothing,
+            nothing.astype(np.uint8),
+            masks,
+        )
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """The answer to one frame.
+
+    Attributes:
+        frame: the frame as it came in.
+        instances: what was found; only objects that are visible in this frame.
+        prompt: the prompt that `instances.phrase_index` refers to; None before the first one.
+        keyframe: whether the detector ran on this frame.
+        stage_ms: milliseconds by stage, in the order in which the stages ran.
+    """
+
+    frame: Frame
+    instances: Instances
+    prompt: Prompt | None
+    keyframe: bool
+    stage_ms: dict[str, float] = field(default_factory=dict)

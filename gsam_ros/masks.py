@@ -1,0 +1,142 @@
+"""Masks as the model gives them: low-resolution logits, turned into pixels where someone asks.
+
+A model's mask covers the whole image at a quarter of the model's own resolution. Only the part of
+an object's own region is ever enlarged, so the price of pixels follows the objects' size and not
+the image's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+
+@dataclass(frozen=True)
+class Region:
+    """The window of one mask in its image: `logits[y, x]` belongs to pixel `(left + x, top + y)`."""
+
+    top: int
+    left: int
+    logits: np.ndarray  # [h, w] float32, object where > 0
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        height, width = self.logits.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Masks of N objects of one image.
+
+    Attributes:
+        logits: [N, h, w] float32; object where > 0. They cover the whole image, at any resolution.
+        height: of the image, pixels.
+        width: of the image, pixels.
+    """
+
+    logits: np.ndarray
+    height: int
+    width: int
+    _empty: Region = field(
+        default=Region(0, 0, np.zeros((0, 0), np.float32)), repr=False, compare=False
+    )
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    def __getitem__(self, index: np.ndarray) -> Masks:
+        """The masks chosen by an index or boolean array."""
+        return Masks(self.logits[index], self.height, self.width)
+
+    @cached_property
+    def regions(self) -> list[Region]:
+        """Each mask at the image's resolution, cut to where it may be positive."""
+        return [self._enlarge(logits) for logits in self.logits]
+
+    @cached_property
+    def boxes(self) -> np.ndarray:
+        """[N, 4] float32 xyxy in pixels, tight around each mask; zeros where a mask is empty."""
+        boxes = np.zeros((len(self), 4), np.float32)
+        for box, region in zip(boxes, self.regions, strict=True):
+            inside = region.logits > 0
+            rows, columns = inside.any(1).nonzero()[0], inside.any(0).nonzero()[0]
+            if len(rows):
+                box[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+                box += (region.left, region.top, region.left, region.top)
+        return boxes
+
+    @cached_property
+    def areas(self) -> np.ndarray:
+        """[N] int64 pixels of each mask."""
+        return np.array([np.count_nonzero(r.logits > 0) for r in self.regions], np.int64)
+
+    def pixels(self) -> np.ndarray:
+        """[N, height, width] bool."""
+        pixels = np.zeros((len(self), self.height, self.width), bool)
+        for mask, region in zip(pixels, self.regions, strict=True):
+            mask[region.window] = region.logits > 0
+        return pixels
+
+    def paint(self, values: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
+        """[height, width] image with `values[i]` where mask i is; 0 elsewhere.
+
+        Where masks overlap, a pixel goes to the one that is surest of it.
+        """
+        image = np.zeros((self.height, self.width), dtype)
+        best = np.zeros((self.height, self.width), np.float32)
+        for value, region in zip(values, self.regions, strict=True):
+            window = region.window
+            wins = region.logits > best[window]
+            best[window][wins] = region.logits[wins]
+            image[window][wins] = value
+        return image
+
+    def rle(self) -> list[str]:
+        """COCO compressed run-length encodings (`counts`) of size [height, width]."""
+        counts = []
+        for mask in self.pixels():
+            encoded = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+            counts.append(encoded["counts"].decode("ascii"))
+        return counts
+
+    def _enlarge(self, logits: np.ndarray) -> Region:
+        """Bilinear interpolation with half-pixel centres (torch's `align_corners=False`).
+
+        It is separable, so a window of the image is two small matrix products. A pixel can only be
+        positive within one cell of a positive logit, which bounds the window exactly.
+        """
+        rows, columns = (logits > 0).any(1).nonzero()[0], (logits > 0).any(0).nonzero()[0]
+        if not len(rows):
+            return self._empty
+        top, bottom = _pixels_near(rows, logits.shape[0], self.height)
+        left, right = _pixels_near(columns, logits.shape[1], self.width)
+        vertical = _interpolation(top, bottom, logits.shape[0], self.height)
+        horizontal = _interpolation(left, right, logits.shape[1], self.width)
+        return Region(top, left, vertical @ logits.astype(np.float32, copy=False) @ horizontal.T)
+
+
+def _pixels_near(cells: np.ndarray, cell_count: int, size: int) -> tuple[int, int]:
+    """The half-open range of pixels whose interpolation reaches any of `cells` (ascending)."""
+    scale = size / cell_count
+    return (
+        max(0, int(np.floor((cells[0] - 0.5) * scale - 0.5))),
+        min(size, int(np.ceil((cells[-1] + 1.5) * scale + 0.5))),
+    )
+
+
+def _interpolation(start: int, stop: int, cell_count: int, size: int) -> np.ndarray:
+    """[stop - start, cell_count] float32: the weight of each cell in each pixel."""
+    position = (np.arange(start, stop) + 0.5) * (cell_count / size) - 0.5
+    position = np.clip(position, 0, cell_count - 1)
+    lower = np.floor(position).astype(np.int64)
+    upper = np.minimum(lower + 1, cell_count - 1)
+    fraction = (position - lower).astype(np.float32)
+    weights = np.zeros((stop - start, cell_count), np.float32)
+    pixel = np.arange(stop - start)
+    np.add.at(weights, (pixel, lower), 1 - fraction)
+    np.add.at(weights, (pixel, upper), fraction)
+    return weights

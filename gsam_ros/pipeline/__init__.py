@@ -1,0 +1,1 @@
+"""The machine: frames and prompts in, instances out."""

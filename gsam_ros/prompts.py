@@ -1,0 +1,72 @@
+"""What is looked for: phrases as people type them, under a version that every output carries."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+MAX_PHRASES = 255
+"""`semantic_mask` is mono8 and 0 means nothing, so one prompt can name this many classes."""
+
+MAX_CHARACTERS = 20_000
+"""Far above what 255 phrases need; a longer text is a mistake (a file, a log) and not a prompt."""
+
+# A dot between digits belongs to a number ("3.5 mm jack"); every other dot ends a phrase.
+_SEPARATOR = re.compile(r"(?<!\d)\.|\.(?!\d)|[,;\n\r]")
+
+
+class PromptError(ValueError):
+    """A prompt that can't be used; the message says why and what to type instead."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is looked for from one moment on.
+
+    Attributes:
+        version: 1 for the first prompt of a run, one more at every change.
+        phrases: object names, as they were typed; the class id of `phrases[i]` is `i + 1`.
+    """
+
+    version: int
+    phrases: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return " ".join(f"{phrase}." for phrase in self.phrases)
+
+
+def parse_phrases(text: str) -> tuple[str, ...]:
+    """Split a text prompt into its phrases.
+
+    Phrases end with a dot, a comma, a semicolon or a new line. White space is folded, and a phrase
+    that stands twice (capitals aside) counts once, where it first stood.
+
+    >>> parse_phrases("Red mug. person, red  mug.")
+    ('Red mug', 'person')
+
+    Raises:
+        PromptError: no phrase at all, more than `MAX_PHRASES`, or more than `MAX_CHARACTERS`.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise PromptError(
+            f"the prompt has {len(text)} characters, the most is {MAX_CHARACTERS}: "
+            "name each object in a few words"
+        )
+    unique: dict[str, str] = {}
+    for part in _SEPARATOR.split(unicodedata.normalize("NFC", text)):
+        phrase = " ".join(part.split())
+        if any(character.isalnum() for character in phrase):
+            unique.setdefault(phrase.casefold(), phrase)
+    if not unique:
+        raise PromptError(
+            f"the prompt {text[:40]!r} names no object: write phrases that end with a dot, "
+            'for example "red mug. person."'
+        )
+    if len(unique) > MAX_PHRASES:
+        raise PromptError(
+            f"the prompt has {len(unique)} phrases, the most is {MAX_PHRASES} "
+            "(semantic_mask has 8 bits): leave some out"
+        )
+    return tuple(unique.values())
