@@ -1,0 +1,1 @@
+"""Grounding DINO: phrases and images in, boxes with phrases out."""

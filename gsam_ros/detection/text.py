@@ -1,0 +1,139 @@
+"""The text side of Grounding DINO: computed once per prompt, kept for all its frames.
+
+Phrases are joined as in training ("red mug. person."), each token remembers by character span
+which phrase it belongs to, and a prompt that is longer than the model's text limit is split into
+groups of whole phrases.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerBase
+from transformers.models.grounding_dino.modeling_grounding_dino import (
+    GroundingDinoModel,
+    generate_masks_with_special_tokens_and_transfer_map,
+)
+
+from gsam_ros.prompts import PromptError
+
+# The model takes "." and "?" as ends of a phrase, and brackets can spell special tokens ("[SEP]").
+_RESERVED = re.compile(r"[.?\[\]]")
+
+
+@dataclass(frozen=True)
+class TextGroup:
+    """Some phrases of a prompt, encoded together.
+
+    Attributes:
+        features: [1, T, d_model] projected output of the text encoder.
+        token_mask: [1, T] bool, all true: groups are not padded.
+        self_attention: [1, T, T] bool, true where two tokens are of one phrase.
+        position_ids: [1, T] int64, counted within each phrase.
+        phrase_of_token: [T, P] float, column p holds 1/n at the n tokens of phrase p of the group.
+        phrase_index: [P] int64, where the group's phrases stand in the prompt.
+    """
+
+    features: torch.Tensor
+    token_mask: torch.Tensor
+    self_attention: torch.Tensor
+    position_ids: torch.Tensor
+    phrase_of_token: torch.Tensor
+    phrase_index: torch.Tensor
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """A whole prompt as the detector keeps it.
+
+    Attributes:
+        phrases: as they were typed.
+        groups: together they hold every phrase once.
+        unknown: phrases of which the tokenizer knows no word.
+    """
+
+    phrases: tuple[str, ...]
+    groups: tuple[TextGroup, ...]
+    unknown: tuple[str, ...]
+
+
+@torch.inference_mode()
+def encode_text(
+    model: GroundingDinoModel, tokenizer: PreTrainedTokenizerBase, phrases: tuple[str, ...]
+) -> EncodedText:
+    """Run the text encoder on a prompt.
+
+    Raises:
+        PromptError: a single phrase is longer than the model's text limit.
+    """
+    words = [" ".join(_RESERVED.sub(" ", phrase).lower().split()) or "?" for phrase in phrases]
+    lengths = [len(tokenizer(f"{word}.", add_special_tokens=False).input_ids) for word in words]
+    limit = model.config.max_text_len
+    for phrase, length in zip(phrases, lengths, strict=True):
+        if length + 2 > limit:
+            raise PromptError(
+                f"the phrase {phrase[:40]!r}... has {length - 1} word pieces, the detector takes "
+                f"{limit - 3}: name the object in a few words, and end each phrase with a dot"
+            )
+    groups = []
+    for members in _split(lengths, limit - 2):
+        groups.append(_encode_group(model, tokenizer, [words[i] for i in members], members))
+    unknown_id = tokenizer.unk_token_id
+    unknown = tuple(
+        phrase
+        for phrase, word in zip(phrases, words, strict=True)
+        if set(tokenizer(word, add_special_tokens=False).input_ids) <= {unknown_id}
+    )
+    return EncodedText(phrases, tuple(groups), unknown)
+
+
+def _split(lengths: list[int], limit: int) -> list[list[int]]:
+    """Consecutive runs of phrases, each of at most `limit` tokens."""
+    runs: list[list[int]] = [[]]
+    room = limit
+    for index, length in enumerate(lengths):
+        if length > room:
+            runs.append([])
+            room = limit
+        runs[-1].append(index)
+        room -= length
+    return runs
+
+
+def _encode_group(
+    model: GroundingDinoModel,
+    tokenizer: PreTrainedTokenizerBase,
+    words: list[str],
+    members: list[int],
+) -> TextGroup:
+    text, spans = "", []
+    for word in words:
+        spans.append((len(text), len(text) + len(word)))
+        text += f"{word}. "
+    tokens = tokenizer(text.rstrip(), return_tensors="pt", return_offsets_mapping=True)
+    start, end = tokens.pop("offset_mapping")[0].unbind(-1)
+    tokens = tokens.to(model.device)
+
+    self_attention, position_ids = generate_masks_with_special_tokens_and_transfer_map(
+        tokens.input_ids, special_tokens=model.special_tokens
+    )
+    hidden = model.text_backbone(
+        tokens.input_ids,
+        self_attention[:, None],
+        torch.zeros_like(tokens.input_ids),
+        position_ids,
+        return_dict=True,
+    ).last_hidden_state
+
+    columns = [(start >= first) & (end <= last) & (end > start) for first, last in spans]
+    own = torch.stack(columns, dim=1).to(hidden.dtype)
+    return TextGroup(
+        features=model.text_projection(hidden),
+        token_mask=tokens.attention_mask.bool(),
+        self_attention=self_attention,
+        position_ids=position_ids,
+        phrase_of_token=(own / own.sum(0, keepdim=True).clamp(min=1)).to(model.device),
+        phrase_index=torch.tensor(members, device=model.device),
+    )

@@ -1,0 +1,170 @@
+"""The machine: one object with one method that matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from gsam_ros.detection.detector import GroundingDetector
+from gsam_ros.detection.text import EncodedText
+from gsam_ros.instances import Detections, Frame, FrameResult, Instances
+from gsam_ros.pipeline.devices import choose_device, choose_dtype
+from gsam_ros.pipeline.settings import Settings
+from gsam_ros.pipeline.stopwatch import Stopwatch
+from gsam_ros.prompts import Prompt, parse_phrases
+from gsam_ros.tracking.tracker import InstanceTracker, View
+from gsam_ros.tracking.transformers_sam2 import TransformersSam2
+
+
+class GroundedTracker:
+    """Finds, names, segments and follows what a text prompt asks for.
+
+        tracker = GroundedTracker()
+        tracker.set_prompt("red mug. person.")
+        [result] = tracker.step([Frame(image, stamp)])
+
+    Cameras don't influence each other, and a step depends on nothing but the frames before it, so
+    the same frames give the same results. Not thread safe: one thread calls it.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, progress: Callable[[str], None] | None = None
+    ):
+        """Load both models and warm them up.
+
+        Args:
+            settings: defaults where None.
+            progress: told in a few words what goes on, once per step of loading.
+
+        Raises:
+            checkpoints.CheckpointError: a model can't be loaded.
+            devices.DeviceError: the device isn't there.
+        """
+        self.settings = settings or Settings()
+        tell = progress or (lambda _: None)
+        device = choose_device(self.settings.device)
+        dtype = choose_dtype(self.settings.precision, device)
+        self.device = device
+        tell(f"loading the detector {self.settings.detector.model} on {device}")
+        self._detector = GroundingDetector(self.settings.detector.model, device, dtype)
+        tell(f"loading the segmenter {self.settings.segmenter.model} on {device}")
+        self._segmenter = TransformersSam2(self.settings.segmenter.model, device, dtype)
+        self._tracker = InstanceTracker(self._segmenter, self.settings.tracker)
+        self._prompt: Prompt | None = None
+        self._text: EncodedText | None = None
+        self._frames_since_keyframe: dict[str, int] = {}
+        tell("warming up")
+        self._warm_up()
+
+    @property
+    def prompt(self) -> Prompt | None:
+        """What is looked for now; None before the first prompt."""
+        return self._prompt
+
+    @property
+    def vocabulary_warnings(self) -> tuple[str, ...]:
+        """Phrases of the current prompt of which the detector knows no word."""
+        return self._text.unknown if self._text else ()
+
+    def set_prompt(self, text: str) -> Prompt:
+        """Look for something else from the next step on.
+
+        Tracks whose phrase stays live on under their ids; the others end.
+
+        Raises:
+            PromptError: the text can't be used; the old prompt stays.
+        """
+        phrases = parse_phrases(text)
+        encoded = self._detector.encode(phrases)
+        version = self._prompt.version + 1 if self._prompt else 1
+        self._prompt, self._text = Prompt(version, phrases), encoded
+        self._tracker.set_phrases(phrases)
+        self._frames_since_keyframe.clear()
+        return self._prompt
+
+    def configure(self, settings: Settings) -> None:
+        """Apply settings that may change while it runs; the models stay as they are."""
+        self.settings = settings
+        self._tracker.settings = settings.tracker
+
+    def reset(self, camera: str | None = None) -> None:
+        """Forget the tracks of one camera or of all; ids and prompt go on."""
+        self._tracker.reset(camera)
+        if camera is None:
+            self._frames_since_keyframe.clear()
+        else:
+            self._frames_since_keyframe.pop(camera, None)
+
+    def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
+        """Answer new frames, at most one of each camera.
+
+        A stamp that jumps back, or an image of another size, starts its camera's tracks anew.
+
+        Raises:
+            ValueError: two frames are of one camera.
+        """
+        if len({frame.camera for frame in frames}) < len(frames):
+            raise ValueError("step takes at most one frame of each camera")
+        if not frames:
+            return []
+        if self._prompt is None or self._text is None:
+            return [
+                FrameResult(frame, Instances.none(*frame.image.shape[:2]), None, False)
+                for frame in frames
+            ]
+        watch = Stopwatch(self.device)
+        keyframes = [self._is_keyframe(frame) for frame in frames]
+        with watch.stage("detect"):
+            detections = self._detect(frames, keyframes, self._text)
+        with watch.stage("encode"):
+            features = self._segmenter.encode_image([frame.image for frame in frames])
+        with watch.stage("track"):
+            views = [
+                View(frame.camera, frame.stamp, frame.image.shape[:2], found)
+                for frame, found in zip(frames, detections, strict=True)
+            ]
+            instances = self._tracker.step(features, views)
+        return [
+            FrameResult(frame, found, self._prompt, keyframe, dict(watch.stage_ms))
+            for frame, found, keyframe in zip(frames, instances, keyframes, strict=True)
+        ]
+
+    def _is_keyframe(self, frame: Frame) -> bool:
+        """Every `detector.interval`-th frame of a camera, and the first after any start."""
+        camera = self._tracker.cameras.get(frame.camera)
+        starts = (
+            camera is None
+            or camera.stamp is None
+            or frame.stamp < camera.stamp
+            or camera.size != frame.image.shape[:2]
+        )
+        since = self._frames_since_keyframe.get(frame.camera, self.settings.detector.interval)
+        keyframe = starts or since >= self.settings.detector.interval
+        self._frames_since_keyframe[frame.camera] = 1 if keyframe else since + 1
+        return keyframe
+
+    def _detect(
+        self, frames: Sequence[Frame], keyframes: Sequence[bool], text: EncodedText
+    ) -> list[Detections | None]:
+        images = [frame.image for frame, chosen in zip(frames, keyframes, strict=True) if chosen]
+        if not images:
+            return [None] * len(frames)
+        settings = self.settings.detector
+        found = iter(
+            self._detector.detect(images, text, settings.box_threshold, settings.nms_iou)
+        )
+        return [next(found) if chosen else None for chosen in keyframes]
+
+    def _warm_up(self) -> None:
+        """Run both models once, so that the first real frame is as fast as the hundredth."""
+        image = np.zeros((480, 640, 3), np.uint8)
+        text = self._detector.encode(("warm up",))
+        self._detector.detect([image], text)
+        features = self._segmenter.encode_image([image])
+        box = np.array([[0, 0, 320, 240]], np.float32)
+        found = Detections(box, np.ones(1, np.float32), np.zeros(1, np.int64))
+        tracker = InstanceTracker(self._segmenter, self.settings.tracker)
+        tracker.set_phrases(("warm up",))
+        for stamp in range(2):
+            tracker.step(features, [View("", stamp, (480, 640), found if not stamp else None)])

@@ -1,0 +1,101 @@
+"""What SAM 2 keeps of one object, bounded for any number of frames.
+
+Time is counted in frames of which the track kept a memory: while an object is out of sight its
+clock stands still, so its last good memories don't age away and its state stays constant
+(SAMURAI, arXiv 2411.11922, shows that memories of frames without the object do harm).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from gsam_ros.tracking.model import MemoryTokens, SegmentationModel
+
+MAX_PROMPTED = 4
+"""Prompted frames kept: the first, which says what the object is, and the newest."""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """One frame of one object.
+
+    Attributes:
+        time: on the track's own clock.
+        features: [h * w, D] bfloat16 spatial memory.
+        pointer: [C] object pointer.
+    """
+
+    time: int
+    features: torch.Tensor
+    pointer: torch.Tensor
+
+
+class TrackMemory:
+    """Prompted frames, recent frames and the pointers' window of one track."""
+
+    def __init__(self, num_memories: int, max_pointers: int):
+        """Make room for as many memories and pointers as the model was trained with."""
+        self.clock = 0
+        self._num_memories = num_memories
+        self._max_pointers = max_pointers
+        self._prompted: list[Remembered] = []
+        self._recent: deque[Remembered] = deque(maxlen=num_memories - 1)
+        self._pointers: deque[tuple[int, torch.Tensor]] = deque(maxlen=max_pointers - 1)
+
+    def remember(self, features: torch.Tensor, pointer: torch.Tensor, prompted: bool) -> None:
+        """Keep one more frame; what falls out of the windows is forgotten.
+
+        Args:
+            features: [h * w, D], a view of a batch or not: it is copied.
+            pointer: [C], likewise.
+            prompted: whether the mask came from a prompt.
+        """
+        # A view would keep the whole batch alive.
+        frame = Remembered(self.clock, features.clone(), pointer.clone())
+        self.clock += 1
+        if not prompted:
+            self._recent.append(frame)
+            self._pointers.append((frame.time, frame.pointer))
+            return
+        self._prompted.append(frame)
+        if len(self._prompted) > MAX_PROMPTED:
+            del self._prompted[1]
+
+    def frames(self) -> list[tuple[int, Remembered]]:
+        """(age, frame) of the spatial memories, prompted ones (age 0) first, then oldest first."""
+        recent = [(self.clock - frame.time, frame) for frame in self._recent]
+        return [(0, frame) for frame in self._prompted] + [
+            (age, frame) for age, frame in recent if age < self._num_memories
+        ]
+
+    def pointers(self) -> list[tuple[int, torch.Tensor]]:
+        """(age, pointer): of the prompted frames first, then of the others, newest first."""
+        recent = [(self.clock - time, pointer) for time, pointer in reversed(self._pointers)]
+        return [(self.clock - frame.time, frame.pointer) for frame in self._prompted] + [
+            (age, pointer) for age, pointer in recent if age < self._max_pointers
+        ]
+
+    @property
+    def shape(self) -> tuple[tuple[int, ...], int]:
+        """Ages of the spatial memories and the number of pointers; equal ones make a batch."""
+        return tuple(age for age, _ in self.frames()), len(self.pointers())
+
+
+def gather(model: SegmentationModel, memories: Sequence[TrackMemory]) -> MemoryTokens:
+    """Memories of N objects of equal `shape` as one batch of tokens."""
+    frames = [memory.frames() for memory in memories]
+    pointers = [memory.pointers() for memory in memories]
+    spatial = torch.stack([torch.cat([f.features for _, f in own]) for own in frames])
+    places = torch.cat([model.memory_positions(age) for age, _ in frames[0]])
+    stacked = torch.stack([torch.stack([pointer for _, pointer in own]) for own in pointers])
+    ages = torch.tensor([[age for age, _ in own] for own in pointers], device=stacked.device)
+    tokens, positions = model.pointer_tokens(stacked, ages)
+    return MemoryTokens(
+        torch.cat([spatial.to(tokens.dtype), tokens], 1),
+        torch.cat([places.expand(len(memories), -1, -1), positions], 1),
+        tokens.shape[1],
+    )

@@ -1,0 +1,125 @@
+"""What tracking asks of a segmentation model: five operations, and nothing about time.
+
+A model package only supplies these; who remembers what, and for how long, is the tracker's affair.
+Every operation works on N objects at once, which may lie in different images of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """What the image encoder made of B images.
+
+    Attributes:
+        top: [B, C, h, w] features that memory attends to (stride 16).
+        high: feature maps at strides 4 and 8, [B, C/8, 4h, 4w] and [B, C/4, 2h, 2w].
+    """
+
+    top: torch.Tensor
+    high: tuple[torch.Tensor, ...]
+
+    def __getitem__(self, image_index: torch.Tensor) -> ImageFeatures:
+        """The features of the image that each of N objects lies in."""
+        return ImageFeatures(self.top[image_index], tuple(x[image_index] for x in self.high))
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """N masks.
+
+    Attributes:
+        logits: [N, 4h, 4w] float32, object where > 0; all far below 0 where the object is absent.
+        presence: [N] float32 logit of the object being visible.
+        pointer: [N, C] what memory keeps of the object's identity.
+    """
+
+    logits: torch.Tensor
+    presence: torch.Tensor
+    pointer: torch.Tensor
+
+    def __getitem__(self, index: torch.Tensor) -> Segmentation:
+        return Segmentation(self.logits[index], self.presence[index], self.pointer[index])
+
+    @staticmethod
+    def concatenate(parts: Sequence[Segmentation]) -> Segmentation:
+        return Segmentation(
+            torch.cat([part.logits for part in parts]),
+            torch.cat([part.presence for part in parts]),
+            torch.cat([part.pointer for part in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class MemoryTokens:
+    """What N objects remember, as the tokens that memory attention takes.
+
+    Attributes:
+        tokens: [N, L, D] spatial memories first, then pointers.
+        positions: [N, L, D].
+        pointer_tokens: how many of the L tokens are of pointers; these have no place in the image.
+    """
+
+    tokens: torch.Tensor
+    positions: torch.Tensor
+    pointer_tokens: int
+
+
+class SegmentationModel(Protocol):
+    """SAM 2 by its operations (arXiv 2408.00714, figure 3)."""
+
+    image_size: int
+    """The square image that the model sees has this edge, in pixels."""
+    num_memories: int
+    """How many memory frames, the newest prompted one included, the model was trained to use."""
+    max_pointers: int
+    """How many object pointers the model was trained to use."""
+    device: torch.device
+
+    def encode_image(self, images: Sequence[np.ndarray]) -> ImageFeatures:
+        """[H, W, 3] uint8 RGB images of any sizes to features."""
+        ...
+
+    def prompt(
+        self, features: ImageFeatures, points: torch.Tensor, labels: torch.Tensor
+    ) -> Segmentation:
+        """Masks from points, without memory.
+
+        Args:
+            features: of N images.
+            points: [N, P, 2] (x, y) in pixels of the model's square image.
+            labels: [N, P] int: 1 on the object, 0 off it, 2 and 3 a box's top left and bottom
+                right corner, -1 padding.
+        """
+        ...
+
+    def attend(self, features: ImageFeatures, memory: MemoryTokens) -> torch.Tensor:
+        """[N, C, h, w]: the images' top features in the light of what N objects remember."""
+        ...
+
+    def decode(self, features: ImageFeatures, conditioned: torch.Tensor) -> Segmentation:
+        """Masks of N objects out of memory-conditioned features [N, C, h, w]."""
+        ...
+
+    def encode_memory(
+        self, features: ImageFeatures, masks: Segmentation, prompted: torch.Tensor
+    ) -> torch.Tensor:
+        """[N, h * w, D] memory of N masks; `prompted` [N] bool tells which are to be trusted."""
+        ...
+
+    def memory_positions(self, age: int) -> torch.Tensor:
+        """[h * w, D] position of a memory `age` frames old; age 0 stands for a prompted frame."""
+        ...
+
+    def pointer_tokens(
+        self, pointers: torch.Tensor, ages: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pointers [N, K, C] of ages [N, K] in frames to tokens and positions [N, L, D] each."""
+        ...

@@ -1,0 +1,64 @@
+"""Known objects on new frames, out of memory, batched over the objects of all cameras."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+
+from gsam_ros.tracking.memory import TrackMemory, gather
+from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+
+
+@torch.inference_mode()
+def propagate(
+    model: SegmentationModel,
+    features: ImageFeatures,
+    image_index: Sequence[int],
+    memories: Sequence[TrackMemory],
+) -> Segmentation:
+    """Segment each of N >= 1 remembered objects on the image that it is expected in.
+
+    Memory attention takes no mask over keys, so objects are grouped by the shape of their memory;
+    once the windows are full that is one group.
+
+    Args:
+        model: supplies the operations.
+        features: of the new images.
+        image_index: [N] which image of `features` each object lies in.
+        memories: [N] what is known of each.
+    """
+    groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
+    for position, memory in enumerate(memories):
+        groups[memory.shape].append(position)
+    parts, order = [], []
+    for members in groups.values():
+        index = torch.tensor([image_index[m] for m in members], device=model.device)
+        own = features[index]
+        conditioned = model.attend(own, gather(model, [memories[m] for m in members]))
+        parts.append(model.decode(own, conditioned))
+        order.extend(members)
+    restore = torch.tensor(order, device=model.device).argsort()
+    return Segmentation.concatenate(parts)[restore]
+
+
+@torch.inference_mode()
+def segment_boxes(
+    model: SegmentationModel,
+    features: ImageFeatures,
+    image_index: Sequence[int],
+    boxes: torch.Tensor,
+) -> Segmentation:
+    """Masks of N >= 1 objects from their boxes.
+
+    Args:
+        model: supplies the operations.
+        features: of the images.
+        image_index: [N] which image each box is of.
+        boxes: [N, 4] xyxy, as fractions of the image's width and height.
+    """
+    corners = (boxes * model.image_size).view(-1, 2, 2).to(model.device, features.top.dtype)
+    labels = torch.tensor([2, 3], dtype=torch.int32, device=model.device).expand(len(boxes), -1)
+    index = torch.tensor(image_index, device=model.device)
+    return model.prompt(features[index], corners, labels)

@@ -1,0 +1,92 @@
+"""What users can tune of tracking. Times are in seconds of the frames' stamps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gsam_ros.settings import setting
+
+
+@dataclass(frozen=True)
+class SegmenterSettings:
+    """SAM 2: what to load."""
+
+    model: str = setting(
+        "demo-segmenter",
+        "SAM 2 video checkpoint: a name of ours (demo-segmenter), a folder, or a Hugging Face "
+        "hub id such as facebook/sam2.1-hiera-tiny.",
+    )
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """Association and the life of a track."""
+
+    max_objects: int = setting(
+        32,
+        "Tracks kept per camera. Beyond it, those out of sight longest make room; objects in "
+        "sight stay, and newcomers wait.",
+        low=1,
+        high=1000,
+        runtime=True,
+    )
+    match_iou: float = setting(
+        0.3,
+        "Least overlap (intersection over union) of a detection and a track's mask that are the "
+        "same object.",
+        low=0.0,
+        high=1.0,
+        runtime=True,
+    )
+    reprompt_iou: float = setting(
+        0.6,
+        "A track that agrees with its detection by less than this overlap has drifted, and is "
+        "segmented anew from the detection's box.",
+        low=0.0,
+        high=1.0,
+        runtime=True,
+    )
+    duplicate_iou: float = setting(
+        0.7,
+        "Two masks that overlap by more than this are one object: the younger track ends.",
+        low=0.0,
+        high=1.0,
+        runtime=True,
+    )
+    confirm_hits: int = setting(
+        2,
+        "Detections that a new track needs to be confirmed.",
+        low=1,
+        high=100,
+        runtime=True,
+    )
+    tentative_misses: int = setting(
+        1,
+        "Keyframes without an agreeing detection after which an unconfirmed track ends.",
+        low=1,
+        high=100,
+        runtime=True,
+    )
+    confirmed_misses: int = setting(
+        6,
+        "Keyframes in a row without an agreeing detection after which a confirmed track counts "
+        "as lost, whatever its mask says.",
+        low=1,
+        high=1000,
+        runtime=True,
+    )
+    occluded_after: float = setting(
+        1.0,
+        "Seconds for which a hidden object comes back on SAM 2's word alone; later a detection "
+        "has to agree.",
+        low=0.0,
+        high=60.0,
+        runtime=True,
+    )
+    lost_after: float = setting(
+        10.0,
+        "Seconds for which a track that is out of sight keeps its memory and its id.",
+        low=0.0,
+        high=3600.0,
+        runtime=True,
+    )
