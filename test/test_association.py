@@ -1,0 +1,73 @@
+"""Which detection is which track."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torchvision.ops import box_iou as torch_box_iou
+
+from gsam_ros.tracking.association import assign, box_iou, mask_overlap, match
+
+
+def boxes(*rows):
+    return np.array(rows, np.float32).reshape(-1, 4)
+
+
+A, B, FAR = (0, 0, 10, 10), (20, 0, 30, 10), (500, 500, 510, 510)
+
+
+@pytest.mark.parametrize(
+    ("tracks", "track_phrases", "found", "found_phrases", "pairs"),
+    [
+        ([], [], [A], [0], set()),  # nothing is known yet
+        ([A], [0], [], [], set()),  # nothing was found
+        ([A, B], [0, 0], [B, A], [0, 0], {(0, 1), (1, 0)}),  # order does not matter
+        ([A], [0], [FAR], [0], set()),  # same phrase, another place
+        ([A], [0], [A], [1], {(0, 0)}),  # the detector changed its mind about the phrase
+        ([A, A], [0, 1], [A, A], [1, 0], {(0, 1), (1, 0)}),  # own phrase first
+        # The greedy choice, best overlap first, would leave the second track without a partner.
+        ([(0, 0, 10, 10), (4, 0, 14, 10)], [0, 0], [(3, 0, 13, 10), (-4, 0, 6, 10)], [0, 0],
+         {(0, 1), (1, 0)}),
+    ],
+)  # fmt: skip
+def test_match(tracks, track_phrases, found, found_phrases, pairs):
+    result = match(
+        boxes(*tracks),
+        np.array(track_phrases, np.int64),
+        boxes(*found),
+        np.array(found_phrases, np.int64),
+        least_iou=0.3,
+    )
+    assert set(result) == pairs
+
+
+def test_pairs_below_the_least_do_not_push_out_better_ones():
+    likeness = np.array([[0.5, 0.29], [0.29, 0.0]])
+    assert assign(likeness, least=0.3) == [(0, 0)]
+
+
+coordinate = st.floats(0, 100, width=32)
+
+
+@given(st.lists(st.tuples(coordinate, coordinate, coordinate, coordinate), max_size=5))
+def test_box_iou_equals_torchvisions(rows):
+    first = boxes(*[(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in rows])
+    solid = first[((first[:, 2:] - first[:, :2]) > 1e-3).all(1)]
+    expected = torch_box_iou(torch.from_numpy(solid), torch.from_numpy(solid)).numpy()
+    np.testing.assert_allclose(box_iou(solid, solid), expected, atol=1e-5)
+
+
+def test_boxes_without_area_overlap_nothing():
+    assert box_iou(boxes((5, 5, 5, 5)), boxes((0, 0, 10, 10), (5, 5, 5, 5))).tolist() == [[0, 0]]
+
+
+def test_mask_overlap_of_a_part_and_its_whole():
+    whole, part = np.zeros((2, 1, 4, 4), bool)
+    whole[:] = True
+    part[:, :2] = True
+    iou, covered = mask_overlap(part, whole)
+    assert (iou[0, 0], covered[0, 0]) == (0.5, 1.0)
+    assert mask_overlap(np.zeros_like(part), whole)[0][0, 0] == 0
