@@ -1,0 +1,223 @@
+"""rosbag2 in and out, without ROS."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2.errors import ReaderError
+from rosbags.typesys.store import Typestore
+
+from gsam_ros.evaluation.message_types import typestore
+
+_NO_LIMIT = QosTime(sec=9223372036, nsec=854775807)  # how rosbag2 spells it
+
+LATCHED = Qos(
+    QosHistory.KEEP_LAST,
+    1,
+    QosReliability.RELIABLE,
+    QosDurability.TRANSIENT_LOCAL,
+    _NO_LIMIT,
+    _NO_LIMIT,
+    QosLiveliness.AUTOMATIC,
+    _NO_LIMIT,
+    avoid_ros_namespace_conventions=False,
+)
+"""Offered with topics whose last message a late subscriber must still get."""
+
+
+class BagError(RuntimeError):
+    """A recording that can't be read or written; the message names it and says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One message of a bag.
+
+    Attributes:
+        topic: its name.
+        time: nanoseconds, when it was recorded.
+        data: CDR bytes, as they went over the wire.
+    """
+
+    topic: str
+    time: int
+    data: bytes
+
+
+class BagReader:
+    """A recording that is open for reading.
+
+    Attributes:
+        path: the bag's folder or file.
+        topics: topic name to message type, for example `sensor_msgs/msg/Image`.
+    """
+
+    def __init__(self, path: Path, reader: AnyReader) -> None:
+        self.path = path
+        self.topics = {c.topic: c.msgtype for c in reader.connections}
+        self._reader = reader
+
+    @property
+    def start(self) -> int:
+        """Nanoseconds, when the first message was recorded."""
+        return self._reader.start_time
+
+    @property
+    def seconds(self) -> float:
+        """From the first message to the last."""
+        return self._reader.duration / 1e9
+
+    def count(self, topics: Collection[str]) -> int:
+        """How many messages `topics` have together."""
+        return sum(c.msgcount for c in self._reader.connections if c.topic in topics)
+
+    def records(self, topics: Collection[str]) -> Iterator[Record]:
+        """The messages of `topics` in the order of their recording.
+
+        Raises:
+            BagError: the file ends early or is damaged; what stood before was yielded.
+        """
+        chosen = [c for c in self._reader.connections if c.topic in topics]
+        if not chosen:
+            return
+        try:
+            for connection, time, data in self._reader.messages(chosen):
+                yield Record(connection.topic, time, data)
+        except (ReaderError, AnyReaderError) as error:
+            raise BagError(f"{self.path} is damaged: {error}") from error
+
+    def messages(self, topic: str) -> Iterator[Any]:
+        """The messages of `topic`, decoded, in order.
+
+        Raises:
+            BagError: as `records`, and for bytes that are no message of the topic's type.
+        """
+        for record in self.records([topic]):
+            yield self.decode(record)
+
+    def decode(self, record: Record) -> Any:
+        """The message in `record`.
+
+        Raises:
+            BagError: the bytes are no message of the topic's type.
+        """
+        try:
+            return self._reader.deserialize(record.data, self.topics[record.topic])
+        except AnyReaderError as error:
+            raise BagError(
+                f"{self.path}: a message of {record.topic} is damaged: {error}"
+            ) from error
+
+
+@contextmanager
+def open_bag(path: Path) -> Iterator[BagReader]:
+    """Open a rosbag2 folder (sqlite3 or mcap) for reading.
+
+    Raises:
+        BagError: there is none, it is empty, or its storage was cut off or damaged.
+    """
+    reader = _open(path)
+    try:
+        yield BagReader(path, reader)
+    finally:
+        reader.close()
+
+
+def _open(path: Path) -> AnyReader:
+    if not path.exists():
+        raise BagError(f"{path} does not exist")
+    try:
+        reader = AnyReader([path], default_typestore=typestore())
+        reader.open()
+    except FileNotFoundError as error:
+        raise BagError(f"{path} is no rosbag2 recording: it holds no metadata.yaml") from error
+    except (AnyReaderError, ReaderError) as error:
+        raise BagError(
+            f"{path} can't be read ({error}): was its recording cut off? `ros2 bag reindex` may help"
+        ) from error
+    return reader
+
+
+class BagWriter:
+    """Writes an mcap rosbag2; a context manager, complete once it is left."""
+
+    def __init__(self, path: Path, types: Typestore | None = None) -> None:
+        """Open a new bag.
+
+        Args:
+            path: folder to make; it must not exist.
+            types: definitions of what will be written; by default this package's.
+
+        Raises:
+            BagError: the folder exists already or can't be made.
+        """
+        if path.exists():
+            raise BagError(f"{path} exists already")
+        self.path = path
+        self._types = types or typestore()
+        self._topics: dict[str, Connection] = {}
+        self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
+        try:
+            self._writer.open()
+        except OSError as error:
+            raise BagError(f"{path} can't be written: {error.strerror}") from error
+
+    def add_topic(self, topic: str, message_type: str, qos: Qos | None = None) -> None:
+        """Announce `topic` with its type, for example `sensor_msgs/msg/Image`."""
+        self._topics[topic] = self._writer.add_connection(
+            topic,
+            message_type,
+            typestore=self._types,
+            offered_qos_profiles=[qos] if qos else [],
+        )
+
+    def write(self, topic: str, time: int, message: Any) -> None:
+        """Write a message object of the typestore; `time` in nanoseconds."""
+        kind = self._topics[topic].msgtype
+        self.write_raw(topic, time, self._types.serialize_cdr(message, kind))
+
+    def write_raw(self, topic: str, time: int, data: bytes | memoryview) -> None:
+        """Write CDR bytes as they are; `time` in nanoseconds."""
+        self._writer.write(self._topics[topic], time, data)
+
+    def __enter__(self) -> BagWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.close()
+
+
+def remove_bag(path: Path) -> None:
+    """Delete a recording, if it is one; anything else that lies at `path` stays.
+
+    Raises:
+        BagError: something else lies there.
+    """
+    if not path.exists():
+        return
+    strangers = [p.name for p in path.iterdir() if p.suffix not in (".mcap", ".db3", ".yaml")]
+    if strangers:
+        raise BagError(f"{path} is in the way and no recording (it holds {strangers[0]})")
+    shutil.rmtree(path)

@@ -1,0 +1,78 @@
+"""Objects of one frame as a bag tells them: the truth, or an answer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gsam_ros.evaluation.bag import BagReader
+
+Rle = dict[str, Any]
+"""COCO's compressed run-length encoding: `{"size": [height, width], "counts": str}`."""
+
+
+@dataclass(frozen=True)
+class FrameObjects:
+    """What one InstanceArray says of one frame.
+
+    Attributes:
+        camera: name of the camera.
+        stamp: nanoseconds, of the image.
+        ids: [N] int64, track ids; of the truth: which object of the world.
+        phrases: N names.
+        scores: [N] float32 in [0, 1]; of the truth: the visible share of the object.
+        boxes: [N, 4] float32 xyxy, pixels, around the visible part.
+        masks: N run-length encodings of the visible part.
+    """
+
+    camera: str
+    stamp: int
+    ids: np.ndarray
+    phrases: tuple[str, ...]
+    scores: np.ndarray
+    boxes: np.ndarray
+    masks: tuple[Rle, ...]
+
+    def __len__(self) -> int:
+        return len(self.phrases)
+
+
+def stamp_of(header: Any) -> int:
+    """Nanoseconds of a std_msgs/Header."""
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+
+
+def objects_of(message: Any, camera: str) -> FrameObjects:
+    """A gsam_ros/InstanceArray as plain data."""
+    found = message.instances
+    boxes = np.zeros((len(found), 4), np.float32)
+    for row, instance in zip(boxes, found, strict=True):
+        centre, box = instance.bbox.center.position, instance.bbox
+        row[:] = (
+            centre.x - box.size_x / 2,
+            centre.y - box.size_y / 2,
+            centre.x + box.size_x / 2,
+            centre.y + box.size_y / 2,
+        )
+    return FrameObjects(
+        camera,
+        stamp_of(message.header),
+        np.array([i.track_id for i in found], np.int64),
+        tuple(i.phrase for i in found),
+        np.array([i.score for i in found], np.float32),
+        boxes,
+        tuple({"size": [i.mask.height, i.mask.width], "counts": i.mask.counts} for i in found),
+    )
+
+
+def read_objects(bag: BagReader, topic: str, camera: str) -> Iterator[FrameObjects]:
+    """The frames of an InstanceArray topic, in the order of their recording.
+
+    Raises:
+        BagError: the bag is damaged.
+    """
+    for message in bag.messages(topic):
+        yield objects_of(message, camera)

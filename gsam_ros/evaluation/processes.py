@@ -1,0 +1,180 @@
+"""Processes that belong to one run: started together, watched, and all ended whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from gsam_ros.evaluation.installation import shared_file
+
+_TAIL = 15  # lines of a log that are shown when its process failed
+
+
+class ProcessError(RuntimeError):
+    """A process failed; the message names it and ends with its last log lines."""
+
+
+def ros_environment(logs: Path) -> dict[str, str]:
+    """The environment for processes that talk to each other and to nobody else.
+
+    They get a ROS domain of their own, so that a demo can't disturb a robot, and shared memory
+    that is large enough for images: Fast DDS's default of 512 KiB loses every image that is
+    bigger. A profile or a discovery range that the user has set stays.
+
+    Args:
+        logs: folder for ROS's own log files.
+
+    Raises:
+        FileNotFoundError: the installation is incomplete.
+    """
+    environment = dict(os.environ)
+    # Domains 1 to 101 are free of the ports that Linux hands out (ROS 2 "About domain ID").
+    environment["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+    environment["ROS_LOG_DIR"] = str(logs)
+    environment["PYTHONUNBUFFERED"] = "1"
+    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "SYSTEM_DEFAULT")
+    profile = str(shared_file("config/fastdds.xml"))
+    for variable in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        environment.setdefault(variable, profile)
+    return environment
+
+
+class Child:
+    """A process of ours whose output goes to a log file.
+
+    Attributes:
+        name: for people.
+        log: the file.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        environment: dict[str, str],
+        own_terminal: bool = False,
+    ) -> None:
+        """Start it.
+
+        Args:
+            name: for people.
+            command: program and arguments.
+            log: file for its output.
+            environment: its environment variables.
+            own_terminal: leave standard error on the terminal, where a progress bar belongs.
+        """
+        self.name = name
+        self.log = log
+        with log.open("wb") as output:
+            # In a session of its own, Ctrl-C at the terminal reaches only us, and we end the
+            # children in their order.
+            self._process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=None if own_terminal else subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+            )
+
+    @property
+    def status(self) -> int | None:
+        """The exit status; None while it runs."""
+        return self._process.poll()
+
+    def says(self, word: str) -> bool:
+        """Whether a line of the log starts with `word`."""
+        with self.log.open(errors="replace") as lines:
+            return any(line.startswith(word) for line in lines)
+
+    def stop(self, patience: float = 15.0) -> int:
+        """Ask it to end, more firmly when it doesn't; returns the exit status."""
+        for ask in (signal.SIGINT, signal.SIGTERM):
+            if self.status is None:
+                self._process.send_signal(ask)
+                self._wait(patience)
+        if self.status is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        return self._process.wait()
+
+    def failure(self, what: str) -> ProcessError:
+        """An error about this process that ends with its last log lines."""
+        with self.log.open(errors="replace") as lines:
+            tail = "".join(deque(lines, _TAIL)).rstrip()
+        return ProcessError(f"{what}; the end of {self.log}:\n{tail}" if tail else what)
+
+    def _wait(self, patience: float) -> None:
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            print(f"{self.name} is still there after {patience:g} s", file=sys.stderr)
+
+
+class Family:
+    """The processes of one run; leaving the context ends all, the youngest first."""
+
+    def __init__(self, logs: Path) -> None:
+        """Args: logs: folder for the log files; it is made."""
+        logs.mkdir(parents=True, exist_ok=True)
+        self._logs = logs
+        self._environment = ros_environment(logs)
+        self._children: list[Child] = []
+
+    def start(self, name: str, *arguments: str, own_terminal: bool = False) -> Child:
+        """Run this Python interpreter with `arguments`, for example `-m`, a module, its options."""
+        child = Child(
+            name,
+            [sys.executable, *arguments],
+            self._logs / f"{name}.log",
+            self._environment,
+            own_terminal,
+        )
+        self._children.append(child)
+        return child
+
+    def wait_for(self, child: Child, word: str | None = None, seconds: float | None = None) -> None:
+        """Wait until `child` has ended well, or until a line of its log starts with `word`.
+
+        Raises:
+            ProcessError: any process of the family failed, or the time is over.
+        """
+        end = time.monotonic() + (seconds or float("inf"))
+        while not (child.status == 0 if word is None else child.says(word)):
+            for other in self._children:
+                # Whoever else ends is missed, even if it ends without an error.
+                if other.status is not None and (other is not child or other.status != 0):
+                    raise other.failure(f"{other.name} ended with status {other.status}")
+            if time.monotonic() > end:
+                raise child.failure(f"{child.name} was not ready after {seconds:g} s")
+            time.sleep(0.1)
+
+    def stop(self, child: Child) -> None:
+        """End one process.
+
+        Raises:
+            ProcessError: it ended with an error.
+        """
+        status = child.stop()
+        self._children.remove(child)
+        if status != 0:
+            raise child.failure(f"{child.name} ended with status {status}")
+
+    def __enter__(self) -> Family:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for child in reversed(self._children):
+            child.stop()
