@@ -39,7 +39,7 @@ def locate(name: str) -> str:
     if name in BUNDLED:
         return str(Path(__file__).parent / "models" / name)
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and folder.is_dir():
         if not (folder / "config.json").is_file():
             raise CheckpointError(
                 f"the folder {name!r} holds no config.json: give a folder in Hugging Face format "

@@ -1,0 +1,146 @@
+"""The detector against transformers' own processor, model and post-processing, same weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_checkpoints import save_detector, small_detector_config
+from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
+
+from gsam_ros.detection.detector import GroundingDetector
+from gsam_ros.detection.forward import encode_image, ground
+from gsam_ros.detection.pixels import prepare
+from gsam_ros.prompts import PromptError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_detector(tmp_path_factory.mktemp("detector"), small_detector_config())
+
+
+@pytest.fixture(scope="module")
+def detector(folder):
+    return GroundingDetector(str(folder), CPU)
+
+
+@pytest.fixture(scope="module")
+def reference(folder):
+    model = AutoModelForZeroShotObjectDetection.from_pretrained(folder).eval()
+    return AutoProcessor.from_pretrained(folder), model
+
+
+def image(seed: int, height: int = 90, width: int = 160) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    coarse = generator.integers(0, 255, (9, 16, 3)).astype(np.uint8)
+    return np.kron(coarse, np.ones((10, 10, 1), np.uint8))[:height, :width]
+
+
+@torch.inference_mode()
+def reference_scores(reference, images, phrases, spans):
+    """[B, Q, P] phrase scores and [B, Q, 4] boxes in pixels, by transformers and by hand."""
+    processor, model = reference
+    text = " ".join(f"{phrase}." for phrase in phrases)
+    inputs = processor(images=images, text=[text] * len(images), return_tensors="pt")
+    outputs = model(**inputs)
+    scores = torch.stack([outputs.logits.sigmoid()[..., s].mean(-1) for s in spans], -1)
+    boxes = []
+    padded = inputs["pixel_values"].shape[-2:]
+    for index, picture in enumerate(images):
+        mask = inputs["pixel_mask"][index]
+        used = torch.tensor([mask[0].sum(), mask[:, 0].sum()])
+        factor = torch.tensor([padded[1], padded[0]]) / used
+        factor = factor * torch.tensor([picture.shape[1], picture.shape[0]])
+        centre, size = outputs.pred_boxes[index].split(2, -1)
+        boxes.append(torch.cat([centre - size / 2, centre + size / 2], -1) * factor.repeat(2))
+    return scores, torch.stack(boxes)
+
+
+def test_scores_and_boxes_are_transformers_own_reduced_by_phrase(detector, reference):
+    images = [image(1), image(2, 90, 120)]  # the second is padded
+    phrases = ("red mug", "ball", "dog")
+    # [CLS] red mug . ball . dog . [SEP]
+    scores, boxes = reference_scores(reference, images, phrases, [[1, 2], [4], [6]])
+    found = detector.detect(images, detector.encode(phrases), threshold=0.0, nms_iou=1.0)
+    for index, detections in enumerate(found):
+        best = scores[index].max(-1)
+        height, width = images[index].shape[:2]
+        limit = torch.tensor([width, height, width, height])
+        clipped = torch.minimum(boxes[index].clamp(min=0), limit)
+        solid = ((clipped[:, 2:] - clipped[:, :2]) >= 1).all(1)
+        order = best.values[solid].argsort(descending=True)
+        np.testing.assert_allclose(detections.scores, best.values[solid][order], atol=1e-5)
+        np.testing.assert_allclose(detections.boxes, clipped[solid][order], atol=1e-2)
+        assert (detections.phrase_index == best.indices[solid][order].numpy()).all()
+
+
+@torch.inference_mode()
+def test_a_long_prompt_in_groups_equals_its_groups_alone(detector):
+    phrases = tuple(f"red mug {word}" for word in "abcdefghijklmnopqrstuvwxyz")
+    text = detector.encode(phrases)
+    assert len(text.groups) > 1
+    assert torch.cat([g.phrase_index for g in text.groups]).tolist() == list(range(len(phrases)))
+    batch = prepare([image(3)], detector.processor, CPU, torch.float32)
+    vision = encode_image(detector.model, batch.pixels, batch.mask)
+    for group in text.groups:
+        alone = detector.encode(tuple(phrases[i] for i in group.phrase_index)).groups
+        assert len(alone) == 1
+        for together, single in zip(
+            ground(detector.model, vision, group),
+            ground(detector.model, vision, alone[0]),
+            strict=True,
+        ):
+            torch.testing.assert_close(together, single)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.permutations(["racecar", "car", "red mug", "red car", "Zürich"]))
+def test_every_phrase_owns_its_tokens_whatever_the_order(detector, phrases):
+    [group] = detector.encode(tuple(phrases)).groups
+    owned = group.phrase_of_token
+    torch.testing.assert_close(owned.sum(0), torch.ones(len(phrases)))
+    assert ((owned > 0).sum(1) <= 1).all(), "a token belongs to one phrase"
+    lengths = [len(detector.tokenizer(p.lower(), add_special_tokens=False).input_ids) for p in phrases]
+    assert (owned > 0).sum(0).tolist() == lengths
+
+
+def test_marks_inside_a_phrase_do_not_break_it(detector):
+    [group] = detector.encode(("3.5 mm jack", "who? mug", "[SEP] ball")).groups
+    assert group.phrase_of_token.shape[1] == 3
+    torch.testing.assert_close(group.phrase_of_token.sum(0), torch.ones(3))
+    # [CLS], [SEP] and three dots end the blocks, and nothing else does.
+    ends = (group.phrase_of_token.sum(1) == 0).sum()
+    assert ends == 5
+
+
+def test_a_phrase_over_the_text_limit_is_named(detector):
+    with pytest.raises(PromptError, match="'a very long name a very long name.*word pieces.*takes 45"):
+        detector.encode(("mug", "a very long name " * 20))
+
+
+def test_unknown_words_are_told(detector):
+    assert detector.encode(("red mug", "чашка")).unknown == ("чашка",)
+
+
+@pytest.mark.parametrize("size", [(480, 640), (1080, 1920), (300, 300), (37, 211), (640, 481)])
+def test_pixels_equal_transformers_processor(detector, reference, size):
+    picture = np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
+    expected = reference[0](images=[picture], text="a.", return_tensors="pt")
+    batch = prepare([picture], detector.processor, CPU, torch.float32)
+    assert batch.pixels.shape == expected["pixel_values"].shape
+    grey_level = 1 / 255 / min(detector.processor.image_std)
+    assert (batch.pixels - expected["pixel_values"]).abs().max() <= grey_level * 1.01
+
+
+def test_boxes_stay_inside_the_image_and_duplicates_go(detector):
+    text = detector.encode(("mug",))
+    [every] = detector.detect([image(5)], text, threshold=0.0, nms_iou=1.0)
+    [few] = detector.detect([image(5)], text, threshold=0.0, nms_iou=0.0)
+    assert 0 < len(few) < len(every)
+    assert (every.boxes >= 0).all() and (every.boxes <= [160, 90, 160, 90]).all()
+    [none] = detector.detect([image(5)], text, threshold=1.0)
+    assert len(none) == 0 and none.boxes.shape == (0, 4)
