@@ -45,6 +45,23 @@ def paste(image: Image, owner: Owner | None, sprite: Image, x: int, y: int, inde
         owner[there][alpha >= OPAQUE] = index
 
 
+def warp_sprite(
+    sprite: Image, centre: tuple[float, float], matrix: NDArray[np.float64]
+) -> tuple[Image, int, int]:
+    """Sprite turned and scaled by `matrix` [2, 2] about its middle, which comes to lie at `centre`.
+
+    `centre` is (x, y) in the picture's pixels. Returns the RGBA patch and the picture's column and
+    row of its top left pixel, as `paste` wants them.
+    """
+    half = sprite.shape[0] / 2
+    reach = np.abs(matrix).sum(1) * half + 1
+    left, top = (int(np.floor(c - r)) for c, r in zip(centre, reach))
+    width, height = (int(np.ceil(2 * r)) + 2 for r in reach)
+    shift = np.array(centre) - (left, top) - 0.5 - matrix @ (half - 0.5, half - 0.5)
+    affine = np.concatenate([matrix, shift[:, None]], 1)
+    return cv2.warpAffine(sprite, affine, (width, height), flags=cv2.INTER_LINEAR), left, top
+
+
 def paste_shadow(
     image: Image, sprite: Image, x: int, y: int, dx: int, dy: int, depth: float
 ) -> None:
@@ -52,7 +69,7 @@ def paste_shadow(
 
     `depth` in [0, 1] is the share of light that the shadow's middle loses.
     """
-    pad = max(2, sprite.shape[0] // 6)
+    pad = max(2, min(sprite.shape[:2]) // 6)
     alpha = cv2.copyMakeBorder(sprite[..., 3], pad, pad, pad, pad, cv2.BORDER_CONSTANT)
     soft = cv2.blur(alpha, (pad, pad))
     there, here = overlap(image.shape[0], image.shape[1], soft, x + dx - pad, y + dy - pad)

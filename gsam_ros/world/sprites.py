@@ -39,6 +39,12 @@ def draw_light(rng: np.random.Generator) -> Light:
     )
 
 
+def shadow_offset(light: Light, size: float) -> tuple[int, int]:
+    """Pixels (right, down) by which an object of `size` pixels throws its shadow."""
+    reach = 0.12 * size / float(light.direction[2])
+    return round(-float(light.direction[0]) * reach), round(-float(light.direction[1]) * reach)
+
+
 def draw_sprite(
     rng: np.random.Generator, shape: str, colour: str, size: int, light: Light | None = None
 ) -> NDArray[np.uint8]:

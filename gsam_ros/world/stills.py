@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from gsam_ros.world.backgrounds import draw_background
-from gsam_ros.world.compose import OPAQUE, Owner, add_noise, boxes_of, overlap, paste, paste_shadow
-from gsam_ros.world.sprites import Light, draw_light, draw_sprite
+from gsam_ros.world.compose import OPAQUE, boxes_of, paste, paste_shadow
+from gsam_ros.world.exposure import draw_exposure
+from gsam_ros.world.placement import find_place
+from gsam_ros.world.sprites import draw_light, draw_sprite, shadow_offset
 from gsam_ros.world.vocabulary import SEEN, Pair
-
-MIN_VISIBLE = 0.3
-"""Share of every object that neither the border nor another object hides."""
-_TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Still:
     shape: tuple[str, ...]
     colour: tuple[str, ...]
     visible: NDArray[np.float32]
-    """[N] share of the object's pixels to be seen, from `MIN_VISIBLE` to 1."""
+    """[N] share of the object's pixels to be seen, from `placement.MIN_VISIBLE` to 1."""
 
 
 def draw_still(
@@ -46,9 +43,9 @@ def draw_still(
 
     The longer side of an object takes 12 to 40 % of the picture's height. Objects may hide one
     another and be cut by the border; one that would leave itself or another less than
-    `MIN_VISIBLE` visible is moved, and left undrawn if no free place turns up. So every object
-    of the vocabulary in the picture is in the truth. Each picture has one light, white balance,
-    blur and noise. Now and then several objects share a shape or a colour, as look-alikes do.
+    `placement.MIN_VISIBLE` visible is moved, and left undrawn if no free place turns up. So every
+    object of the vocabulary in the picture is in the truth. Each picture has one light, white
+    balance, blur and noise. Now and then several objects share a shape or a colour.
     """
     image = draw_background(rng, height, width)
     owner = np.full((height, width), -1, np.int16)
@@ -59,11 +56,12 @@ def draw_still(
     for pair in _choose(rng, pairs, int(rng.integers(1, max_objects + 1))):
         size = round(height * _size(rng))
         sprite = draw_sprite(rng, pair[1], pair[0], size, light)
-        place = _find_place(rng, owner, sprite, full)
+        place = find_place(rng, owner, sprite, full)
         if place is None:
             continue
         if shadow:
-            _cast(image, sprite, place, light, shadow)
+            dx, dy = shadow_offset(light, size)
+            paste_shadow(image, sprite, *place, dx, dy, shadow)
         paste(image, owner, sprite, *place, len(drawn))
         drawn.append(pair)
         full.append(int(np.count_nonzero(sprite[..., 3] >= OPAQUE)))
@@ -71,28 +69,13 @@ def draw_still(
     masks = owner[None] == np.arange(len(drawn), dtype=np.int16)[:, None, None]
     visible = masks.sum((1, 2)) / np.maximum(np.array(full), 1)
     return Still(
-        develop(rng, image),
+        draw_exposure(rng).apply(rng, image),
         boxes_of(masks),
         masks,
         tuple(shape for _, shape in drawn),
         tuple(colour for colour, _ in drawn),
         visible.astype(np.float32),
     )
-
-
-def develop(rng: np.random.Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What a camera makes of it: exposure, white balance, sometimes blur, always some noise."""
-    gain = rng.uniform(0.78, 1.15) * rng.uniform(0.94, 1.06, 3)
-    offset = rng.uniform(-8, 10)
-    levels = np.arange(256)[:, None] * gain + offset
-    table = np.clip(levels, 0, 255).astype(np.uint8)[:, None]
-    image = cv2.LUT(image, table)
-    blur = rng.random()
-    if blur < 0.3:
-        image = cv2.GaussianBlur(image, (3, 3), float(rng.uniform(0.4, 0.9)))
-    elif blur < 0.4:
-        image = cv2.blur(image, (3, 1) if rng.random() < 0.5 else (1, 3))
-    return add_noise(rng, image, float(rng.uniform(0.5, 7)))
 
 
 def _size(rng: np.random.Generator) -> float:
@@ -108,40 +91,3 @@ def _choose(rng: np.random.Generator, pairs: Sequence[Pair], count: int) -> list
         for i in range(1, min(count, 1 + int(rng.integers(1, 4)))):
             chosen[i] = alike[rng.integers(len(alike))]
     return chosen
-
-
-def _find_place(
-    rng: np.random.Generator, owner: Owner, sprite: NDArray[np.uint8], full: list[int]
-) -> tuple[int, int] | None:
-    """Top left pixel (x, y) at which the sprite leaves everything enough visible, or None."""
-    height, width = owner.shape
-    size = sprite.shape[0]
-    opaque = sprite[..., 3] >= OPAQUE
-    total = np.count_nonzero(opaque)
-    left_over = np.bincount(owner[owner >= 0], minlength=len(full))
-    needed = MIN_VISIBLE * np.array(full)
-    for _ in range(_TRIES):
-        spill = size * 0.35 if rng.random() < 0.2 else 0.0
-        x = int(rng.uniform(-spill, max(width - size + spill, 1)))
-        y = int(rng.uniform(-spill, max(height - size + spill, 1)))
-        there, here = overlap(height, width, sprite, x, y)
-        inside = opaque[here]
-        if np.count_nonzero(inside) < MIN_VISIBLE * total:
-            continue
-        behind = owner[there][inside]
-        hidden = np.bincount(behind[behind >= 0], minlength=len(full))
-        if (left_over - hidden >= needed).all():
-            return x, y
-    return None
-
-
-def _cast(
-    image: NDArray[np.uint8],
-    sprite: NDArray[np.uint8],
-    place: tuple[int, int],
-    light: Light,
-    depth: float,
-) -> None:
-    reach = sprite.shape[0] * 0.12 / float(light.direction[2])
-    dx, dy = (-light.direction[:2] * reach).round().astype(int).tolist()
-    paste_shadow(image, sprite, *place, dx, dy, depth)
