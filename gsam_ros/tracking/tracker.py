@@ -161,8 +161,9 @@ class InstanceTracker:
 
     def _associate(self, index: int, view: View, state: CameraTracks) -> list[_Prompted]:
         """Match one camera's detections with its tracks; say what is to be segmented from a box."""
-        detections = view.detections
-        assert detections is not None
+        assert view.detections is not None
+        # Best first: a low threshold in a crowd must not ask for masks that have no room anyway.
+        detections = view.detections[np.arange(len(view.detections)) < self.settings.max_objects]
         seen = [track for track in state.tracks if track.visible]
         pairs = match(
             np.array([track.box for track in seen], np.float32).reshape(-1, 4),
