@@ -1,4 +1,4 @@
-"""Objects without a name: textured blobs, shards and bars, so that masks are learnt for any thing."""
+"""Objects without a name: textured blobs, shards and bars, to learn masks of any thing from."""
 
 from __future__ import annotations
 

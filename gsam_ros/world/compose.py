@@ -31,7 +31,7 @@ def overlap(
 
 
 def paste(image: Image, owner: Owner | None, sprite: Image, x: int, y: int, index: int) -> None:
-    """Draw an RGBA sprite over `image` in place, and write `index` into `owner` where it is opaque."""
+    """Draw an RGBA sprite over `image` in place; `owner` gets `index` where it is opaque."""
     there, here = overlap(image.shape[0], image.shape[1], sprite, x, y)
     patch = sprite[here]
     if patch.size == 0:
@@ -53,11 +53,11 @@ def warp_sprite(
     `centre` is (x, y) in the picture's pixels. Returns the RGBA patch and the picture's column and
     row of its top left pixel, as `paste` wants them.
     """
-    half = sprite.shape[0] / 2
-    reach = np.abs(matrix).sum(1) * half + 1
-    left, top = (int(np.floor(c - r)) for c, r in zip(centre, reach))
+    half = np.array([sprite.shape[1], sprite.shape[0]]) / 2
+    reach = np.abs(matrix) @ half + 1
+    left, top = (int(edge) for edge in np.floor(centre - reach))
     width, height = (int(np.ceil(2 * r)) + 2 for r in reach)
-    shift = np.array(centre) - (left, top) - 0.5 - matrix @ (half - 0.5, half - 0.5)
+    shift = np.array(centre) - (left, top) - 0.5 - matrix @ (half - 0.5)
     affine = np.concatenate([matrix, shift[:, None]], 1)
     return cv2.warpAffine(sprite, affine, (width, height), flags=cv2.INTER_LINEAR), left, top
 

@@ -31,7 +31,7 @@ class Exposure:
 
 
 def draw_exposure(rng: np.random.Generator) -> Exposure:
-    """A camera of middling quality: sometimes dim, tinted, soft or shaken, always a little noisy."""
+    """A middling camera: sometimes dim, tinted, soft or shaken, always a little noisy."""
     gain = rng.uniform(0.78, 1.15) * rng.uniform(0.94, 1.06, 3)
     levels = np.arange(256)[:, None] * gain + rng.uniform(-8, 10)
     table = np.clip(levels, 0, 255).astype(np.uint8)[:, None]
