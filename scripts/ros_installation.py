@@ -1,0 +1,39 @@
+"""Which ROS 2 to use: the one that is sourced, or wheels."""
+
+import os
+import subprocess
+from pathlib import Path
+
+WHEELS = ("jazzy", "kilted")
+
+
+def sourced(python: str) -> str | None:
+    """Return the distribution of the ROS 2 environment that is sourced, None where none is.
+
+    Raises:
+        SystemExit: when one is sourced and this Python cannot import its rclpy.
+    """
+    distribution = os.environ.get("ROS_DISTRO")
+    if not distribution or not os.environ.get("AMENT_PREFIX_PATH"):
+        return None
+    check = subprocess.run(
+        [python, "-c", "import rclpy"], check=False, capture_output=True, text=True
+    )
+    if check.returncode:
+        raise SystemExit(
+            f"ROS 2 {distribution} is sourced, but {python} cannot import its rclpy:\n"
+            f"    {check.stderr.strip().splitlines()[-1]}\n"
+            "Choose the Python it was built for (make setup PYTHON=/usr/bin/python3), or open a "
+            "shell without ROS 2 to have the wheels installed."
+        )
+    return distribution
+
+
+def has_package(name: str, *, other_than: Path) -> bool:
+    """Say whether a package is part of the sourced environment, outside one prefix."""
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    return any(
+        (Path(prefix) / "share" / name).is_dir()
+        for prefix in prefixes
+        if prefix and Path(prefix).resolve() != other_than.resolve()
+    )
