@@ -197,18 +197,27 @@ def test_frame_truth(scene, camera):
 
 
 def test_depth_agrees_with_masks_and_with_who_hides_whom(scene):
-    """An object has one depth; what lies in its box and belongs to a farther one is not on top."""
-    for t in np.arange(0, 10, 1.0):
-        frame = scene.render(0, t)
-        for mask in frame.masks:
-            assert np.ptp(frame.depth[mask]) == 0
-        position, forward = frame.pose[:3, 3], frame.pose[:3, 2]
-        assert frame.depth.max() < 1.6 * (WALL - position[0]) / forward[0]
-        whole = frame.visible > 0.99
-        partly = (frame.visible < 0.9) & (frame.visible > 0.1)
-        depths = np.array([frame.depth[mask][0] for mask in frame.masks])
-        if whole.any() and partly.any():
-            assert depths[whole].min() <= depths[partly].max()
+    """Each object alone in the room: whatever covers it in the full scene is nearer."""
+    hidden = 0
+    for actor in (actor for actor in scene._cast if actor.identity):
+        alone = Scene(seed=0)
+        alone._cast = [actor]
+        for t in (0.0, 4.0, 7.0):
+            frame, solo = scene.render(0, t), alone.render(0, t)
+            if not len(solo.ids):
+                continue
+            depth = np.unique(solo.depth[solo.masks[0]])
+            assert len(depth) == 1
+            mine = frame.masks[frame.ids == actor.identity].any(0)
+            assert not (mine & ~solo.masks[0]).any()
+            assert (frame.depth[mine] == depth).all()
+            covered = solo.masks[0] & ~mine
+            assert (frame.depth[covered] < depth).all()
+            hidden += np.count_nonzero(covered)
+            share = np.count_nonzero(mine) / np.count_nonzero(solo.masks[0]) * solo.visible[0]
+            listed = frame.visible[frame.ids == actor.identity]
+            assert np.allclose(listed, share)
+    assert hidden > 1000
 
 
 def test_room_depth_projects_back_onto_floor_and_wall(scene):

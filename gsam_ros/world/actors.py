@@ -69,7 +69,7 @@ def draw_cast(rng: np.random.Generator, light: Light) -> list[Actor]:
     cast = [
         _object(rng, number, pair, light, make(rng, float(depth), float(side * depth)))
         for number, (pair, make, depth, side) in enumerate(
-            zip(pairs, makers, depths, sides), start=1
+            zip(pairs, makers, depths, sides, strict=True), start=1
         )
     ]
     cast.append(_pillar(rng))
@@ -95,7 +95,7 @@ def _pyramid(picture: NDArray[np.uint8], levels: int = 3) -> tuple[NDArray[np.ui
 def _pillar(rng: np.random.Generator) -> Actor:
     surface = draw_surface(rng, 400, 72)
     sheen = np.sin(np.linspace(0.5, np.pi - 0.3, 72)).astype(np.float32)  # round, lit from a side
-    surface = cv2.multiply(surface, np.repeat(np.tile(sheen, (400, 1))[..., None], 3, 2), dtype=0)
+    surface = (surface * sheen[:, None]).astype(np.uint8)
     picture = np.dstack([surface, np.full((400, 72), 255, np.uint8)])
     picture = cv2.copyMakeBorder(picture, 2, 2, 2, 2, cv2.BORDER_CONSTANT)
     place = (2.45, rng.uniform(-0.6, 0.6), 0.0)

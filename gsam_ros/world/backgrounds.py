@@ -39,6 +39,7 @@ def draw_surface(rng: np.random.Generator, height: int, width: int) -> Image:
     x = np.arange(width, dtype=np.float32)[None] / height
     y = np.arange(height, dtype=np.float32)[:, None] / height
     along = np.float32(np.cos(angle)) * x + np.float32(np.sin(angle)) * y
+    mix: np.ndarray  # [height, width], 0 the first colour, 1 the second
     if kind == "tiles":
         across = np.float32(np.cos(angle)) * y - np.float32(np.sin(angle)) * x
         pitch = np.float32(rng.uniform(3, 9))

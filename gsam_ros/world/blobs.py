@@ -30,8 +30,8 @@ def draw_bar_sprite(rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
 def _fill(rng: np.random.Generator, size: int, outline: NDArray) -> NDArray[np.uint8]:
     surface = draw_surface(rng, size, size)
     if rng.random() < 0.5:  # half of them as vivid as the vocabulary's objects
-        tint = rng.uniform(0.15, 1.5, 3)
-        surface = cv2.multiply(surface, (*tint, 0.0))
+        tinted = surface * rng.uniform(0.15, 1.5, 3)
+        surface = np.minimum(tinted, 255).astype(np.uint8)
     mask = np.zeros((size, size), np.uint8)
     fixed = np.round(outline * 8).astype(np.int32)
     cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, shift=3)

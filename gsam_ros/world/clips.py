@@ -88,21 +88,22 @@ def _draw(
     stage = _Stage(np.full(size, -1, np.int16))
     named: list[Pair] = []
     for _ in range(objects):
-        pair = NAMELESS if rng.random() < nameless else pairs[rng.integers(len(pairs))]
+        pair = NAMELESS if rng.random() < nameless else pairs[int(rng.integers(len(pairs)))]
         if named and rng.random() < 0.2:
             pair = named[-1]
         _add(rng, stage, pair, light, frames)
         named.append(pair)
     for _ in range(int(rng.integers(0, 4))):
         twin = named[rng.integers(objects)]
-        pair = twin if rng.random() < 0.5 else pairs[rng.integers(len(pairs))]
+        pair = twin if rng.random() < 0.5 else pairs[int(rng.integers(len(pairs)))]
         _add(rng, stage, pair, light, frames)
-    order = rng.permutation(len(stage.sprites))  # followed or not, anything may be in front
+    shuffled = rng.permutation(len(stage.sprites))  # followed or not, any may be in front
     if frames > 1:
         for index in range(objects):
             if rng.random() < events:
                 _disturb(rng, stage, index)
-    order = [*_in_front(stage, order, objects), *range(len(order), len(stage.sprites))]
+    covers = range(len(shuffled), len(stage.sprites))
+    order = [*_in_front(stage, shuffled, objects), *covers]
     return _film(rng, stage, order, named, light, frames)
 
 

@@ -86,7 +86,7 @@ def boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
     An empty mask gives (0, 0, 0, 0).
     """
     boxes = np.zeros((len(masks), 4), np.float32)
-    for box, mask in zip(boxes, masks):
+    for box, mask in zip(boxes, masks, strict=True):
         left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
         box[:] = left, top, left + width, top + height
     return boxes

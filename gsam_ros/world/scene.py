@@ -90,7 +90,7 @@ class Scene:
     ) -> tuple[float, float, float]:
         """Pixel (x, y) of the actor's middle and its depth."""
         foot = np.array(actor.way(t))
-        return _to_pixel(view, pose, foot + (0, 0, actor.foot))
+        return _to_pixel(view, pose, foot + np.array((0, 0, actor.foot)))
 
     def _paste_shadow(
         self, image: NDArray[np.uint8], view: PinholeCamera, pose: Matrix, actor: Actor, t: float
@@ -115,7 +115,7 @@ class Scene:
         owner: NDArray[np.int16],
         full: dict[int, int],
     ) -> RenderedFrame:
-        pixels = np.bincount(owner.ravel(), minlength=len(self._cast))
+        pixels = np.bincount(owner.ravel(), minlength=1 + max(self.pairs))
         ids = np.array([i for i in sorted(self.pairs) if pixels[i] >= MIN_PIXELS], np.int64)
         masks = owner[None] == ids[:, None, None]
         noise = np.random.default_rng((self._seed, camera, round(t * 1e6)))

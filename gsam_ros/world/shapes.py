@@ -108,7 +108,7 @@ def _cone(rng: np.random.Generator) -> Shape:
 
     def paint(u: Array, v: Array) -> Surface:
         width = np.clip((v + half) / (2 * half), 0.02, 1)
-        x = np.clip(u / width, -1, 1)
+        x = np.clip(u / width, -1, 1).astype(np.float32, copy=False)
         z = _height(x)
         side = (np.abs(u) <= width) & (v >= -half) & (v <= half)
         base = u * u + ((v - half) / sin) ** 2 <= 1
@@ -207,7 +207,7 @@ def _box(rng: np.random.Generator) -> Shape:
 def _extruded(front: Array, depth: Array) -> list[tuple[Array, tuple[float, float, float]]]:
     """Side walls of the polygon `front` [K, 2] (clockwise in the picture) pushed by `depth` [2]."""
     walls = []
-    for start, end in zip(front, np.roll(front, -1, 0)):
+    for start, end in zip(front, np.roll(front, -1, 0), strict=True):
         edge = end - start
         outward = np.array([edge[1], -edge[0]]) / np.linalg.norm(edge)
         if outward @ depth > 0:
@@ -228,7 +228,7 @@ def _star(rng: np.random.Generator) -> Shape:
     if rng.random() < 0.4:
         return _faceted([*_extruded(front, _push(rng)), (front, (0.0, 0.0, 1.0))], 0.6)
     facets = []
-    for start, end in zip(front, np.roll(front, -1, 0)):
+    for start, end in zip(front, np.roll(front, -1, 0), strict=True):
         edge = end - start
         outward = np.array([edge[1], -edge[0]]) / np.linalg.norm(edge)
         triangle = np.stack([np.zeros(2, np.float32), start, end])

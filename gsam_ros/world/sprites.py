@@ -72,8 +72,8 @@ def draw_sprite(
     v = np.float32(cos) * y - np.float32(sin) * x
 
     surface = geometry.paint(u, v)
-    direction = (to_picture.T @ lamp.direction[:2]).tolist() + [float(lamp.direction[2])]
-    shade, gloss = _illuminate(surface.normal, np.array(direction, np.float32), lamp)
+    direction = np.append(to_picture.T @ lamp.direction[:2], lamp.direction[2])
+    shade, gloss = _illuminate(surface.normal, direction, lamp)
     shade *= surface.reflectance
     pattern = _texture(rng, u, v)
     if pattern is not None:

@@ -84,7 +84,7 @@ def _size(rng: np.random.Generator) -> float:
 
 
 def _choose(rng: np.random.Generator, pairs: Sequence[Pair], count: int) -> list[Pair]:
-    chosen = [pairs[i] for i in rng.integers(len(pairs), size=count)]
+    chosen = [pairs[int(i)] for i in rng.integers(len(pairs), size=count)]
     if rng.random() < 0.4:
         which = int(rng.integers(2))
         alike = [pair for pair in pairs if pair[which] == chosen[0][which]]
