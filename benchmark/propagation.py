@@ -108,6 +108,7 @@ def stock(
 
 
 def main() -> None:
+    """Run both sides, alternating frame by frame, and print a table."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--segmenter", default="demo-segmenter")
     arguments.add_argument("--objects", type=int, nargs="+", default=[1, 4, 16])

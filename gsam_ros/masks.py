@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 @dataclass(frozen=True)
 class Region:
-    """The window of one mask in its image: `logits[y, x]` belongs to pixel `(left + x, top + y)`."""
+    """The window of one mask: `logits[y, x]` belongs to pixel `(left + x, top + y)`."""
 
     top: int
     left: int
@@ -61,12 +61,12 @@ class Masks:
     def boxes(self) -> np.ndarray:
         """[N, 4] float32 xyxy in pixels, tight around each mask; zeros where a mask is empty."""
         boxes = np.zeros((len(self), 4), np.float32)
-        for box, region in zip(boxes, self.regions, strict=True):
+        for row, region in enumerate(self.regions):
             inside = region.logits > 0
-            rows, columns = inside.any(1).nonzero()[0], inside.any(0).nonzero()[0]
+            rows, columns = _occupied(inside)
             if len(rows):
-                box[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-                box += (region.left, region.top, region.left, region.top)
+                boxes[row] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+                boxes[row] += (region.left, region.top, region.left, region.top)
         return boxes
 
     @cached_property
@@ -109,7 +109,7 @@ class Masks:
         It is separable, so a window of the image is two small matrix products. A pixel can only be
         positive within one cell of a positive logit, which bounds the window exactly.
         """
-        rows, columns = (logits > 0).any(1).nonzero()[0], (logits > 0).any(0).nonzero()[0]
+        rows, columns = _occupied(logits > 0)
         if not len(rows):
             return self._empty
         top, bottom = _pixels_near(rows, logits.shape[0], self.height)
@@ -117,6 +117,11 @@ class Masks:
         vertical = _interpolation(top, bottom, logits.shape[0], self.height)
         horizontal = _interpolation(left, right, logits.shape[1], self.width)
         return Region(top, left, vertical @ logits.astype(np.float32, copy=False) @ horizontal.T)
+
+
+def _occupied(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices, ascending, of the rows and of the columns that hold any true cell."""
+    return np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
 
 
 def _pixels_near(cells: np.ndarray, cell_count: int, size: int) -> tuple[int, int]:

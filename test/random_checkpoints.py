@@ -1,4 +1,4 @@
-"""Checkpoints with random weights: for shapes, errors and parity, where what is seen is no matter."""
+"""Checkpoints with random weights: for shapes, errors and parity; what they see means nothing."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def save_detector(
             torch.nn.init.normal_(parameter, std=0.05)
     model.save_pretrained(folder)
     size = {"shortest_edge": shortest, "longest_edge": longest}
-    GroundingDinoProcessor(GroundingDinoImageProcessor(size=size), build_tokenizer()).save_pretrained(
-        folder
-    )
+    GroundingDinoProcessor(
+        GroundingDinoImageProcessor(size=size), build_tokenizer()
+    ).save_pretrained(folder)
     return folder
 
 

@@ -49,7 +49,7 @@ def test_names_that_mean_nothing(name):
 
 def test_a_hub_id_that_cannot_be_had(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(CheckpointError, match="nobody/nothing.*hub or its cache"):
+    with pytest.raises(CheckpointError, match=r"nobody/nothing.*hub or its cache"):
         TransformersSam2("nobody/nothing", CPU)
 
 
@@ -78,7 +78,7 @@ def test_weights_that_lack_a_part(copy):
     tensors = load_file(copy / "model.safetensors")
     del tensors["memory_encoder.projection.weight"]
     save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match="memory_encoder.projection.weight"):
+    with pytest.raises(CheckpointError, match=r"memory_encoder\.projection\.weight"):
         TransformersSam2(str(copy), CPU)
 
 
@@ -113,7 +113,7 @@ def test_weights_are_whole_and_frozen(segmenter):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU that must not be there")
 def test_a_gpu_that_is_not_there():
-    with pytest.raises(DeviceError, match="'cuda'.*give auto, cpu"):
+    with pytest.raises(DeviceError, match=r"'cuda'.*give auto, cpu"):
         choose_device("cuda")
     assert choose_device("auto") == CPU
 

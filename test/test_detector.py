@@ -104,7 +104,9 @@ def test_every_phrase_owns_its_tokens_whatever_the_order(detector, phrases):
     owned = group.phrase_of_token
     torch.testing.assert_close(owned.sum(0), torch.ones(len(phrases)))
     assert ((owned > 0).sum(1) <= 1).all(), "a token belongs to one phrase"
-    lengths = [len(detector.tokenizer(p.lower(), add_special_tokens=False).input_ids) for p in phrases]
+    lengths = [
+        len(detector.tokenizer(p.lower(), add_special_tokens=False).input_ids) for p in phrases
+    ]
     assert (owned > 0).sum(0).tolist() == lengths
 
 
@@ -118,7 +120,9 @@ def test_marks_inside_a_phrase_do_not_break_it(detector):
 
 
 def test_a_phrase_over_the_text_limit_is_named(detector):
-    with pytest.raises(PromptError, match="'a very long name a very long name.*word pieces.*takes 45"):
+    with pytest.raises(
+        PromptError, match=r"'a very long name a very long name.*word pieces.*takes 45"
+    ):
         detector.encode(("mug", "a very long name " * 20))
 
 

@@ -43,7 +43,7 @@ def target_size(height: int, width: int, shortest: int, longest: int) -> tuple[i
     raw = None
     if high / low * shortest > longest:
         raw = longest * low / high
-        shortest = int(round(raw))
+        shortest = round(raw)
     if low == shortest:
         return height, width
     other = int((shortest if raw is None else raw) * high / low)

@@ -151,9 +151,7 @@ class GroundedTracker:
         if not images:
             return [None] * len(frames)
         settings = self.settings.detector
-        found = iter(
-            self._detector.detect(images, text, settings.box_threshold, settings.nms_iou)
-        )
+        found = iter(self._detector.detect(images, text, settings.box_threshold, settings.nms_iou))
         return [next(found) if chosen else None for chosen in keyframes]
 
     def _warm_up(self) -> None:

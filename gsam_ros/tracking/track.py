@@ -1,13 +1,13 @@
 """One object over time: what is known of it, and the rules of its life.
 
-    detection -> TENTATIVE -> CONFIRMED <-> LOST -> ended
-                     |
-                     +-> ended (the detector did not see it again)
+detection -> TENTATIVE -> CONFIRMED <-> LOST -> ended
+                 |
+                 +-> ended (the detector did not see it again)
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,7 +45,7 @@ class Track:
     born: int
     state: TrackState = TrackState.TENTATIVE
     score: float = 0.0
-    evidence: Counter[str] = field(default_factory=Counter)
+    evidence: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     hits: int = 0
     misses: int = 0
     last_visible: int = 0

@@ -279,9 +279,7 @@ class InstanceTracker:
     ) -> None:
         """Keep a memory of each propagated mask that shows its object."""
         rows = [
-            row
-            for row, (_, track) in enumerate(known)
-            if track.shown and id(track) not in written
+            row for row, (_, track) in enumerate(known) if track.shown and id(track) not in written
         ]
         if masks is not None and rows:
             chosen = masks[torch.tensor(rows, device=self.model.device)]
