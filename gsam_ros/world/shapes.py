@@ -125,8 +125,8 @@ def _ring(rng: np.random.Generator) -> Shape:
 
     def paint(u: Array, v: Array) -> Surface:
         v = v / np.float32(squash)
-        radius = np.maximum(np.sqrt(u * u + v * v), 1e-3)
-        t = (radius - (1 - tube)) / tube
+        radius = np.maximum(np.sqrt(u * u + v * v), np.float32(1e-3))
+        t = (radius - np.float32(1 - tube)) / np.float32(tube)
         normal = _stack(u / radius * t, v / radius * t, _height(t), u)
         return Surface(normal, np.ones_like(u), np.abs(t) <= 1)
 
