@@ -1,0 +1,235 @@
+"""Batches for the demo segmenter: pictures and clips of the demo world, squeezed to 256 x 256.
+
+Every batch is drawn from (seed, kind, number) alone, so a run that is taken up again goes on with
+the very batches it would have had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from gsam_ros.training.segmenter_loss import TARGET_SIZE
+from gsam_ros.training.segmenter_model import IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD
+from gsam_ros.world.clips import Clip, draw_clip
+from gsam_ros.world.stills import Still, draw_still
+
+STILL_SIZES = ((192, 256), (256, 256), (240, 320), (320, 256))
+"""Height and width that pictures are drawn at, so that every squeeze of a camera is met."""
+MIN_PIXELS = 40
+"""An object with fewer visible pixels of the 256 x 256 image is not asked for."""
+
+
+@dataclass(frozen=True)
+class Stills:
+    """N pictures with B objects asked for in all."""
+
+    pixels: Tensor
+    """uint8 [N, 256, 256, 3] RGB."""
+    image: Tensor
+    """[B] which picture the object is in."""
+    prompts: Tensor
+    """[B, 4] boxes as a detector might give them, in pixels of the 256 x 256 image."""
+    boxes: Tensor
+    """[B, 4] true boxes."""
+    masks: Tensor
+    """uint8 [B, 128, 128], 255 = all covered."""
+    anything: Tensor
+    """float16 [N, 6, 64, 64], see `Heads.image_loss`."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """T frames of V clips with B objects in all; every object is in its clip's first frame."""
+
+    pixels: Tensor
+    """uint8 [T, V, 256, 256, 3] RGB."""
+    clip: Tensor
+    """[B] which clip the object is in."""
+    prompts: Tensor
+    """[B, 4] boxes in the first frame."""
+    boxes: Tensor
+    """[T, B, 4] true boxes; zeros where the object is not to be seen."""
+    masks: Tensor
+    """uint8 [T, B, 128, 128]"""
+    present: Tensor
+    """bool [T, B]"""
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """float32 [N, 3, 256, 256] out of uint8 [N, 256, 256, 3], as the processor does."""
+    mean, std = torch.tensor(PIXEL_MEAN) * 255, torch.tensor(PIXEL_STD) * 255
+    return ((pixels.float() - mean) / std).permute(0, 3, 1, 2)
+
+
+def jitter(rng: np.random.Generator, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Move the sides of boxes [N, 4] as a detector does, inside the 256 x 256 image.
+
+    A third of the boxes hardly moves, the rest by some per cent of its size.
+    """
+    side = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+    spread = np.where(rng.random((len(boxes), 1)) < 0.35, 0.01, 0.06)
+    moved = boxes + np.clip(rng.normal(0, spread, boxes.shape), -0.15, 0.15) * side
+    return np.clip(moved, 0, IMAGE_SIZE).astype(np.float32)
+
+
+def squeeze(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Resize an image or a mask to 256 x 256."""
+    if image.shape[:2] == (IMAGE_SIZE, IMAGE_SIZE):
+        return image
+    squeezed = cv2.resize(image, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_LINEAR)
+    return squeezed.astype(np.uint8, copy=False)
+
+
+def squeeze_masks(masks: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """uint8 [N, 256, 256] out of bool [N, H, W]; 255 = covered."""
+    squeezed = [squeeze(mask.astype(np.uint8) * 255) for mask in masks]
+    return np.stack(squeezed) if squeezed else np.zeros((0, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+
+
+def boxes_around(masks: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """[N, 4] boxes, far sides exclusive, around masks [N, H, W] > 127; zeros for empty ones."""
+    boxes = np.zeros((len(masks), 4), np.float32)
+    for box, mask in zip(boxes, masks > 127, strict=True):
+        if mask.any():
+            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+            box[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return boxes
+
+
+def _shrink(masks: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Averages of [N, 256, 256] over blocks: [N, size, size]."""
+    small = [cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) for mask in masks]
+    return np.stack(small) if small else np.zeros((0, size, size), np.uint8)
+
+
+def _anything(masks: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.float16]:
+    """[6, 64, 64] targets for the finest level out of all objects of a picture."""
+    size = IMAGE_SIZE // 4
+    target = np.zeros((6, size, size), np.float16)
+    centre = (np.arange(size, dtype=np.float32) + 0.5) / size
+    owner = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    for number, (mask, box) in enumerate(zip(masks, boxes / IMAGE_SIZE, strict=True), start=1):
+        owner[mask > 127] = number
+        inside = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) > 127
+        target[0][inside] = 1
+        across = np.stack([centre - box[0], box[2] - centre])
+        down = np.stack([centre - box[1], box[3] - centre])
+        for channel, distance in ((2, across[0]), (4, across[1])):
+            target[channel][inside] = np.broadcast_to(distance, (size, size))[inside]
+        for channel, distance in ((3, down[0]), (5, down[1])):
+            target[channel][inside] = np.broadcast_to(distance[:, None], (size, size))[inside]
+    edge = cv2.morphologyEx(owner, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    target[1] = cv2.resize(edge.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    return target
+
+
+def still_batch(rng: np.random.Generator, images: int, objects: int) -> Stills:
+    """`images` pictures, of each up to `objects` objects."""
+    pixels, image, boxes, masks, anything = [], [], [], [], []
+    for number in range(images):
+        still = _draw_still(rng)
+        covered = squeeze_masks(still.masks)
+        around = boxes_around(covered)
+        pixels.append(squeeze(still.image))
+        anything.append(_anything(covered, around))
+        large = np.flatnonzero((covered > 127).sum((1, 2)) >= MIN_PIXELS)
+        chosen = rng.permutation(large)[:objects]
+        image += [number] * len(chosen)
+        boxes.append(around[chosen])
+        masks.append(_shrink(covered[chosen], TARGET_SIZE))
+    true = np.concatenate(boxes)
+    return Stills(
+        torch.from_numpy(np.stack(pixels)),
+        torch.tensor(image),
+        torch.from_numpy(jitter(rng, true)),
+        torch.from_numpy(true),
+        torch.from_numpy(np.concatenate(masks)),
+        torch.from_numpy(np.stack(anything)),
+    )
+
+
+def _draw_still(rng: np.random.Generator) -> Still:
+    height, width = STILL_SIZES[rng.integers(len(STILL_SIZES))]
+    while True:
+        still = draw_still(rng, height, width)
+        if len(still.boxes):
+            return still
+
+
+def clip_batch(rng: np.random.Generator, clips: int, frames: int, objects: int) -> Clips:
+    """`clips` clips of `frames` frames with `objects` objects each, all in the first frame."""
+    drawn = [draw_clip_to_follow(rng, frames, objects) for _ in range(clips)]
+    covered = np.concatenate([clip.masks for clip in drawn], 1).astype(np.uint8) * 255
+    boxes = np.stack([boxes_around(frame) for frame in covered])
+    return Clips(
+        torch.from_numpy(np.stack([clip.images for clip in drawn], 1)),
+        torch.arange(clips).repeat_interleave(objects),
+        torch.from_numpy(jitter(rng, boxes[0])),
+        torch.from_numpy(boxes),
+        torch.from_numpy(np.stack([_shrink(frame, TARGET_SIZE) for frame in covered])),
+        torch.from_numpy(np.concatenate([clip.present for clip in drawn], 1)),
+    )
+
+
+def draw_clip_to_follow(rng: np.random.Generator, frames: int, objects: int) -> Clip:
+    """Draw a 256 x 256 clip whose first frame shows all objects large enough to ask for."""
+    while True:
+        clip = draw_clip(rng, frames, IMAGE_SIZE, IMAGE_SIZE, objects)
+        if (clip.masks[0].sum((1, 2)) >= MIN_PIXELS).all():
+            return clip
+
+
+class StillBatches(Dataset[Stills]):
+    """Batch number i of pictures, for i from `first` to `last`."""
+
+    def __init__(self, seed: int, first: int, last: int, images: int, objects: int) -> None:
+        self._seed, self._numbers = seed, range(first, last)
+        self._images, self._objects = images, objects
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: int) -> Stills:
+        rng = np.random.default_rng([self._seed, 0, self._numbers[index]])
+        return still_batch(rng, self._images, self._objects)
+
+
+class MixedBatches(Dataset[Stills | Clips]):
+    """Batch number i of clips, or every so often of pictures, for i from `first` to `last`.
+
+    `lengths` gives the frames of the clips, one value for each equal part of the run.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        first: int,
+        last: int,
+        images: int,
+        clips: int,
+        objects: int,
+        lengths: Sequence[int],
+        still_share: float,
+    ) -> None:
+        self._seed, self._numbers = seed, range(first, last)
+        self._images, self._clips, self._objects = images, clips, objects
+        self._lengths, self._still_share, self._total = lengths, still_share, last
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: int) -> Stills | Clips:
+        number = self._numbers[index]
+        rng = np.random.default_rng([self._seed, 1, number])
+        if rng.random() < self._still_share:
+            return still_batch(rng, self._images, self._objects + 1)
+        part = number * len(self._lengths) // self._total
+        return clip_batch(rng, self._clips, self._lengths[part], self._objects)

@@ -1,0 +1,145 @@
+"""Train the demo segmenter: pictures first, then clips.
+
+    python -m gsam_ros.training.train_segmenter --out DIR
+
+One torch thread and one process that draws the data; a run that was stopped goes on from its last
+state if it is started again with the same folder. The learning rate falls with the share of the
+steps done or, where `--stills-minutes` or `--video-minutes` bounds a stage, of the time gone,
+whichever is further: only runs without these bounds repeat to the last step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import Sam2VideoModel
+
+from gsam_ros.training.evaluate_segmenter import clip_figures, still_figures
+from gsam_ros.training.segmenter_data import MixedBatches, StillBatches, Stills
+from gsam_ros.training.segmenter_steps import clip_loss, still_loss
+from gsam_ros.training.segmenter_trainer import Stage, Trainer
+
+TRUTH_SHARE, TRUTH_UNTIL = 0.9, 0.4
+"""How often the truth says at first who is present, and the share of the run by which it stops."""
+STATE_EVERY_S = 180
+LOG_EVERY = 25
+
+
+def say(line: str) -> None:
+    """Log a line with the time of day."""
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+
+def run_stage(trainer: Trainer, stage: Stage, batches: DataLoader) -> None:
+    """Train until the stage's steps or minutes are over."""
+    trainer.model.train()
+    if stage.name == "video":
+        freeze_statistics(trainer.model)
+    saved = started = time.monotonic() - trainer.elapsed_s
+    saved += trainer.elapsed_s
+    losses: list[float] = []
+    ious: dict[str, list[float]] = {}
+    for batch in batches:
+        progress = stage.progress(trainer.step, trainer.elapsed_s)
+        if progress >= 1:
+            break
+        kind = "stills" if isinstance(batch, Stills) else f"{len(batch.pixels)} frames"
+        with torch.autocast("cpu", torch.bfloat16):
+            if isinstance(batch, Stills):
+                loss, overlap = still_loss(trainer.model, trainer.heads, batch)
+            else:
+                share = TRUTH_SHARE * max(0.0, 1 - progress / TRUTH_UNTIL)
+                chance = torch.Generator().manual_seed(trainer.seed * 1_000_003 + trainer.step)
+                loss, overlap = clip_loss(trainer.model, trainer.heads, batch, share, chance)
+        trainer.update(loss, stage.factor(trainer.step, progress))
+        trainer.elapsed_s = time.monotonic() - started
+        losses.append(float(loss.detach()))
+        ious.setdefault(kind, []).append(overlap)
+        if trainer.step % LOG_EVERY == 0:
+            each = ", ".join(f"{k} {sum(v) / len(v):.3f}" for k, v in sorted(ious.items()))
+            say(
+                f"{stage.name} {trainer.step}/{stage.steps} ({progress:.1%}) loss"
+                f" {sum(losses) / len(losses):.3f}, IoU {each}, {trainer.elapsed_s:.0f} s"
+            )
+            losses, ious = [], {}
+        if time.monotonic() - saved > STATE_EVERY_S:
+            trainer.save_state()
+            report(trainer.average, stage.name, quick=True)
+            saved = time.monotonic()
+    trainer.save_state()
+
+
+def freeze_statistics(model: Sam2VideoModel) -> None:
+    """Batch norms keep what pictures taught them: frames of few clips are too much alike."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def report(model: Sam2VideoModel, stage: str, quick: bool) -> None:
+    """Log how the averaged model does on pictures and clips that training never draws."""
+    figures = still_figures(model, count=40 if quick else 200)
+    if stage == "video":
+        figures |= clip_figures(model, count=8 if quick else 40)
+    say(", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+
+
+def loader(batches: StillBatches | MixedBatches) -> DataLoader:
+    """One process that draws ahead; `batches` already are batches."""
+    return DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=6)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Run both stages, or what is left of them, and write the model to `out`/model."""
+    torch.set_num_threads(1)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    stills = Stage(
+        "stills", arguments.stills_steps, arguments.stills_minutes, 1.3e-3, 1.3e-3, 100, 0.1
+    )
+    video = Stage("video", arguments.video_steps, arguments.video_minutes, 6e-4, 1.2e-3, 60, 0.01)
+    trainer = Trainer(arguments.out, arguments.seed)
+    trainer.load_state([stills, video])
+    if trainer.step:
+        say(f"going on at step {trainer.step} of {trainer.stage}")
+    if trainer.stage in ("", "stills"):
+        if not trainer.stage:
+            trainer.begin(stills)
+        run_stage(
+            trainer,
+            stills,
+            loader(StillBatches(arguments.seed, trainer.step, stills.steps, 8, 4)),
+        )
+        trainer.begin(video)
+    mixed = MixedBatches(
+        arguments.seed,
+        trainer.step,
+        video.steps,
+        images=8,
+        clips=2,
+        objects=3,
+        lengths=(2, 3, 4, 6, 8, 8, 8, 10),
+        still_share=0.28,
+    )
+    run_stage(trainer, video, loader(mixed))
+    report(trainer.average, "video", quick=False)
+
+
+def main() -> None:
+    """Train as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for state and model")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--stills-steps", type=int, default=2500)
+    parser.add_argument("--video-steps", type=int, default=1700)
+    parser.add_argument("--stills-minutes", type=float, help="bound on the first stage")
+    parser.add_argument("--video-minutes", type=float, help="bound on the second stage")
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
