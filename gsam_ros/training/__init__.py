@@ -1,0 +1,1 @@
+"""How the demo models are made: training and measuring them on the demo world."""

@@ -1,0 +1,121 @@
+"""Training batches of the demo detector: pictures of the demo world and prompts about them.
+
+A batch depends only on the seed and on its number, so training can stop and go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from transformers import BertTokenizer
+
+from gsam_ros.training.detector_loss import phrase_token_masks
+from gsam_ros.training.detector_matching import Targets
+from gsam_ros.training.detector_prompts import draw_phrases, join
+from gsam_ros.training.detector_words import build_tokenizer
+from gsam_ros.world.stills import Still, draw_still
+from gsam_ros.world.vocabulary import COLOURS, SHAPES
+
+SIZES = ((192, 256), (192, 256), (192, 256), (224, 224), (160, 256), (256, 192))
+"""(height, width) in pixels that batches are drawn at; the first is a 4:3 camera's."""
+
+STRIDES = (16, 32, 64)
+_LABEL_STRIDES = STRIDES[:2]
+_COLOURS = tuple(COLOURS)
+
+
+@dataclass
+class Batch:
+    """B pictures of one size with their prompts.
+
+    images: uint8 [B, H, W, 3] RGB. input_ids: [B, T]. targets: what the prompts name.
+    cells: for strides 16 and 32, int64 [B, h, w, 2]: colour and shape index of the object at the
+    cell's centre, -1 where there is none.
+    """
+
+    images: Tensor
+    input_ids: Tensor
+    targets: Targets
+    cells: list[Tensor]
+
+    @property
+    def level_shapes(self) -> list[tuple[int, int]]:
+        """(height, width) of the detector's feature levels."""
+        height, width = self.images.shape[1:3]
+        return [(-(-height // s), -(-width // s)) for s in STRIDES]
+
+
+class DetectorBatches(Dataset[Batch]):
+    """Batch number `index` out of an endless supply."""
+
+    def __init__(self, seed: int, batch_size: int) -> None:
+        self.seed, self.batch_size = seed, batch_size
+        self.tokenizer = build_tokenizer()
+
+    def __getitem__(self, index: int) -> Batch:
+        rng = np.random.default_rng([self.seed, index])
+        height, width = SIZES[rng.integers(len(SIZES))]
+        stills = [draw_still(rng, height, width) for _ in range(self.batch_size)]
+        return make_batch(rng, stills, self.tokenizer)
+
+
+def make_batch(rng: np.random.Generator, stills: list[Still], tokenizer: BertTokenizer) -> Batch:
+    """Draw a prompt for each still and put everything into tensors."""
+    height, width = stills[0].image.shape[:2]
+    scale = np.array([width, height, width, height], np.float32)
+    prompts, boxes, named = [], [], []
+    for still in stills:
+        pairs = list(zip(still.colour, still.shape, strict=True))
+        phrases = draw_phrases(rng, pairs)
+        prompts.append(join(phrases))
+        table = np.array([[p.names(pair) for p in phrases] for pair in pairs], bool)
+        table = table.reshape(len(pairs), len(phrases))
+        asked = table.any(1)
+        corners = still.boxes[asked] / scale
+        centre, size = (
+            (corners[:, :2] + corners[:, 2:]) / 2,
+            corners[:, 2:] - corners[:, :2],
+        )
+        boxes.append(torch.from_numpy(np.concatenate([centre, size], 1)))
+        named.append(torch.from_numpy(table[asked]))
+    tokens = tokenizer(prompts, padding=True, return_tensors="pt")
+    phrase_tokens = phrase_token_masks(tokens.input_ids)
+    count = phrase_tokens.shape[1]
+    named = [torch.nn.functional.pad(table, (0, count - table.shape[1])) for table in named]
+    targets = Targets(boxes, named, phrase_tokens, tokens.attention_mask.bool())
+    images = torch.from_numpy(np.stack([still.image for still in stills]))
+    cells = [
+        torch.from_numpy(np.stack([label_cells(s, stride) for s in stills]))
+        for stride in _LABEL_STRIDES
+    ]
+    return Batch(images, tokens.input_ids, targets, cells)
+
+
+def label_cells(still: Still, stride: int) -> np.ndarray:
+    """Colour and shape index at the centre of each cell: int64 [h, w, 2], -1 for background."""
+    centre = slice(stride // 2, None, stride)
+    masks = still.masks[:, centre, centre]
+    cells = np.full((*still.image[centre, centre].shape[:2], 2), -1, np.int64)
+    for mask, colour, shape in zip(masks, still.colour, still.shape, strict=True):
+        cells[mask] = _COLOURS.index(colour), SHAPES.index(shape)
+    return cells
+
+
+def load_batches(seed: int, batch_size: int, first: int, last: int) -> DataLoader[Batch]:
+    """Batches number `first` to `last` (exclusive), drawn by one process beside the training's."""
+    return DataLoader(
+        DetectorBatches(seed, batch_size),
+        batch_size=None,
+        sampler=range(first, last),
+        num_workers=1,
+        prefetch_factor=16,
+        worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)

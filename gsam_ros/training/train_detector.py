@@ -1,0 +1,193 @@
+"""Train the demo detector from nothing, on the demo world.
+
+    python -m gsam_ros.training.train_detector --out DIR
+
+Two stages: the backbone alone learns to tell colours and shapes cell by cell, then the whole
+Grounding DINO learns to detect what prompts name. Interrupted training goes on from its last
+checkpoint (`DIR/checkpoint.pt`) when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import GroundingDinoForObjectDetection
+
+from gsam_ros.training.detector_cells import CellHeads, FeatureTap, backbone_features
+from gsam_ros.training.detector_data import Batch, load_batches
+from gsam_ros.training.detector_loss import detection_loss
+from gsam_ros.training.detector_model import (
+    build_detector,
+    build_processor,
+    save_detector,
+)
+from gsam_ros.training.detector_optimisation import Average, Log, Stage
+
+_CELLS_WEIGHT = 2.0
+_BACKBONE_SEED_OFFSET = 1_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what training makes."""
+
+    seed: int = 0
+    backbone_steps: int = 1000
+    backbone_batch: int = 16
+    backbone_rate: float = 1.5e-3
+    steps: int = 7000
+    batch: int = 8
+    rate: float = 6e-4
+    warmup: int = 300
+    minutes: float = 0.0
+    """If above zero, the learning rate has come down to zero after so many minutes at the latest,
+    whatever the number of steps; the result then depends on the machine's speed."""
+
+
+def normalise(images: Tensor) -> Tensor:
+    """uint8 [B, H, W, 3] to what the processor makes of it: float32 [B, 3, H, W]."""
+    mean = torch.tensor([0.485, 0.456, 0.406]) * 255
+    deviation = torch.tensor([0.229, 0.224, 0.225]) * 255
+    return ((images - mean) / deviation).permute(0, 3, 1, 2).contiguous()
+
+
+def train_backbone(
+    model: GroundingDinoForObjectDetection, heads: CellHeads, settings: Settings
+) -> None:
+    """Stage one: colours and shapes of the cells, nothing else."""
+    trained = [model.model.backbone.conv_encoder, model.model.input_proj_vision, heads]
+    stage = Stage(trained, settings.backbone_rate, settings.backbone_steps, settings.warmup)
+    seed = settings.seed + _BACKBONE_SEED_OFFSET
+    log = Log()
+    for batch in load_batches(seed, settings.backbone_batch, 0, settings.backbone_steps):
+        stage.progress = stage.step / stage.steps
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = heads(backbone_features(model, normalise(batch.images)), batch.cells)
+        stage.advance(loss)
+        log.add("backbone", stage, {"cells": loss})
+
+
+class DetectorTraining:
+    """Stage two, with all that a checkpoint must hold."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.model = build_detector(len(build_processor().tokenizer), settings.seed).train()
+        self.heads = CellHeads(self.model.config.d_model)
+        self.stage = Stage(
+            [self.model, self.heads],
+            settings.rate,
+            settings.steps,
+            settings.warmup,
+            settings.minutes,
+        )
+        self.average = Average(self.model)
+        self.tap = FeatureTap(self.model)
+
+    def start(self) -> None:
+        """Train the backbone, then let the average begin from there."""
+        train_backbone(self.model, self.heads, self.settings)
+        self.average = Average(self.model)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Loss of one batch by part."""
+        pixels = normalise(batch.images)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            losses = detection_loss(
+                self.model, pixels, batch.input_ids, batch.targets, batch.level_shapes
+            )
+            losses["cells"] = _CELLS_WEIGHT * self.heads(self.tap.features, batch.cells)
+        return losses
+
+    def run(self, out: Path, save_every: int) -> None:
+        """Train to the end, with a checkpoint and a usable model every `save_every` steps."""
+        stage, log, clock = self.stage, Log(), time.monotonic()
+        for batch in load_batches(
+            self.settings.seed, self.settings.batch, stage.step, self.settings.steps
+        ):
+            losses = self.losses(batch)
+            stage.advance(torch.stack(list(losses.values())).sum())
+            self.average.update(self.model, stage.step)
+            now = time.monotonic()
+            stage.tick((now - clock) / 60)
+            clock = now
+            log.add("detector", stage, losses)
+            if stage.step % save_every == 0 or stage.progress >= 1.0:
+                self.save(out)
+            if stage.progress >= 1.0:
+                break
+
+    def save(self, out: Path) -> None:
+        """Write the averaged model, the checkpoint and how training went to `out`."""
+        out.mkdir(parents=True, exist_ok=True)
+        save_detector(self.average.model, out)
+        state = {
+            "model": self.model.state_dict(),
+            "heads": self.heads.state_dict(),
+            "average": self.average.model.state_dict(),
+            "optimiser": self.stage.optimiser.state_dict(),
+            "step": self.stage.step,
+            "minutes": self.stage.minutes,
+            "progress": self.stage.progress,
+        }
+        torch.save(state, out / "checkpoint.new")
+        os.replace(out / "checkpoint.new", out / "checkpoint.pt")
+        record = asdict(self.settings) | {
+            key: state[key] for key in ("step", "minutes", "progress")
+        }
+        (out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint of the same settings."""
+        state = torch.load(path, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.heads.load_state_dict(state["heads"])
+        self.average.model.load_state_dict(state["average"])
+        self.stage.optimiser.load_state_dict(state["optimiser"])
+        self.stage.step = state["step"]
+        self.stage.minutes = state["minutes"]
+        self.stage.progress = state["progress"]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of `python -m gsam_ros.training.train_detector`."""
+    defaults = Settings()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for the model")
+    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--steps", type=int, default=defaults.steps)
+    parser.add_argument("--backbone-steps", type=int, default=defaults.backbone_steps)
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=defaults.minutes,
+        help="end by then, whatever the steps (0: no limit, and the result is reproducible)",
+    )
+    parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
+    options = parser.parse_args(arguments)
+    settings = Settings(
+        seed=options.seed,
+        steps=options.steps,
+        backbone_steps=options.backbone_steps,
+        minutes=options.minutes,
+    )
+    torch.set_num_threads(1)
+    training = DetectorTraining(settings)
+    checkpoint = options.out / "checkpoint.pt"
+    if checkpoint.is_file():
+        training.load(checkpoint)
+        print(f"going on from step {training.stage.step} of {checkpoint}", flush=True)
+    else:
+        training.start()
+    training.run(options.out, options.save_every)
+
+
+if __name__ == "__main__":
+    main()
