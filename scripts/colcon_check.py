@@ -5,11 +5,14 @@ To be run in the environment of scripts/env.sh. The build folders are kept: a se
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# What the package is made of.
+SOURCES = ("CMakeLists.txt", "package.xml", "bin", "config", "gsam_ros", "launch", "msg", "srv")
 # Run from the installed files alone: the modules, the messages and the weights lie side by side.
 LOOK = """
 import pathlib, sys
@@ -22,7 +25,27 @@ assert FrameStatus.__module__.startswith("gsam_ros.msg"), FrameStatus
 """
 
 
-def build(folder: Path, *options: str) -> Path:
+def stage(workspace: Path) -> None:
+    """Bring a workspace's copy of the sources up to date; what has not changed keeps its date.
+
+    CMake refuses a build whose NumPy lies within the sources, as it does in .venv.
+    """
+    wanted = set()
+    for source in (ROOT / name for name in SOURCES):
+        for path in [source, *source.rglob("*")]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                target = workspace / path.relative_to(ROOT)
+                wanted.add(target)
+                date = path.stat().st_mtime_ns
+                if not target.exists() or target.stat().st_mtime_ns != date:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(path, target)
+    for path in workspace.rglob("*"):
+        if path.is_file() and path not in wanted:
+            path.unlink()
+
+
+def build(workspace: Path, folder: Path, *options: str) -> Path:
     """Build into a folder and return the install prefix.
 
     Raises:
@@ -30,17 +53,21 @@ def build(folder: Path, *options: str) -> Path:
     """
     prefix = folder / "install"
     command = [
-        "colcon", "--log-base", str(folder / "log"), "build", "--base-paths", str(ROOT),
+        "colcon", "--log-base", str(folder / "log"), "build", "--base-paths", str(workspace),
         "--packages-select", "gsam_ros", "--build-base", str(folder / "build"),
         "--install-base", str(prefix), "--merge-install", *options,
         "--cmake-args", "-G", "Ninja", "-DBUILD_TESTING=OFF",
     ]  # fmt: skip
-    result = subprocess.run(
-        command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if result.returncode:
-        raise SystemExit(f"{result.stdout}\ncolcon build {' '.join(options)} failed")
-    return prefix
+    for attempt in ("as it was left", "from nothing"):
+        result = subprocess.run(
+            command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        if result.returncode == 0:
+            return prefix
+        print(f"colcon build {attempt} failed", flush=True)
+        # What an older tree or another folder left may be all that is wrong.
+        shutil.rmtree(folder)
+    raise SystemExit(result.stdout)
 
 
 def installed_files() -> list[str]:
@@ -79,9 +106,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where to build")
     folder = parser.parse_args().folder.absolute()
+    workspace = folder / "src" / "gsam_ros"
+    stage(workspace)
     for name, options in (("copies", ()), ("links", ("--symlink-install",))):
         print(f"==> colcon build {' '.join(options)}", flush=True)
-        look_at(build(folder / name, *options))
+        look_at(build(workspace, folder / name, *options))
 
 
 if __name__ == "__main__":

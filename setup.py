@@ -1,0 +1,39 @@
+"""Install the vision core and the `gsam` command with pip, without ROS 2.
+
+The metadata is that of package.xml; what a robot runs is built by colcon (see CMakeLists.txt).
+"""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+MANIFEST = ElementTree.parse(ROOT / "package.xml").getroot()
+
+
+def of_manifest(tag: str) -> str:
+    """Return the text of an element of package.xml, its lines joined."""
+    return " ".join((MANIFEST.findtext(tag) or "").split())
+
+
+def requirements(name: str) -> list[str]:
+    """Return the lines of a requirements file."""
+    return (ROOT / "requirements" / f"{name}.txt").read_text().split("\n")[:-1]
+
+
+setup(
+    name=of_manifest("name"),
+    version=of_manifest("version"),
+    description=of_manifest("description"),
+    license=of_manifest("license"),
+    license_files=["LICENSE"],
+    maintainer=of_manifest("maintainer"),
+    python_requires=">=3.10",
+    packages=find_packages(include=["gsam_ros", "gsam_ros.*"]),
+    package_data={"gsam_ros": ["models/*/*"]},
+    install_requires=requirements("core"),
+    extras_require={"sam2": requirements("sam2")},
+    entry_points={"console_scripts": ["gsam = gsam_ros.cli:main"]},
+    zip_safe=False,
+)
