@@ -1,0 +1,189 @@
+"""One camera's topics: its images in, its results out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.serialization import deserialize_message
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+from gsam_ros.bridge import qos
+from gsam_ros.bridge.compressed_images import decode_compressed_image
+from gsam_ros.bridge.detections import detection_array
+from gsam_ros.bridge.images import decode_image, encode_image
+from gsam_ros.bridge.instances import instance_array
+from gsam_ros.bridge.label_info import label_info
+from gsam_ros.bridge.masks import instance_mask, semantic_mask
+from gsam_ros.bridge.stamps import nanoseconds, read_header
+from gsam_ros.bridge.status import frame_status
+from gsam_ros.drawing import draw_instances
+from gsam_ros.instances import Frame, FrameResult
+from gsam_ros.msg import FrameStatus, InstanceArray
+from gsam_ros.pipeline.inbox import Arrival
+from gsam_ros.pipeline.runner import BAD_IMAGE
+from gsam_ros.pipeline.statistics import CameraStatistics
+from gsam_ros.prompts import Prompt
+
+
+class RawImage(NamedTuple):
+    """An image message as it came, of which only the header was read."""
+
+    header: Header
+    data: bytes
+    compressed: bool
+
+
+def decode(arrival: Arrival) -> Frame:
+    """The frame of an arrival whose payload is a `RawImage`.
+
+    Raises:
+        BadFrameError: the image can't be read.
+    """
+    raw: RawImage = arrival.payload
+    if raw.compressed:
+        image = decode_compressed_image(deserialize_message(raw.data, CompressedImage))
+    else:
+        image = decode_image(deserialize_message(raw.data, Image))
+    return Frame(image, arrival.stamp, arrival.camera, raw.header)
+
+
+class Camera:
+    """The subscription, the publishers and the statistics of one camera.
+
+    Args:
+        node: has the topics.
+        name: of the camera; empty for the only one.
+        compressed: whether compressed images are subscribed.
+        depth: QoS depth of the results.
+    """
+
+    def __init__(self, node: Node, name: str, compressed: bool, depth: int) -> None:
+        self.name = name
+        self.statistics = CameraStatistics()
+        self.last_drop = ""
+        self._node = node
+        self._compressed = compressed
+        self._topic = (f"{name}/image" if name else "image") + "/compressed" * compressed
+        self._subscription: Subscription | None = None
+        self._announced = 0
+        own, base = qos.result(depth), f"~/{name}/" if name else "~/"
+        self._publishers: list[Publisher] = []
+
+        def publisher(kind: type[Any], topic: str, profile: QoSProfile = own) -> Publisher:
+            overridable = QoSOverridingOptions.with_default_policies()
+            made = node.create_publisher(
+                kind, base + topic, profile, qos_overriding_options=overridable
+            )
+            self._publishers.append(made)
+            return made
+
+        self._label_info = publisher(LabelInfo, "label_info", qos.latched())
+        self._detections = publisher(Detection2DArray, "detections")
+        self._instances = publisher(InstanceArray, "instances")
+        self._instance_mask = publisher(Image, "instance_mask")
+        self._semantic_mask = publisher(Image, "semantic_mask")
+        self._overlay = publisher(Image, "overlay")
+        self._frame_status = publisher(FrameStatus, "frame_status")
+
+    @property
+    def topic(self) -> str:
+        """The image topic as it is after remapping."""
+        resolved: str = self._node.resolve_topic_name(self._topic)
+        return resolved
+
+    def subscribe(
+        self, handle: Callable[[Arrival], None], profile: QoSProfile, group: CallbackGroup
+    ) -> None:
+        """Hand every image to `handle` from now on, undecoded."""
+        self.statistics.reset()
+
+        def receive(data: bytes) -> None:
+            self.statistics.frame_received()
+            try:
+                header = read_header(data)
+            except ValueError as error:
+                self.last_drop = str(error)
+                self.statistics.frame_dropped(BAD_IMAGE)
+                return
+            now = self._node.get_clock().now().nanoseconds
+            raw = RawImage(header, data, self._compressed)
+            handle(Arrival(self.name, nanoseconds(header.stamp), now, raw))
+
+        self._subscription = self._node.create_subscription(
+            CompressedImage if self._compressed else Image,
+            self._topic,
+            receive,
+            profile,
+            callback_group=group,
+            raw=True,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def unsubscribe(self) -> None:
+        """Take no more images."""
+        if self._subscription:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def close(self) -> None:
+        """Take the topics away."""
+        self.unsubscribe()
+        for publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
+        self._publishers.clear()
+
+    def announce(self, prompt: Prompt, threshold: float) -> None:
+        """Tell what the class ids of the prompt mean, once per version."""
+        if prompt.version != self._announced:
+            self._announced = prompt.version
+            now = self._node.get_clock().now().nanoseconds
+            self._label_info.publish(label_info(prompt, threshold, now))
+
+    def publish(self, arrival: Arrival, result: FrameResult, stage_ms: dict[str, float]) -> None:
+        """Send one frame's results to those topics that somebody listens to."""
+        header, instances, prompt = arrival.payload.header, result.instances, result.prompt
+        start = time.perf_counter()
+        if self._detections.get_subscription_count():
+            self._detections.publish(detection_array(instances, prompt, header))
+        if self._instances.get_subscription_count():
+            self._instances.publish(instance_array(instances, prompt, header))
+        if self._instance_mask.get_subscription_count():
+            self._instance_mask.publish(instance_mask(instances, header))
+        if self._semantic_mask.get_subscription_count():
+            self._semantic_mask.publish(semantic_mask(instances, header))
+        sent = time.perf_counter()
+        stage_ms = stage_ms | {"messages": 1e3 * (sent - start)}
+        if self._overlay.get_subscription_count():
+            drawn = draw_instances(result.frame.image, result)
+            self._overlay.publish(encode_image(drawn, "rgb8", header))
+            stage_ms["overlay"] = 1e3 * (time.perf_counter() - sent)
+        now = self._node.get_clock().now().nanoseconds
+        self.statistics.frame_processed((now - arrival.stamp) / 1e9)
+        self._publish_status(arrival, result, stage_ms, now)
+
+    def publish_drop(self, arrival: Arrival, cause: str, reason: str, answer: bool) -> None:
+        """Count a frame that gets no results, and say so in `frame_status` if `answer`."""
+        self.last_drop = reason
+        self.statistics.frame_dropped(cause)
+        if answer:
+            self._publish_status(arrival, None, {}, self._node.get_clock().now().nanoseconds)
+
+    def _publish_status(
+        self, arrival: Arrival, result: FrameResult | None, stage_ms: dict[str, float], now: int
+    ) -> None:
+        if self._frame_status.get_subscription_count():
+            self._frame_status.publish(
+                frame_status(
+                    arrival.payload.header, arrival, result, stage_ms, self.statistics, now
+                )
+            )

@@ -1,0 +1,43 @@
+"""JPEG and PNG images of sensor_msgs/CompressedImage to RGB arrays."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CompressedImage
+
+from gsam_ros.bridge.images import ENCODINGS, to_rgb
+from gsam_ros.pipeline.runner import BadFrameError
+
+
+def decode_compressed_image(message: CompressedImage) -> np.ndarray:
+    """The image as [height, width, 3] uint8 RGB.
+
+    `format` is read as compressed_image_transport writes it ("bgr8; jpeg compressed bgr8"); the
+    bare name of a codec, as many drivers write it, does as well. A rotation in EXIF is not
+    applied: results are in pixels of the image as it was sent.
+
+    Raises:
+        BadFrameError: depth images, and data that is no image.
+    """
+    source, _, compression = (part.strip() for part in message.format.partition(";"))
+    if "compressedDepth" in compression:
+        raise BadFrameError(
+            f"its format {message.format!r} is depth: subscribe the camera's colour image"
+        )
+    data = np.frombuffer(message.data, np.uint8)
+    mosaic = source.startswith("bayer_") and source in ENCODINGS
+    mode = cv2.IMREAD_UNCHANGED if mosaic else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(data, mode) if len(data) else None
+    if image is None:
+        raise BadFrameError(
+            f"its {len(data)} bytes of format {message.format[:40]!r} are no image that can be "
+            "decoded: JPEG and PNG can"
+        )
+    if mosaic and image.ndim == 2:
+        return to_rgb(image, f"{source.rstrip('0123456789')}{8 * image.itemsize}")
+    # "compressed rgb8": the RGB image was handed to the codec as if it were BGR, so it comes back
+    # as RGB where OpenCV means BGR.
+    if "compressed rgb" in compression:
+        return np.ascontiguousarray(image[..., :3])
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,55 @@
+"""cv_bridge where it is installed and works.
+
+It may be there and not work: built for another numpy or OpenCV than the ones that are imported.
+So it has to turn one small image right before it is trusted.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import Any
+
+import numpy as np
+from rclpy.logging import get_logger
+from sensor_msgs.msg import Image
+
+_ENCODINGS = frozenset(
+    [
+        *("bgr8", "rgba8", "bgra8", "mono8", "yuv422", "yuv422_yuy2"),
+        *(f"bayer_{pattern}8" for pattern in ("rggb", "bggr", "gbrg", "grbg")),
+    ]
+)
+"""What every release since Humble's converts to rgb8 without loss. 16 bits stay out: its byte
+swapping calls a method that numpy 2 has not."""
+
+
+def to_rgb(message: Image) -> np.ndarray | None:
+    """[H, W, 3] uint8 RGB, or None where cv_bridge is not there or doesn't do this encoding.
+
+    The message has to be valid: height, width, step and data agree.
+    """
+    if message.encoding not in _ENCODINGS or (bridge := _working_bridge()) is None:
+        return None
+    return np.ascontiguousarray(bridge.imgmsg_to_cv2(message, "rgb8"))
+
+
+@cache
+def _working_bridge() -> Any:
+    """A `cv_bridge.CvBridge` that passed its test, or None."""
+    try:
+        bridge = importlib.import_module("cv_bridge").CvBridge()
+        blue = Image(height=2, width=2, encoding="bgr8", step=6)
+        blue.data.frombytes(bytes((255, 0, 0)) * 4)
+        image = np.asarray(bridge.imgmsg_to_cv2(blue, "rgb8"))
+        if image.shape != (2, 2, 3) or (image != (0, 0, 255)).any():
+            raise ValueError("it turned a blue image into another one")
+    except ModuleNotFoundError:
+        return None
+    except Exception as error:  # noqa: BLE001  a foreign binary may raise anything
+        get_logger("gsam_ros").warning(
+            f"cv_bridge is installed and does not work ({type(error).__name__}: {error}); "
+            "images are converted without it"
+        )
+        return None
+    return bridge

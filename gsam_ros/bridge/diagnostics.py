@@ -1,0 +1,146 @@
+"""The node's health as diagnostic_msgs/DiagnosticArray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from std_msgs.msg import Header
+
+from gsam_ros.bridge.stamps import to_time
+from gsam_ros.node_settings import NodeSettings
+from gsam_ros.pipeline.inbox import SUPERSEDED
+from gsam_ros.pipeline.statistics import Snapshot
+from gsam_ros.prompts import Prompt
+
+_LEVELS = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
+_OTHER_CLOCK = 3600.0  # seconds: an age beyond it is no delay, the stamps are from another clock
+
+
+@dataclass
+class Health:
+    """One line of /diagnostics.
+
+    Attributes:
+        name: what it speaks of.
+        level: 0 well, 1 warning, 2 error.
+        message: one sentence.
+        values: figures, by name.
+    """
+
+    name: str
+    level: int = 0
+    message: str = "OK"
+    values: dict[str, str] = field(default_factory=dict)
+
+    def raise_to(self, level: int, message: str) -> None:
+        """Tell of something worse than what was told so far."""
+        if level > self.level:
+            self.level, self.message = level, message
+
+
+def camera_health(
+    camera: str,
+    topic: str,
+    publishers: int,
+    snapshot: Snapshot,
+    last_drop: str,
+    options: NodeSettings,
+) -> Health:
+    """How one camera fares.
+
+    Args:
+        camera: its name; may be empty.
+        topic: its image topic, resolved.
+        publishers: how many publish on it.
+        snapshot: its statistics.
+        last_drop: why the last frame was dropped, for people.
+        options: tell what is worth a warning.
+    """
+    health = Health(f"camera {camera}".strip())
+    health.message = f"{snapshot.rate_in:.1f} Hz in, {snapshot.rate_out:.1f} Hz out"
+    health.values = {
+        "topic": topic,
+        "publishers": str(publishers),
+        "frames received": str(snapshot.received),
+        "frames processed": str(snapshot.processed),
+        "rate in (Hz)": f"{snapshot.rate_in:.1f}",
+        "rate out (Hz)": f"{snapshot.rate_out:.1f}",
+        "seconds since last image": f"{snapshot.silence:.1f}",
+    }
+    for cause, count in snapshot.drops.items():
+        health.values[f"dropped: {cause}"] = str(count)
+    if last_drop:
+        health.values["last drop"] = last_drop
+    if snapshot.age_p50 is not None and snapshot.age_p99 is not None:
+        health.values["age p50 (s)"] = f"{snapshot.age_p50:.3f}"
+        health.values["age p99 (s)"] = f"{snapshot.age_p99:.3f}"
+        _judge_age(health, topic, snapshot.age_p99, options.age_warning)
+    if snapshot.silence > options.topic_timeout:
+        health.raise_to(1, silence(topic, publishers, snapshot))
+    lost = {cause: n for cause, n in snapshot.recent_drops.items() if cause != SUPERSEDED}
+    if lost:
+        causes = ", ".join(f"{count} {cause}" for cause, count in lost.items())
+        level = 1 if snapshot.rate_out else 2
+        health.raise_to(level, f"images of {topic} are dropped ({causes}): {last_drop}")
+    return health
+
+
+def _judge_age(health: Health, topic: str, age: float, limit: float) -> None:
+    if abs(age) > _OTHER_CLOCK:
+        health.raise_to(
+            1,
+            f"the stamps of {topic} are not on this node's clock: play the recording with --clock "
+            "and set use_sim_time, or have the camera stamp its images with the current time",
+        )
+    elif age > limit:
+        health.raise_to(1, f"results are {age:.1f} s old when they leave")
+
+
+def prompt_health(prompt: Prompt | None, unknown: tuple[str, ...], rejection: str) -> Health:
+    """What is looked for, what of it can't be found, and what was refused."""
+    health = Health("prompt")
+    if prompt is None:
+        health.message = "no prompt yet: publish one on ~/prompt or call ~/set_prompt"
+    else:
+        health.message = prompt.text[:200]
+        health.values = {"version": str(prompt.version), "phrases": str(len(prompt.phrases))}
+    if rejection:
+        health.values["rejected"] = rejection
+        health.raise_to(1, f"the last prompt was rejected: {rejection}")
+    if unknown:
+        health.values["unknown phrases"] = ", ".join(unknown)
+        health.raise_to(1, f"the detector knows no word of: {', '.join(unknown)}")
+    return health
+
+
+def silence(topic: str, publishers: int, snapshot: Snapshot) -> str:
+    """What to do about a topic on which nothing comes."""
+    if snapshot.received:
+        hint = "images came before: see whether the camera still runs"
+    elif not publishers:
+        hint = "nobody publishes on it: start the camera, or remap the node's image topic"
+    else:
+        hint = (
+            f"publishers: {publishers}; compare their QoS and type with this node's "
+            f"(ros2 topic info --verbose {topic})"
+        )
+    return f"no image on {topic} for {snapshot.silence:.0f} s; {hint}"
+
+
+def diagnostic_array(node_name: str, healths: Iterable[Health], now: int) -> DiagnosticArray:
+    """The message for /diagnostics; `node_name` goes before every name, as is the custom."""
+    return DiagnosticArray(
+        header=Header(stamp=to_time(now)),
+        status=[
+            DiagnosticStatus(
+                level=_LEVELS[health.level],
+                name=f"{node_name}: {health.name}",
+                message=health.message,
+                hardware_id=node_name,
+                values=[KeyValue(key=key, value=value) for key, value in health.values.items()],
+            )
+            for health in healths
+        ],
+    )

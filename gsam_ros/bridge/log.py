@@ -1,0 +1,47 @@
+"""Messages to people that don't flood them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+PERIOD = 5.0
+"""Seconds within which a message of one kind is said once."""
+
+
+class ThrottledLog:
+    """Says each kind of message at most once per period, and how often it was held back.
+
+    rclpy's own throttle goes by the line of code, so one camera would silence another.
+
+    Args:
+        say: writes a message, such as `node.get_logger().warning`.
+        period: seconds.
+        now: a clock in seconds that never jumps.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], object],
+        period: float = PERIOD,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._say = say
+        self._period = period
+        self._now = now
+        self._lock = threading.Lock()
+        self._said: dict[tuple[str, ...], float] = {}
+        self._held_back: dict[tuple[str, ...], int] = {}
+
+    def __call__(self, kind: tuple[str, ...], message: str) -> None:
+        """Say `message` unless another of its `kind` was said within the period."""
+        with self._lock:
+            now = self._now()
+            said = self._said.get(kind)
+            if said is not None and now - said < self._period:
+                self._held_back[kind] = self._held_back.get(kind, 0) + 1
+                return
+            self._said[kind] = now
+            held_back = self._held_back.pop(kind, 0)
+        self._say(f"{message} (and {held_back} more times before)" if held_back else message)

@@ -1,0 +1,51 @@
+"""Text prompts from a topic, from publishers of either durability."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy
+from std_msgs.msg import String
+
+from gsam_ros.bridge import qos
+
+
+class PromptTopic:
+    """Hands on every prompt that is published on `topic`, once and in order.
+
+    One subscription is volatile and meets every publisher; one is transient local and also gets
+    what was latched before this node came. A message that both get is handed on once, by the time
+    at which it was written.
+
+    Args:
+        node: has the subscriptions.
+        topic: name of the topic.
+        handle: is given each text.
+    """
+
+    def __init__(self, node: Node, topic: str, handle: Callable[[str], None]) -> None:
+        self._handle = handle
+        self._seen: deque[tuple[int, str]] = deque(maxlen=64)
+        group = MutuallyExclusiveCallbackGroup()
+        for durability in (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL):
+            # Volatile publishers don't fit the second one, which is no reason to warn users.
+            warns = durability is DurabilityPolicy.VOLATILE
+            node.create_subscription(
+                String,
+                topic,
+                self._receive,  # type: ignore[arg-type]  # rclpy gives the info to those who take it
+                qos.command(durability),
+                callback_group=group,
+                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=warns),
+            )
+
+    def _receive(self, message: String, info: dict[str, Any]) -> None:
+        key = (info["source_timestamp"], message.data)
+        if key not in self._seen:
+            self._seen.append(key)
+            self._handle(message.data)

@@ -1,0 +1,73 @@
+"""The process around the node: starts it, spins it, and ends in order when it is told to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import NoReturn
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from gsam_ros.node import GsamNode
+from gsam_ros.settings import SettingError
+
+_THREADS = 4
+"""One for images, and three that may wait at the same time: for a transition, for a prompt that
+is set by service, and for whatever is asked meanwhile."""
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run `gsam_node` until SIGINT or SIGTERM, and end the process."""
+    # rclpy's own handlers shut the context down at once, under the hands of a thread that is
+    # publishing. With these, the node stops its machine first.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    told_to_end = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told_to_end.set())
+    try:
+        node = GsamNode()
+    except (ParameterException, SettingError) as error:
+        rclpy.logging.get_logger("gsam_node").fatal(f"a parameter can't be used: {error}")
+        rclpy.shutdown()
+        _end(1)
+    executor = MultiThreadedExecutor(num_threads=_THREADS)
+    executor.add_node(node)
+    failures: list[BaseException] = []
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except BaseException as error:  # noqa: BLE001  a callback is at fault: end, and say so
+            traceback.print_exc()
+            failures.append(error)
+            told_to_end.set()
+
+    spinner = threading.Thread(target=spin, name="gsam-spin", daemon=True)
+    spinner.start()
+    node.start()
+    told_to_end.wait()
+    in_order = node.exit()
+    executor.shutdown(timeout_sec=0.3)
+    spinner.join(timeout=0.3)
+    # A step or a load in native code can't be interrupted; it ends with the process.
+    if in_order and not spinner.is_alive():
+        node.destroy_node()
+        rclpy.shutdown()
+    _end(1 if failures else 0)
+
+
+def _end(status: int) -> NoReturn:
+    """Leave at once: Python takes seconds to take torch and transformers apart, for nothing."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

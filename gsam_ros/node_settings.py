@@ -1,0 +1,72 @@
+"""What users can tune of the node, besides the machine's own settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gsam_ros.settings import check, setting
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """Cameras, prompt, flow control and health.
+
+    Raises:
+        SettingError: a value lies outside its range.
+    """
+
+    autostart: bool = setting(
+        True, "Configure and activate at start; false where a lifecycle manager does it."
+    )
+    prompt: str = setting(
+        "",
+        'What to look for, phrases ended by dots: "red mug. person."; empty: wait for ~/prompt or '
+        "~/set_prompt.",
+        runtime=True,
+    )
+    cameras: tuple[str, ...] = setting(
+        ("",),
+        "Names of the cameras. Camera NAME subscribes NAME/image and publishes under ~/NAME; the "
+        "one without a name subscribes image and publishes under ~.",
+    )
+    image_transport: str = setting(
+        "raw",
+        "What is subscribed: raw (sensor_msgs/Image on NAME/image) or compressed "
+        "(sensor_msgs/CompressedImage on NAME/image/compressed).",
+        choices=("raw", "compressed"),
+    )
+    image_reliability: str = setting(
+        "auto",
+        "QoS of the image subscriptions: best_effort meets every publisher; auto takes it in live "
+        "mode and reliable in lossless mode.",
+        choices=("auto", "best_effort", "reliable"),
+    )
+    mode: str = setting(
+        "live",
+        "live: the newest frame wins, late ones are dropped and counted; lossless: every frame is "
+        "answered, in order, with the same result each time (for recordings).",
+        choices=("live", "lossless"),
+    )
+    queue_size: int = setting(
+        64, "Frames that may wait in lossless mode; more are dropped and counted.", low=1, high=4096
+    )
+    result_depth: int = setting(
+        10, "Results that the middleware keeps for a slow subscriber (QoS depth).", low=1, high=4096
+    )
+    topic_timeout: float = setting(
+        5.0,
+        "Seconds without an image after which a camera counts as silent.",
+        low=0.1,
+        high=3600.0,
+        runtime=True,
+    )
+    age_warning: float = setting(
+        1.0,
+        "Seconds from a frame's stamp to its results; more is a warning in /diagnostics.",
+        low=0.0,
+        high=3600.0,
+        runtime=True,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)

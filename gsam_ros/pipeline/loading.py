@@ -1,0 +1,52 @@
+"""The machine, loaded on demand: importing torch and transformers takes seconds.
+
+A node that imports this is there at once, and answers while its worker thread loads.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gsam_ros.pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from gsam_ros.pipeline.grounded_tracker import GroundedTracker
+
+
+def load_tracker(settings: Settings, progress: Callable[[str], None]) -> GroundedTracker:
+    """A `GroundedTracker`, warmed up.
+
+    Raises:
+        LoadError: the models can't be loaded as the settings say, or not on that device.
+    """
+    # Threads that wait for each other by spinning take the cores from everybody else on a robot,
+    # and from each other: on two busy cores a frame took seven times as long. It is read when
+    # torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    progress("importing torch and transformers")
+    from transformers.utils import logging
+
+    from gsam_ros.checkpoints import CheckpointError
+    from gsam_ros.pipeline.devices import DeviceError
+    from gsam_ros.pipeline.grounded_tracker import GroundedTracker
+
+    logging.disable_progress_bar()  # thousands of lines in a node's log
+    try:
+        return GroundedTracker(settings, progress)
+    except (CheckpointError, DeviceError) as error:
+        raise LoadError(str(error)) from error
+
+
+class LoadError(RuntimeError):
+    """The machine can't be had as the settings say; the message names the setting."""
+
+
+def free_device_memory() -> None:
+    """Give memory of objects that are gone back to the device."""
+    gc.collect()
+    if (torch := sys.modules.get("torch")) and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -1,0 +1,212 @@
+"""One thread that owns the tracker: takes frames from an inbox, hands results on."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple, Protocol
+
+from gsam_ros.instances import Frame, FrameResult
+from gsam_ros.pipeline.inbox import Arrival, Call, Inbox
+
+BAD_IMAGE = "bad_image"
+"""Cause of a drop: the message is no image that can be read."""
+STAMP = "stamp"
+"""Cause of a drop: the stamp is not newer than that of the camera's frame before."""
+ERROR = "error"
+"""Cause of a drop: the machine failed on this frame, which is a fault of ours or of the device."""
+
+LATE_NS = 500_000_000
+"""A stamp that is older than the last one by up to this is a late or doubled frame. By more, time
+itself went back (a bag that loops, a clock that was set) and the stream starts anew."""
+
+
+class BadFrameError(ValueError):
+    """A frame that can't be used; the message says why and what to do.
+
+    Attributes:
+        cause: in one word, under which the drop is counted.
+    """
+
+    def __init__(self, message: str, cause: str = BAD_IMAGE) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class Tracker(Protocol):
+    """What the runner needs of a `GroundedTracker`."""
+
+    def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
+        """One frame per camera in, one result per frame out."""
+
+    def reset(self, camera: str | None = None) -> None:
+        """Forget the tracks of one camera or of all."""
+
+
+class Outlet(Protocol):
+    """Where the runner's results go. The runner's thread calls it, one call at a time."""
+
+    def answer(self, arrival: Arrival, result: FrameResult, stage_ms: dict[str, float]) -> None:
+        """A frame was processed; `stage_ms` holds its stages so far in their order."""
+
+    def drop(self, arrival: Arrival, cause: str, reason: str) -> None:
+        """A frame was given up; `reason` is for people."""
+
+    def notice(self, camera: str, topic: str, message: str) -> None:
+        """Something that a user should know happened; `topic` names its kind."""
+
+
+class Runner:
+    """Loads a tracker and feeds it, both in one thread of its own.
+
+    Args:
+        load: makes the tracker; an error that it raises is found in `ready`.
+        inbox: where the frames come from.
+        decode: turns an arrival into a frame, or raises `BadFrameError`.
+        outlet: where results go.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Any],
+        inbox: Inbox,
+        decode: Callable[[Arrival], Frame],
+        outlet: Outlet,
+    ) -> None:
+        self._load = load
+        self._inbox = inbox
+        self._decode = decode
+        self._outlet = outlet
+        self._last: dict[str, _Seen] = {}
+        self.ready: Future[None] = Future()
+        """Done when the tracker is loaded, or holds the error that prevented it."""
+        # A daemon, so that a download or a load that hangs can't keep the process alive.
+        self._thread = threading.Thread(target=self._run, name="gsam-runner", daemon=True)
+
+    def start(self) -> None:
+        """Begin to load."""
+        self._thread.start()
+
+    def put(self, arrival: Arrival) -> None:
+        """Bring a frame in."""
+        self._inbox.put(arrival)
+
+    def call(self, function: Callable[[Any], Any]) -> Future[Any]:
+        """Run `function(tracker)` between two frames, once the tracker is loaded."""
+        return self._inbox.call(function)
+
+    def drain(self) -> Future[Any]:
+        """Drop the frames that wait; done when the worker is idle and all cameras start anew."""
+        self._inbox.clear()
+        return self.call(self._start_anew)
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """End the thread after the step it is in; False if it is still at it after `timeout` s."""
+        self._inbox.close()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _start_anew(self, tracker: Tracker) -> None:
+        tracker.reset()
+        self._last.clear()
+
+    def _run(self) -> None:
+        try:
+            tracker = self._load()
+        except Exception as error:  # noqa: BLE001  handed to whoever waits for `ready`
+            self._inbox.close()
+            self.ready.set_exception(error)
+            return
+        self.ready.set_result(None)
+        while work := self._inbox.take():
+            for call in work.calls:
+                _perform(call, tracker)
+            if work.arrivals:
+                self._process(tracker, work.arrivals)
+
+    def _process(self, tracker: Tracker, arrivals: Sequence[Arrival]) -> None:
+        chosen, frames, stages = [], [], []
+        for arrival in arrivals:
+            start = time.perf_counter()
+            frame = self._read(arrival)
+            if frame is None:
+                continue
+            chosen.append(arrival)
+            frames.append(frame)
+            decode_ms = 1e3 * (time.perf_counter() - start)
+            stages.append({"wait": 1e3 * (start - arrival.clock), "decode": decode_ms})
+        if not frames:
+            return
+        try:
+            results = tracker.step(frames)
+        except Exception as error:  # noqa: BLE001  the stream goes on; it is counted and told
+            for arrival in chosen:
+                self._outlet.drop(arrival, ERROR, _describe(error))
+            tracker.reset()
+            return
+        for arrival, result, stage_ms in zip(chosen, results, stages, strict=True):
+            self._outlet.answer(arrival, result, stage_ms | result.stage_ms)
+
+    def _read(self, arrival: Arrival) -> Frame | None:
+        """The decoded frame, or None where it was given up."""
+        last = self._last.get(arrival.camera)
+        try:
+            if last and last.stamp - LATE_NS <= arrival.stamp <= last.stamp:
+                raise BadFrameError(
+                    f"its stamp {arrival.stamp / 1e9:.3f} is not newer than that of the image "
+                    "before: the camera driver must stamp every image with the time it was taken",
+                    STAMP,
+                )
+            frame = self._decode(arrival)
+        except BadFrameError as error:
+            self._outlet.drop(arrival, error.cause, str(error))
+            return None
+        seen = _Seen(frame.stamp, frame.image.shape[1], frame.image.shape[0])
+        if last:
+            self._compare(frame.camera, last, seen)
+        self._last[arrival.camera] = seen
+        return frame
+
+    def _compare(self, camera: str, last: _Seen, seen: _Seen) -> None:
+        """Tell of what makes the tracker start anew."""
+        if seen.stamp < last.stamp:
+            self._outlet.notice(
+                camera,
+                "time",
+                f"time jumped back by {(last.stamp - seen.stamp) / 1e9:.1f} s (a bag that loops, "
+                "or a clock that was set): its objects get new ids",
+            )
+        if (seen.width, seen.height) != (last.width, last.height):
+            self._outlet.notice(
+                camera,
+                "resolution",
+                f"the resolution changed from {last.width}x{last.height} to "
+                f"{seen.width}x{seen.height}: its objects get new ids",
+            )
+
+
+class _Seen(NamedTuple):
+    """What is remembered of a camera's last good frame."""
+
+    stamp: int
+    width: int
+    height: int
+
+
+def _perform(call: Call, tracker: Any) -> None:
+    """Run a call and keep its promise."""
+    if not call.outcome.set_running_or_notify_cancel():
+        return
+    try:
+        call.outcome.set_result(call.function(tracker))
+    except Exception as error:  # noqa: BLE001  handed to whoever waits for the outcome
+        call.outcome.set_exception(error)
+
+
+def _describe(error: Exception) -> str:
+    """The error in one line, with the place where it arose."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({place.filename}:{place.lineno} in {place.name})"
