@@ -45,6 +45,7 @@ def install_requirements(python: Path, ros_wheels: Path | None) -> None:
     install(python, *(f"--requirement={file}" for file in files))
     # Isolated, its build would fetch a second torch.
     install(python, "--no-build-isolation", "-r", str(REQUIREMENTS / "sam2.txt"))
+    install(python, "--no-deps", "-r", str(REQUIREMENTS / "metrics.txt"))
     if ros_wheels:
         subprocess.run([str(python), str(ROOT / "scripts" / "patch_ros_wheels.py")], check=True)
 
