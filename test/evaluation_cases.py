@@ -9,6 +9,7 @@ from pycocotools import mask as coco_mask
 
 from gsam_ros.evaluation.objects import FrameObjects, Rle
 from gsam_ros.evaluation.pairing import PairedFrame, PromptChange, pair_up
+from gsam_ros.instances import TrackState
 
 HEIGHT, WIDTH = 48, 64
 PLACES = {"left": (2, 4, 18, 20), "middle": (24, 4, 40, 20), "right": (46, 4, 62, 20)}
@@ -38,6 +39,7 @@ def frame(
         np.array([score for *_, score in full], np.float32),
         np.array(boxes, np.float32).reshape(-1, 4),
         tuple(rectangle(box) for box in boxes),
+        np.full(len(full), TrackState.CONFIRMED, np.uint8),
     )
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation_fake_node import __file__ as FAKE_NODE
 
 from gsam_ros.evaluation.bag import BagWriter, open_bag
 from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.processes import Child, Family, ProcessError
+from gsam_ros.evaluation.record import READY
 
+FAKE_NODE = str(Path(__file__).with_name("evaluation_fake_node.py"))
 FRAMES = 40
 PLAY = [
     "--frames",
@@ -72,7 +73,7 @@ def test_every_answer_is_recorded_under_the_right_prompt(
         "--expect",
         "/gsam/front/instances",
     )
-    family.wait_for(recorder, "recording", 30)
+    family.wait_for(recorder, READY, 30)
     family.wait_for(family.start("player", "-m", "gsam_ros.evaluation.play", str(bag), *PLAY))
     family.stop(recorder)
     with open_bag(bag) as sample, open_bag(tmp_path / "result") as result:

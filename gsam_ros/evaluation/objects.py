@@ -26,6 +26,7 @@ class FrameObjects:
         scores: [N] float32 in [0, 1]; of the truth: the visible share of the object.
         boxes: [N, 4] float32 xyxy, pixels, around the visible part.
         masks: N run-length encodings of the visible part.
+        states: [N] uint8, `gsam_ros.instances.TrackState`.
     """
 
     camera: str
@@ -35,6 +36,7 @@ class FrameObjects:
     scores: np.ndarray
     boxes: np.ndarray
     masks: tuple[Rle, ...]
+    states: np.ndarray
 
     def __len__(self) -> int:
         return len(self.phrases)
@@ -65,6 +67,7 @@ def objects_of(message: Any, camera: str) -> FrameObjects:
         np.array([i.score for i in found], np.float32),
         boxes,
         tuple({"size": [i.mask.height, i.mask.width], "counts": i.mask.counts} for i in found),
+        np.array([i.state for i in found], np.uint8),
     )
 
 

@@ -1,7 +1,7 @@
 """Plays a recording in real time over DDS, without losing a frame.
 
-    python -m gsam_ros.evaluation.play BAG --frames /front/image=/gsam/front/frame_status \\
-        --prompt /prompt --labels /gsam/front/label_info
+    python -m gsam_ros.evaluation.play BAG --prompt /prompt
+        --frames /front/image=/gsam/front/frame_status --labels /gsam/front/label_info
 
 `ros2 bag play` is the tool where frames may get lost. This one listens to the answers:
 
@@ -172,14 +172,18 @@ class Player:
     def _await_answers(self, unanswered: int) -> None:
         """Wait until at most `unanswered` frames are."""
         while self._published - self._answered > unanswered:
-            before = self._answered
             self._await(
-                lambda before=before: self._answered > before,
+                self._one_more_answered(),
                 lambda: (
                     f"{self._published - self._answered} of {self._published} frames stay "
                     f"unanswered on {', '.join(self._plan.frames.values())}"
                 ),
             )
+
+    def _one_more_answered(self) -> Callable[[], bool]:
+        """Patience is for one answer, however many are missing."""
+        before = self._answered
+        return lambda: self._answered > before
 
     def _await(self, done: Callable[[], bool], complaint: Callable[[], str]) -> None:
         if not self._session.spin_until(done, self._plan.patience):

@@ -90,10 +90,10 @@ class Child:
         """The exit status; None while it runs."""
         return self._process.poll()
 
-    def says(self, word: str) -> bool:
-        """Whether a line of the log starts with `word`."""
+    def says(self, words: str) -> bool:
+        """Whether a line of the log holds `words`."""
         with self.log.open(errors="replace") as lines:
-            return any(line.startswith(word) for line in lines)
+            return any(words in line for line in lines)
 
     def stop(self, patience: float = 15.0) -> int:
         """Ask it to end, more firmly when it doesn't; returns the exit status."""
@@ -140,18 +140,32 @@ class Family:
         self._children.append(child)
         return child
 
-    def wait_for(self, child: Child, word: str | None = None, seconds: float | None = None) -> None:
-        """Wait until `child` has ended well, or until a line of its log starts with `word`.
+    def wait_for(
+        self,
+        child: Child,
+        words: str | None = None,
+        seconds: float = float("inf"),
+        gives_up: str | None = None,
+    ) -> None:
+        """Wait until `child` has ended well, or until a line of its log holds `words`.
+
+        Args:
+            child: whom to wait for.
+            words: what it says when it is ready; None: it has to end.
+            seconds: how long to wait.
+            gives_up: what it says when it never will be.
 
         Raises:
             ProcessError: any process of the family failed, or the time is over.
         """
-        end = time.monotonic() + (seconds or float("inf"))
-        while not (child.status == 0 if word is None else child.says(word)):
+        end = time.monotonic() + seconds
+        while not (child.status == 0 if words is None else child.says(words)):
             for other in self._children:
                 # Whoever else ends is missed, even if it ends without an error.
                 if other.status is not None and (other is not child or other.status != 0):
                     raise other.failure(f"{other.name} ended with status {other.status}")
+            if gives_up and child.says(gives_up):
+                raise child.failure(f"{child.name} gave up")
             if time.monotonic() > end:
                 raise child.failure(f"{child.name} was not ready after {seconds:g} s")
             time.sleep(0.1)

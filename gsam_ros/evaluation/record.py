@@ -22,8 +22,8 @@ from gsam_ros.evaluation.bag import LATCHED, BagError, BagWriter
 from gsam_ros.evaluation.message_types import MessageTypeError, register, typestore
 from gsam_ros.evaluation.ros_session import Session, message_class, session
 
-READY = "recording"
-"""The first word on standard output once every expected topic is being recorded."""
+READY = "ready, recording"
+"""The first words on standard output once every expected topic is being recorded."""
 
 _DEPTH = 500  # messages that may wait while the disk is slow
 _LOOK_EVERY = 0.2  # seconds between two looks for new topics
@@ -80,9 +80,10 @@ class Recorder:
 
     def _look_for_topics(self) -> None:
         for topic, types in self._session.node.get_topic_names_and_types():
-            if topic.startswith(self._below) and not topic.endswith(self._leave_out):
-                if topic not in self._subscriptions and topic not in self._unknown:
-                    self._subscribe(topic, types[0])
+            known = topic in self._subscriptions or topic in self._unknown
+            wanted = topic.startswith(self._below) and not topic.endswith(self._leave_out)
+            if wanted and not known:
+                self._subscribe(topic, types[0])
 
     def _subscribe(self, topic: str, message_type: str) -> None:
         """Ask for what the topic's publishers offer, which is how no message gets lost."""

@@ -128,6 +128,7 @@ def _similarity(frame: PairedFrame, chosen: np.ndarray, crowd: bool) -> np.ndarr
     """[chosen objects, answers] overlap of masks where the phrases agree, else 0.
 
     Args:
+        frame: truth and answers.
         chosen: [N] bool, which objects of the truth.
         crowd: divide by the answer's own area instead of the union.
     """
@@ -141,11 +142,27 @@ def _similarity(frame: PairedFrame, chosen: np.ndarray, crowd: bool) -> np.ndarr
     return np.where(wanted[:, None] == answered[None, :], overlap, 0.0)
 
 
+def matches(frame: PairedFrame) -> list[tuple[int, int]]:
+    """Wanted objects and the answers that find them: pairs of rows, in the order of the objects.
+
+    The pairs that overlap most in sum win, among those that overlap by at least `HIT`.
+    """
+    similarity = _similarity(frame, frame.expected.wanted, crowd=False)
+    rows = np.flatnonzero(frame.expected.wanted)
+    return [(int(rows[i]), j) for i, j in _assigned(similarity)]
+
+
+def _assigned(similarity: np.ndarray) -> list[tuple[int, int]]:
+    """[objects, answers] similarities to pairs of (object, answer)."""
+    hits = np.where(similarity >= HIT, similarity, 0)
+    pairs = zip(*linear_sum_assignment(hits, maximize=True), strict=True)
+    return [(int(i), int(j)) for i, j in pairs if hits[i, j] > 0]
+
+
 def _excused(frame: PairedFrame, similarity: np.ndarray) -> np.ndarray:
     """[answers] bool: hits no wanted object and lies on an ignored one."""
     hits = np.zeros(len(frame.answer), bool)
-    rows, columns = linear_sum_assignment(np.where(similarity >= HIT, similarity, 0), maximize=True)
-    hits[columns[similarity[rows, columns] >= HIT]] = True
+    hits[[answer for _, answer in _assigned(similarity)]] = True
     on_ignored = _similarity(frame, frame.expected.ignored, crowd=True)
     return ~hits & (on_ignored > 0.5).any(axis=0)
 

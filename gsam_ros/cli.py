@@ -1,0 +1,190 @@
+"""The `gsam` command."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gsam_ros import __version__
+
+# Subcommands import what they need when they run: torch alone takes longer than `gsam --help` may.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status.
+
+    0: done; 1: a file, a bag, a model or a process failed, or a demo's result is not as it should
+    be; 2: wrong usage; 130 and 143: interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        status: int = options.run(options)
+        return status
+    except KeyboardInterrupt:
+        print("gsam: interrupted", file=sys.stderr)
+        return 130
+
+
+def _end(*_: object) -> None:
+    """SIGTERM: leave through every `finally`, so that no child process is left behind."""
+    sys.exit(143)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gsam", description="Find, name, segment and follow what a text prompt asks for."
+    )
+    parser.add_argument("--version", action="version", version=f"gsam_ros {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_demo(
+        commands.add_parser(
+            "demo", help="play a sample recording through the node and score the result"
+        )
+    )
+    _add_track(
+        commands.add_parser(
+            "track", help="take a bag, a video or images through the machine, without ROS running"
+        )
+    )
+    _add_evaluate(
+        commands.add_parser(
+            "evaluate",
+            help="score a recorded run against the truth in the recording it was played from",
+        )
+    )
+    return parser
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for everything")
+    parser.add_argument(
+        "--runs", type=int, default=1, help="play so often, and compare the results frame by frame"
+    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of the recording")
+    parser.add_argument("--seed", type=int, help="of the world that is recorded")
+    parser.add_argument("--params-file", type=Path, help="further parameters of the node")
+    parser.set_defaults(run=_demo)
+
+
+def _add_track(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, help="rosbag2 folder, video, image, folder of images")
+    parser.add_argument("--prompt", required=True, help='what to look for: "red mug. person."')
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/track"), help="folder for the results"
+    )
+    parser.add_argument("--topic", default="", help="of a bag: which images")
+    parser.add_argument("--device", help="auto, cpu, cuda, ...")
+    parser.add_argument("--detector", help="Grounding DINO checkpoint: name, folder or hub id")
+    parser.add_argument("--segmenter", help="SAM 2 checkpoint: name, folder or hub id")
+    parser.set_defaults(run=_track)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "run_folder",
+        type=Path,
+        metavar="RUN",
+        help="a folder that `gsam demo` made, or a bag with results",
+    )
+    parser.add_argument("--truth", type=Path, help="the bag that was played; by default RUN/sample")
+    parser.add_argument("--out", type=Path, help="folder for report and pictures; none by default")
+    parser.set_defaults(run=_evaluate)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from gsam_ros.evaluation.bag import BagError
+    from gsam_ros.evaluation.demo import DemoOptions, run_demo
+    from gsam_ros.evaluation.message_types import MessageTypeError
+    from gsam_ros.evaluation.processes import ProcessError
+    from gsam_ros.evaluation.sample import SampleOptions
+    from gsam_ros.evaluation.video import VideoError
+
+    sample = SampleOptions(seconds=options.seconds)
+    if options.seed is not None:
+        sample = SampleOptions(seconds=options.seconds, seed=options.seed)
+    demo = DemoOptions(options.out, max(1, options.runs), sample, options.params_file)
+    try:
+        problems = run_demo(demo)
+    except (BagError, MessageTypeError, ProcessError, VideoError, OSError) as error:
+        return _fail(str(error))
+    for problem in problems:
+        _fail(problem)
+    return 1 if problems else 0
+
+
+def _track(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from gsam_ros.checkpoints import CheckpointError
+    from gsam_ros.evaluation.bag import BagError
+    from gsam_ros.evaluation.sources import SourceError, open_source
+    from gsam_ros.evaluation.track import track
+    from gsam_ros.evaluation.video import VideoError
+    from gsam_ros.pipeline.devices import DeviceError
+    from gsam_ros.pipeline.grounded_tracker import GroundedTracker
+    from gsam_ros.pipeline.settings import Settings
+    from gsam_ros.prompts import PromptError, parse_phrases
+
+    settings = Settings()
+    if options.device:
+        settings = replace(settings, device=options.device)
+    if options.detector:
+        settings = replace(settings, detector=replace(settings.detector, model=options.detector))
+    if options.segmenter:
+        settings = replace(settings, segmenter=replace(settings.segmenter, model=options.segmenter))
+    try:
+        parse_phrases(options.prompt)
+        source = open_source(options.source, options.topic)
+        tracker = GroundedTracker(settings, progress=lambda text: print(text, file=sys.stderr))
+        tracker.set_prompt(options.prompt)
+        for phrase in tracker.vocabulary_warnings:
+            print(f"gsam: the detector knows no word of {phrase!r}", file=sys.stderr)
+        frames = track(source, tracker, options.out)
+    except (
+        BagError,
+        CheckpointError,
+        DeviceError,
+        OSError,
+        PromptError,
+        SourceError,
+        VideoError,
+    ) as error:
+        return _fail(str(error))
+    print(f"{frames} frames, results in {options.out}")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from gsam_ros.evaluation.bag import BagError
+    from gsam_ros.evaluation.demo import draw_run
+    from gsam_ros.evaluation.report import as_text, rows, write_reports
+    from gsam_ros.evaluation.run_score import score_run
+    from gsam_ros.evaluation.video import VideoError
+    from gsam_ros.prompts import PromptError
+
+    folder = options.run_folder
+    result = folder / "result" if (folder / "result").is_dir() else folder
+    truth = options.truth or folder / "sample"
+    try:
+        score = score_run(truth, result)
+        if options.out:
+            options.out.mkdir(parents=True, exist_ok=True)
+            write_reports(score, options.out)
+            draw_run(score, truth, options.out)
+    except (BagError, OSError, PromptError, VideoError) as error:
+        return _fail(str(error))
+    print(as_text(rows(score)))
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(f"gsam: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

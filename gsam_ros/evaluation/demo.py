@@ -1,0 +1,124 @@
+"""`gsam demo`: from nothing to pictures and figures of the real node on a real recording.
+
+What it leaves in its folder:
+
+    sample/            the recording that was played, with the truth
+    result/            what the node answered (result-2/, ... with --runs)
+    video.mp4          all cameras side by side, annotated
+    contact_sheet.png  moments of the run in one picture
+    timeline.png       who was found when, under which id
+    report.txt .md .json
+    logs/              of the processes, and the node's parameters
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from gsam_ros.evaluation.bag import remove_bag
+from gsam_ros.evaluation.compare_runs import compare_runs
+from gsam_ros.evaluation.contact_sheet import write_contact_sheet
+from gsam_ros.evaluation.panels import drawn_panels
+from gsam_ros.evaluation.plausibility import implausible, missing_frames
+from gsam_ros.evaluation.replay import replay
+from gsam_ros.evaluation.report import as_text, rows, write_reports
+from gsam_ros.evaluation.run_score import RunScore, score_run
+from gsam_ros.evaluation.sample import SampleOptions, write_sample
+from gsam_ros.evaluation.timeline import write_timeline
+from gsam_ros.evaluation.video import side_by_side, write_video
+
+_SHOWN_DIFFERENCES = 5
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What `gsam demo` does.
+
+    Attributes:
+        out: folder for everything.
+        runs: how often the recording is played; all runs must give the same results.
+        sample: what to record.
+        parameters: further parameters of the node, a ROS 2 parameter file.
+    """
+
+    out: Path
+    runs: int = 1
+    sample: SampleOptions = field(default_factory=SampleOptions)
+    parameters: Path | None = None
+
+
+def run_demo(options: DemoOptions) -> list[str]:
+    """Record, play, score, draw and report.
+
+    Returns:
+        What is wrong, one sentence each: missing frames, implausible figures, runs that differ.
+
+    Raises:
+        BagError: the folder holds something that is no recording where one belongs.
+        ProcessError: the player, the node or the recorder failed.
+    """
+    begin = time.monotonic()
+    out = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    sample = out / "sample"
+    results = [
+        out / ("result" if run == 1 else f"result-{run}") for run in range(1, options.runs + 1)
+    ]
+    for bag in (sample, *out.glob("result*")):
+        remove_bag(bag)
+    cameras = _record(sample, options.sample)
+    for result in results:
+        logs = out / "logs" / result.name
+        shutil.rmtree(logs, ignore_errors=True)
+        print(f"Playing through the node, {result.name} ({logs})", flush=True)
+        replay(sample, result, cameras, logs, options.parameters)
+    print("Scoring", flush=True)
+    score = score_run(sample, results[0])
+    write_reports(score, out)
+    draw_run(score, sample, out)
+    print(f"\n{as_text(rows(score))}\n\nAll in {out}, {time.monotonic() - begin:.0f} s")
+    problems = [*missing_frames(score), *implausible(score)]
+    for result in results[1:]:
+        problems.extend(_told_briefly(compare_runs(results[0], result, cameras), result))
+    return problems
+
+
+def draw_run(score: RunScore, sample: Path, out: Path) -> None:
+    """Write video.mp4, contact_sheet.png and timeline.png into `out`.
+
+    Raises:
+        BagError: the sample bag is damaged.
+        VideoError: the video can't be written.
+    """
+    cameras = [camera.camera for camera in score.cameras]
+    answers = {
+        name: {f.answer.stamp: f for f in score.frames if f.answer.camera == name}
+        for name in cameras
+    }
+    stamps = sorted(answers[cameras[0]])
+    rate = (len(stamps) - 1) / max((stamps[-1] - stamps[0]) / 1e9, 1e-9)
+    pictures = side_by_side([drawn_panels(sample, name, answers[name]) for name in cameras])
+    bar = tqdm(pictures, total=len(stamps), desc="annotated video", unit="frame")
+    write_video(out / "video.mp4", bar, rate)
+    write_contact_sheet(out / "contact_sheet.png", sample, score.frames)
+    write_timeline(out / "timeline.png", score.frames)
+
+
+def _record(path: Path, options: SampleOptions) -> list[str]:
+    with tqdm(desc="sample recording", unit="frame", total=2 * options.frames) as bar:
+        return write_sample(path, options, bar.update)
+
+
+def _told_briefly(differences: Iterator[str], result: Path) -> Iterator[str]:
+    """The first differences and how many more there are."""
+    found = list(differences)
+    for difference in found[:_SHOWN_DIFFERENCES]:
+        yield f"{result.name} differs from the first run: {difference}"
+    if len(found) > _SHOWN_DIFFERENCES:
+        yield f"{result.name}: {len(found) - _SHOWN_DIFFERENCES} more frames differ"

@@ -1,0 +1,95 @@
+"""One lossless run of the node over a recording: player, node and recorder as three processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from gsam_ros.evaluation.processes import Family
+from gsam_ros.evaluation.record import READY
+
+NODE = "/gsam_node"
+"""The node's full name, below which its results lie."""
+
+_LOAD_LIMIT = 300.0  # seconds until the node has loaded its models
+_DISCOVERY_LIMIT = 30.0  # seconds until the recorder has found its topics
+_RESULT_DEPTH = 500  # results that wait for a recorder on a slow disk
+
+
+def replay(
+    sample: Path, result: Path, cameras: Sequence[str], logs: Path, parameters: Path | None = None
+) -> None:
+    """Play `sample` through the node in real time and record everything that the node says.
+
+    Args:
+        sample: bag with `/NAME/image` and `/NAME/camera_info` of each camera and `/prompt`.
+        result: the bag to make.
+        cameras: names of the cameras.
+        logs: folder for log files and for the node's parameters.
+        parameters: further parameters of the node, a ROS 2 parameter file.
+
+    Raises:
+        ProcessError: one of the three failed; the others are ended.
+        OSError: a file can't be written.
+    """
+    with Family(logs) as family:
+        own = write_parameters(logs / "lossless.yaml", cameras)
+        files = [own] if parameters is None else [own, parameters]
+        node = family.start(
+            "node",
+            "-m",
+            "gsam_ros.node_process",
+            "--ros-args",
+            "-r",
+            "~/prompt:=/prompt",
+            *(word for file in files for word in ("--params-file", str(file))),
+        )
+        status = {f"/{name}/image": f"{NODE}/{name}/frame_status" for name in cameras}
+        labels = [f"{NODE}/{name}/label_info" for name in cameras]
+        instances = [f"{NODE}/{name}/instances" for name in cameras]
+        recorder = family.start(
+            "recorder",
+            "-m",
+            "gsam_ros.evaluation.record",
+            str(result),
+            "--below",
+            NODE,
+            "--expect",
+            *status.values(),
+            *labels,
+            *instances,
+        )
+        family.wait_for(node, " ready: ", _LOAD_LIMIT, gives_up=" failed: ")
+        family.wait_for(recorder, READY, _DISCOVERY_LIMIT)
+        player = family.start(
+            "player",
+            "-m",
+            "gsam_ros.evaluation.play",
+            str(sample),
+            "--prompt",
+            "/prompt",
+            "--frames",
+            *(f"{image}={answer}" for image, answer in status.items()),
+            "--labels",
+            *labels,
+            "--topics",
+            *(f"/{name}/camera_info" for name in cameras),
+            own_terminal=True,
+        )
+        family.wait_for(player)
+        family.stop(recorder)
+        family.stop(node)
+
+
+def write_parameters(path: Path, cameras: Sequence[str]) -> Path:
+    """Write the node's parameters for a run that loses nothing; returns `path`."""
+    values = {
+        "use_sim_time": True,
+        "mode": "lossless",
+        "cameras": list(cameras),
+        "result_depth": _RESULT_DEPTH,
+    }
+    path.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=False))
+    return path

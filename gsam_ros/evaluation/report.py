@@ -1,0 +1,103 @@
+"""The figures of a run as a table for the terminal, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from gsam_ros.evaluation.run_score import RunScore
+
+Row = tuple[str, str, str]
+
+
+def rows(score: RunScore) -> list[Row]:
+    """(name, value, what it means) of every figure, the most asked for first."""
+    detection, tracking, timing = score.detection, score.tracking, score.timing
+    per_camera = ", ".join(f"{c.camera} {c.answered}/{c.played}" for c in score.cameras)
+    dropped = ", ".join(f"{cause} {n}" for cause, n in timing.drops.items() if n) or "none"
+    table = [
+        ("frames in", str(score.played), "images that were played"),
+        ("frames out", str(score.answered), per_camera),
+        ("frames dropped", dropped, "by cause, as the node counts them"),
+        ("AP50", f"{detection.box_ap50:.3f}", "boxes, mean over phrases"),
+        ("AP50 of masks", f"{detection.mask_ap50:.3f}", "likewise with masks"),
+        ("AP 50-95", f"{detection.box_ap:.3f}", f"boxes; masks {detection.mask_ap:.3f}"),
+        ("mask IoU", f"{tracking.mask_iou:.3f}", "of objects that were found"),
+        (
+            "HOTA",
+            f"{tracking.hota:.3f}",
+            f"on masks; DetA {tracking.det_a:.3f}, AssA {tracking.ass_a:.3f}",
+        ),
+        ("IDF1", f"{tracking.idf1:.3f}", f"MOTA {tracking.mota:.3f}"),
+        (
+            "id switches",
+            str(tracking.id_switches),
+            f"{tracking.objects} objects, {tracking.tracks} ids, {tracking.fragments} breaks",
+        ),
+        (
+            "found / missed / false",
+            f"{tracking.hits} / {tracking.misses} / {tracking.false_alarms}",
+            "objects over all frames, masks overlap by half",
+        ),
+        ("frame age p50", f"{1e3 * timing.age.p50:.0f} ms", "stamp of the image to its results"),
+        ("frame age p99", f"{1e3 * timing.age.p99:.0f} ms", ""),
+        (
+            "frames per second",
+            f"{score.answered / max(score.seconds, 1e-9):.1f}",
+            f"{score.answered} in {score.seconds:.1f} s",
+        ),
+    ]
+    table += [
+        (
+            f"stage {name}",
+            f"{spread.mean:.1f} ms",
+            f"p50 {spread.p50:.1f}, p99 {spread.p99:.1f}, where it runs",
+        )
+        for name, spread in timing.stages.items()
+    ]
+    return table
+
+
+def as_text(table: Sequence[Row]) -> str:
+    """Aligned columns for a terminal."""
+    widths = [max(len(row[i]) for row in table) for i in range(2)]
+    return "\n".join(
+        f"{name:<{widths[0]}}  {value:>{widths[1]}}  {note}".rstrip() for name, value, note in table
+    )
+
+
+def as_markdown(table: Sequence[Row]) -> str:
+    """A Markdown table."""
+    lines = ["| figure | value | |", "|---|---:|---|"]
+    return "\n".join([*lines, *(f"| {name} | {value} | {note} |" for name, value, note in table)])
+
+
+def as_json(score: RunScore) -> str:
+    """Every figure, machine readable; NaN becomes null."""
+    figures = {
+        "frames": [asdict(camera) for camera in score.cameras],
+        "detection": asdict(score.detection),
+        "tracking": asdict(score.tracking),
+        "timing": asdict(score.timing),
+        "seconds": score.seconds,
+    }
+    return json.dumps(_without_nan(figures), indent=2)
+
+
+def write_reports(score: RunScore, folder: Path) -> None:
+    """Write report.txt, report.md and report.json into `folder`."""
+    table = rows(score)
+    (folder / "report.txt").write_text(as_text(table) + "\n")
+    (folder / "report.md").write_text(as_markdown(table) + "\n")
+    (folder / "report.json").write_text(as_json(score) + "\n")
+
+
+def _without_nan(value: object) -> object:
+    """JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and value != value else value
