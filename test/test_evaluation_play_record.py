@@ -141,7 +141,13 @@ def test_the_recorder_never_writes_over_a_recording(family: Family, bag: Path) -
 
 
 def test_children_are_gone_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), Family(tmp_path) as family:
-        child = start_fake_node(family)
-        raise KeyboardInterrupt
-    assert child.status is not None
+    children = []
+
+    def interrupted_run() -> None:
+        with Family(tmp_path) as family:
+            children.append(start_fake_node(family))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_run()
+    assert children[0].status is not None

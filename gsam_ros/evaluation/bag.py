@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+import struct
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +28,21 @@ from rosbags.rosbag2.errors import ReaderError
 from rosbags.typesys.store import Typestore
 
 from gsam_ros.evaluation.message_types import typestore
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdError
+else:
+    from backports.zstd import ZstdError  # rosbags brings it
+
+_DAMAGE = (
+    AnyReaderError,
+    ReaderError,
+    RuntimeError,  # lz4
+    ZstdError,
+    sqlite3.Error,
+    struct.error,
+)
+"""What rosbags lets through when a storage file holds other bytes than it should."""
 
 _NO_LIMIT = QosTime(sec=9223372036, nsec=854775807)  # how rosbag2 spells it
 
@@ -100,7 +118,7 @@ class BagReader:
         try:
             for connection, time, data in self._reader.messages(chosen):
                 yield Record(connection.topic, time, data)
-        except (ReaderError, AnyReaderError) as error:
+        except _DAMAGE as error:
             raise BagError(f"{self.path} is damaged: {error}") from error
 
     def messages(self, topic: str) -> Iterator[Any]:
@@ -148,7 +166,7 @@ def _open(path: Path) -> AnyReader:
         reader.open()
     except FileNotFoundError as error:
         raise BagError(f"{path} is no rosbag2 recording: it holds no metadata.yaml") from error
-    except (AnyReaderError, ReaderError) as error:
+    except _DAMAGE as error:
         raise BagError(
             f"{path} can't be read ({error}): was its recording cut off? "
             "`ros2 bag reindex` may help"

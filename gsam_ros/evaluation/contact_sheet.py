@@ -42,7 +42,8 @@ def write_contact_sheet(
     }
     moments = _moments(by_camera[cameras[0]], columns)
     rows = [_row(sample, camera, by_camera[camera], moments) for camera in cameras]
-    _sheet(rows, cameras).save(path)
+    start = min(frame.answer.stamp for frame in frames)
+    _sheet(rows, cameras, start).save(path)
 
 
 def _moments(frames: Mapping[int, PairedFrame], columns: int) -> list[int]:
@@ -71,7 +72,7 @@ def _row(
     return [panels[stamp] for stamp in chosen]
 
 
-def _sheet(rows: Sequence[Sequence[Panel]], cameras: Sequence[str]) -> Image.Image:
+def _sheet(rows: Sequence[Sequence[Panel]], cameras: Sequence[str], start: int) -> Image.Image:
     width, height = _TILE
     columns = len(rows[0])
     size = (
@@ -85,7 +86,6 @@ def _sheet(rows: Sequence[Sequence[Panel]], cameras: Sequence[str]) -> Image.Ima
         middle = _MARGIN + _HEAD // 2 - 6
         draw.text((left, middle), f"“{prompt}”", INK, font(26), anchor="lm")
         draw.line((left, _MARGIN + _HEAD - 14, right, _MARGIN + _HEAD - 14), _ACCENT, 3)
-    start = rows[0][0].stamp
     for j in range(columns):
         x = _MARGIN + j * (width + _GAP)
         for i, row in enumerate(rows):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+import gsam_ros
 from gsam_ros.evaluation.installation import shared_file
 
 _TAIL = 15  # lines of a log that are shown when its process failed
@@ -35,15 +37,35 @@ def ros_environment(logs: Path) -> dict[str, str]:
         FileNotFoundError: the installation is incomplete.
     """
     environment = dict(os.environ)
-    # Domains 1 to 101 are free of the ports that Linux hands out (ROS 2 "About domain ID").
-    environment["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+    environment["ROS_DOMAIN_ID"] = str(_free_domain())
     environment["ROS_LOG_DIR"] = str(logs)
     environment["PYTHONUNBUFFERED"] = "1"
+    # The children run the same code as this process, from wherever it was started.
+    package = str(Path(gsam_ros.__file__).resolve().parent.parent)
+    known = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = os.pathsep.join([package, known] if known else [package])
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "SYSTEM_DEFAULT")
     profile = str(shared_file("config/fastdds.xml"))
     for variable in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
         environment.setdefault(variable, profile)
     return environment
+
+
+def _free_domain() -> int:
+    """A ROS domain in which nobody on this machine takes part.
+
+    Its first participant would hold UDP port 7410 + 250 * domain (RTPS 2.5, 9.6.2). Domains 1 to
+    101 lie below the ports that Linux hands out to others.
+    """
+    first = os.getpid()  # so that two runs that start together don't both take the lowest
+    for domain in (1 + (first + i) % 101 for i in range(101)):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", 7410 + 250 * domain))
+            except OSError:
+                continue
+            return domain
+    raise ProcessError("every ROS domain from 1 to 101 is in use on this machine")
 
 
 class Child:

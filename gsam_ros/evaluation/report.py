@@ -46,7 +46,7 @@ def rows(score: RunScore) -> list[Row]:
         (
             "frames per second",
             f"{score.answered / max(score.seconds, 1e-9):.1f}",
-            f"{score.answered} in {score.seconds:.1f} s",
+            f"{score.answered} in {score.seconds:.1f} s; recorded: {score.recorded_seconds:.1f} s",
         ),
     ]
     table += [

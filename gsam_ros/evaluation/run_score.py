@@ -45,6 +45,7 @@ class RunScore:
         tracking: HOTA and what belongs to it.
         timing: ages and stages.
         seconds: from the first result to the last, by the clock on the wall.
+        recorded_seconds: length of the recording that was played.
         frames: truth and answer of every scored frame.
     """
 
@@ -53,6 +54,7 @@ class RunScore:
     tracking: TrackingFigures
     timing: TimingFigures
     seconds: float
+    recorded_seconds: float
     frames: tuple[PairedFrame, ...]
 
     @property
@@ -100,6 +102,7 @@ def score_run(sample: Path, result: Path) -> RunScore:
             score_tracking(pairs),
             score_timing(statuses),
             recorded.seconds,
+            played.seconds,
             tuple(pairs),
         )
 
