@@ -1,0 +1,117 @@
+"""What users are told: statistics, diagnostics, and a log that doesn't flood."""
+
+from __future__ import annotations
+
+import pytest
+
+from gsam_ros.bridge.diagnostics import camera_health, diagnostic_array, prompt_health
+from gsam_ros.bridge.log import ThrottledLog
+from gsam_ros.node_settings import NodeSettings
+from gsam_ros.pipeline.statistics import CameraStatistics, Snapshot
+from gsam_ros.prompts import Prompt
+
+
+class FakeTime:
+    def __init__(self) -> None:
+        self.value = 100.0
+
+    def __call__(self) -> float:
+        return self.value
+
+
+def test_statistics_count_all_and_measure_the_last_seconds() -> None:
+    now = FakeTime()
+    statistics = CameraStatistics(now)
+    for i in range(100):  # 10 s at 10 Hz, every tenth frame is dropped
+        now.value += 0.1
+        statistics.frame_received()
+        if i % 10:
+            statistics.frame_processed(0.05 if i < 98 else 0.5)
+        else:
+            statistics.frame_dropped("superseded")
+    taken = statistics.snapshot()
+    assert (taken.received, taken.processed, taken.drops) == (100, 90, {"superseded": 10})
+    assert taken.rate_in == pytest.approx(10, abs=0.3)
+    assert taken.rate_out == pytest.approx(9, abs=0.3)
+    assert taken.recent_drops == {"superseded": 5}
+    assert taken.age_p50 == pytest.approx(0.05)
+    assert taken.age_p99 == pytest.approx(0.5)
+    now.value += 7
+    quiet = statistics.snapshot()
+    assert (quiet.silence, quiet.rate_in, quiet.age_p50) == (pytest.approx(7), 0, None)
+    assert (quiet.received, quiet.recent_drops) == (100, {})
+    statistics.reset()
+    assert statistics.counts() == (0, 0, {})
+
+
+def snapshot(**changes: object) -> Snapshot:
+    values = {
+        "received": 100,
+        "processed": 90,
+        "drops": {},
+        "rate_in": 10.0,
+        "rate_out": 9.0,
+        "recent_drops": {},
+        "age_p50": 0.04,
+        "age_p99": 0.06,
+        "silence": 0.1,
+    }
+    return Snapshot(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "publishers", "level", "words"),
+    [
+        ({}, 1, 0, "10.0 Hz in, 9.0 Hz out"),
+        ({"recent_drops": {"superseded": 30}}, 1, 0, "Hz out"),  # that is how live works
+        ({"recent_drops": {"bad_image": 3}}, 1, 1, "dropped (3 bad_image): no pixels"),
+        ({"recent_drops": {"bad_image": 3}, "rate_out": 0.0}, 1, 2, "no pixels"),
+        ({"age_p99": 1.5}, 1, 1, "1.5 s old"),
+        ({"age_p99": 1.7e9}, 1, 1, "use_sim_time"),
+        ({"silence": 9.0}, 1, 1, "no image on /cam/image for 9 s; images came before"),
+        ({"silence": 9.0, "received": 0}, 0, 1, "nobody publishes on it"),
+        ({"silence": 9.0, "received": 0}, 2, 1, "ros2 topic info --verbose /cam/image"),
+    ],
+)
+def test_camera_health_names_the_trouble(changes, publishers, level, words) -> None:
+    health = camera_health(
+        "cam", "/cam/image", publishers, snapshot(**changes), "no pixels", NodeSettings()
+    )
+    assert health.level == level
+    assert words in health.message
+    assert health.name == "camera cam"
+    assert health.values["frames received"] == str(snapshot(**changes).received)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "unknown", "rejection", "level", "words"),
+    [
+        (None, (), "", 0, "no prompt yet"),
+        (Prompt(2, ("red mug", "cup")), (), "", 0, "red mug. cup."),
+        (Prompt(2, ("red mug",)), (), "names no object", 1, "rejected: names no object"),
+        (Prompt(2, ("xyzzy",)), ("xyzzy",), "", 1, "knows no word of: xyzzy"),
+    ],
+)
+def test_prompt_health(prompt, unknown, rejection, level, words) -> None:
+    health = prompt_health(prompt, unknown, rejection)
+    assert health.level == level
+    assert words in health.message
+
+
+def test_diagnostics_carry_the_nodes_name() -> None:
+    array = diagnostic_array("robot/gsam_node", [prompt_health(None, (), "")], 5 * 10**9)
+    [status] = array.status
+    assert (status.name, status.hardware_id) == ("robot/gsam_node: prompt", "robot/gsam_node")
+    assert array.header.stamp.sec == 5
+
+
+def test_the_log_says_each_kind_once_per_period() -> None:
+    now, said = FakeTime(), []
+    log = ThrottledLog(said.append, period=5, now=now)
+    for i in range(100):
+        log(("front", "bad_image"), f"bad {i}")
+        now.value += 0.01
+    log(("rear", "bad_image"), "rear is bad")
+    now.value += 5
+    log(("front", "bad_image"), "still bad")
+    assert said == ["bad 0", "rear is bad", "still bad (and 99 more times before)"]

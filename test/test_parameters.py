@@ -1,0 +1,60 @@
+"""Parameters are written once: the parameter file, the defaults and the launch files agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gsam_ros.node_settings import NodeSettings
+from gsam_ros.pipeline.settings import Settings
+from gsam_ros.ros_parameters import all_leaves, as_yaml, with_values
+from gsam_ros.settings import SettingError
+
+ROOT = Path(__file__).parent.parent
+FILE = ROOT / "config" / "gsam.yaml"
+
+
+def flat(tree: dict, prefix: str = "") -> dict:
+    found = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
+
+
+def test_the_parameter_file_holds_every_parameter_with_its_default() -> None:
+    given = flat(yaml.safe_load(FILE.read_text())["/**"]["ros__parameters"])
+    expected = {
+        name: list(value) if isinstance(value, tuple) else value for name, value, _ in all_leaves()
+    }
+    assert given == expected
+    # YAML's 1 and 1.0 are different types of parameters.
+    assert {n: type(v) for n, v in given.items()} == {n: type(v) for n, v in expected.items()}
+
+
+def test_the_parameter_file_says_what_each_parameter_means() -> None:
+    assert FILE.read_text() == as_yaml(), "python -m gsam_ros.ros_parameters > config/gsam.yaml"
+    for name, _, about in all_leaves():
+        assert len(about["description"]) > 20, name
+
+
+def test_no_two_settings_have_one_name() -> None:
+    names = [name for name, _, _ in all_leaves()]
+    assert len(names) == len(set(names))
+
+
+def test_values_find_their_place() -> None:
+    values = {"detector.interval": 9, "device": "cpu", "cameras": ["a", "b"], "mode": "lossless"}
+    machine, node = with_values(Settings(), values), with_values(NodeSettings(), values)
+    assert (machine.detector.interval, machine.device) == (9, "cpu")
+    assert machine.tracker == Settings().tracker
+    assert (node.cameras, node.mode) == (("a", "b"), "lossless")
+
+
+def test_a_value_that_is_not_allowed_is_refused() -> None:
+    with pytest.raises(SettingError, match="mode is 'fast': give one of live, lossless"):
+        with_values(NodeSettings(), {"mode": "fast"})

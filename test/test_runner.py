@@ -1,0 +1,281 @@
+"""The thread that owns the tracker: order, refusals, failures, prompts. The tracker is a double."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from gsam_ros.instances import Frame, FrameResult, Instances
+from gsam_ros.pipeline.inbox import Arrival, LiveInbox, LosslessInbox
+from gsam_ros.pipeline.prompting import PromptKeeper
+from gsam_ros.pipeline.runner import BadFrameError, Runner
+from gsam_ros.prompts import Prompt, PromptError, parse_phrases
+
+SECOND = 10**9
+
+
+class DoubleTracker:
+    """Answers every frame with nothing found; fails on images whose first pixel is 13."""
+
+    vocabulary_warnings = ("zzz",)
+
+    def __init__(self) -> None:
+        self.prompt: Prompt | None = None
+        self.resets = 0
+        self.steps: list[list[int]] = []
+
+    def set_prompt(self, text: str) -> Prompt:
+        if "refuse" in text:
+            raise PromptError("the tracker refuses it")
+        version = self.prompt.version + 1 if self.prompt else 1
+        self.prompt = Prompt(version, parse_phrases(text))
+        return self.prompt
+
+    def reset(self, camera: str | None = None) -> None:
+        self.resets += 1
+
+    def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
+        self.steps.append([f.stamp for f in frames])
+        if any(f.image[0, 0, 0] == 13 for f in frames):
+            raise RuntimeError("device on fire")
+        nothing = Instances.none(*frames[0].image.shape[:2])
+        return [FrameResult(f, nothing, self.prompt, True, {"detect": 2.0}) for f in frames]
+
+
+class Outlet:
+    """Notes everything in the order in which it came."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple] = []
+        self.stages: list[dict[str, float]] = []
+
+    def answer(self, arrival: Arrival, result: FrameResult, stage_ms: dict[str, float]) -> None:
+        version = result.prompt.version if result.prompt else 0
+        self.log.append(("answer", arrival.camera, arrival.stamp, version))
+        self.stages.append(stage_ms)
+
+    def drop(self, arrival: Arrival, cause: str, reason: str) -> None:
+        self.log.append(("drop", arrival.camera, arrival.stamp, cause))
+        self.reason = reason
+
+    def notice(self, camera: str, topic: str, message: str) -> None:
+        self.log.append(("notice", camera, topic))
+        self.message = message
+
+
+def decode(arrival: Arrival) -> Frame:
+    if arrival.payload is None:
+        raise BadFrameError("no pixels")
+    return Frame(arrival.payload, arrival.stamp, arrival.camera)
+
+
+class Bench:
+    def __init__(self, lossless: bool = True) -> None:
+        self.outlet = Outlet()
+        self.tracker = DoubleTracker()
+        self.may_load = threading.Event()
+        self.may_load.set()
+        lose = lambda arrival, cause: self.outlet.drop(arrival, cause, "")  # noqa: E731
+        inbox = LosslessInbox(lose, 100) if lossless else LiveInbox(lose)
+        self.runner = Runner(self.load, inbox, decode, self.outlet)
+
+    def load(self) -> DoubleTracker:
+        assert self.may_load.wait(10)
+        return self.tracker
+
+    def put(self, stamp: float, size: tuple[int, int] = (4, 6), camera: str = "", fill: int = 0):
+        image = np.full((*size, 3), fill, np.uint8)
+        self.runner.put(Arrival(camera, round(stamp * SECOND), 0, image))
+
+    def put_bad(self, stamp: float) -> None:
+        self.runner.put(Arrival("", round(stamp * SECOND), 0, None))
+
+    def settle(self) -> list[tuple]:
+        self.runner.call(lambda tracker: None).result(10)
+        return self.outlet.log
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.may_load.set()
+    assert made.runner.stop(10)
+
+
+def test_frames_are_answered_in_order_with_their_stages(bench: Bench) -> None:
+    bench.runner.start()
+    for i in range(5):
+        bench.put(i)
+    assert bench.settle() == [("answer", "", i * SECOND, 0) for i in range(5)]
+    assert list(bench.outlet.stages[0]) == ["wait", "decode", "detect"]
+    assert all(ms >= 0 for ms in bench.outlet.stages[0].values())
+
+
+def test_a_bad_frame_is_answered_and_the_next_good_one_processed(bench: Bench) -> None:
+    bench.runner.start()
+    bench.put(1)
+    bench.put_bad(2)
+    bench.put(3)
+    assert bench.settle() == [
+        ("answer", "", SECOND, 0),
+        ("drop", "", 2 * SECOND, "bad_image"),
+        ("answer", "", 3 * SECOND, 0),
+    ]
+
+
+@pytest.mark.parametrize("second", [5.0, 4.6])
+def test_doubled_and_late_frames_are_dropped(bench: Bench, second: float) -> None:
+    bench.runner.start()
+    for stamp in (5.0, second, 5.1):
+        bench.put(stamp)
+    assert [entry[0] for entry in bench.settle()] == ["answer", "drop", "answer"]
+    assert bench.outlet.log[1][3] == "stamp"
+    assert "not newer" in bench.outlet.reason
+
+
+def test_time_that_jumps_back_starts_anew(bench: Bench) -> None:
+    bench.runner.start()
+    for stamp in (20.0, 0.0, 0.1):
+        bench.put(stamp)
+    kinds = [entry[:1] + entry[2:3] for entry in bench.settle()]
+    assert kinds == [("answer", 20 * SECOND), ("notice", "time"), ("answer", 0), ("answer", 10**8)]
+    assert "jumped back by 20.0 s" in bench.outlet.message
+
+
+def test_another_resolution_is_told_and_processed(bench: Bench) -> None:
+    bench.runner.start()
+    bench.put(1, (4, 6))
+    bench.put(2, (8, 10))
+    assert [entry[0] for entry in bench.settle()] == ["answer", "notice", "answer"]
+    assert "from 6x4 to 10x8" in bench.outlet.message
+
+
+def test_cameras_do_not_disturb_each_other(bench: Bench) -> None:
+    bench.runner.start()
+    bench.put(50, camera="a")
+    bench.put(1, (8, 8), camera="b")
+    bench.put(51, camera="a")
+    assert [entry[0] for entry in bench.settle()] == ["answer"] * 3
+
+
+def test_a_step_that_fails_costs_its_frame_and_the_tracks(bench: Bench) -> None:
+    bench.runner.start()
+    bench.put(1, fill=13)
+    bench.put(2)
+    assert [entry[0] for entry in bench.settle()] == ["drop", "answer"]
+    assert bench.outlet.log[0][3] == "error"
+    assert "RuntimeError: device on fire" in bench.outlet.reason
+    assert "test_runner.py" in bench.outlet.reason
+    assert bench.tracker.resets == 1
+
+
+def test_live_takes_the_newest_frame_of_each_camera_in_one_step() -> None:
+    bench = Bench(lossless=False)
+    bench.may_load.clear()
+    bench.runner.start()
+    for stamp in (1, 2, 3):
+        bench.put(stamp, camera="a")
+    bench.put(7, camera="b")
+    bench.may_load.set()
+    bench.settle()
+    assert bench.tracker.steps == [[3 * SECOND, 7 * SECOND]]
+    assert bench.runner.stop(10)
+
+
+def test_draining_drops_what_waits_and_forgets_stamps(bench: Bench) -> None:
+    bench.runner.start()
+    bench.put(9)
+    bench.settle()
+    bench.runner.drain().result(10)
+    bench.put(9)
+    assert [entry[0] for entry in bench.settle()] == ["answer", "answer"]
+    assert bench.tracker.resets == 1
+
+
+def test_a_load_that_fails_is_found_by_whoever_waits() -> None:
+    def load() -> None:
+        raise OSError("no such folder")
+
+    runner = Runner(load, LiveInbox(lambda *_: None), decode, Outlet())
+    late = runner.call(lambda tracker: None)
+    runner.start()
+    with pytest.raises(OSError, match="no such folder"):
+        runner.ready.result(10)
+    assert late.cancelled()
+    assert runner.call(lambda tracker: None).cancelled()
+    assert runner.stop(10)
+
+
+class Prompts:
+    """A keeper and what it told."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[int, tuple[str, ...], tuple[str, ...]]] = []
+        self.rejections: list[tuple[str, str]] = []
+        self.keeper = PromptKeeper(
+            lambda prompt, unknown: self.changes.append((prompt.version, prompt.phrases, unknown)),
+            lambda text, reason: self.rejections.append((text, reason)),
+        )
+
+
+def test_a_prompt_that_comes_early_is_kept_and_the_newest_counts(bench: Bench) -> None:
+    prompts = Prompts()
+    assert prompts.keeper.request("red mug.") is None
+    assert prompts.keeper.request("green ball.") is None
+    bench.runner.start()
+    assert prompts.keeper.attach(bench.runner).result(10).phrases == ("green ball",)
+    assert prompts.changes == [(1, ("green ball",), ("zzz",))]
+
+
+def test_prompts_have_their_place_among_the_frames(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    assert prompts.keeper.attach(bench.runner) is None
+    bench.put(1)
+    prompts.keeper.request("a.")
+    bench.put(2)
+    prompts.keeper.request("b.")
+    bench.put(3)
+    assert [entry[3] for entry in bench.settle()] == [0, 1, 2]
+
+
+def test_the_same_prompt_again_changes_nothing(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    assert prompts.keeper.request("red mug. cup.").result(10).version == 1
+    assert prompts.keeper.request("red mug,  cup").result(10).version == 1
+    assert len(prompts.changes) == 1
+
+
+def test_a_rejected_prompt_leaves_the_old_one_and_a_reason(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    prompts.keeper.request("red mug.").result(10)
+    with pytest.raises(PromptError):
+        prompts.keeper.request("...")
+    with pytest.raises(PromptError, match="refuses"):
+        prompts.keeper.request("refuse me.").result(10)
+    assert prompts.keeper.current == Prompt(1, ("red mug",))
+    assert prompts.keeper.rejection == "the tracker refuses it"
+    assert [text for text, _ in prompts.rejections] == ["...", "refuse me."]
+    prompts.keeper.request("cup.").result(10)
+    assert prompts.keeper.rejection == ""
+
+
+def test_the_prompt_survives_a_change_of_machine(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    prompts.keeper.request("red mug.").result(10)
+    prompts.keeper.detach()
+    assert prompts.keeper.current is None
+    second = Bench()
+    second.runner.start()
+    assert prompts.keeper.attach(second.runner).result(10).phrases == ("red mug",)
+    assert second.runner.stop(10)
