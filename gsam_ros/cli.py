@@ -62,7 +62,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for everything")
     parser.add_argument(
-        "--runs", type=int, default=1, help="play so often, and compare the results frame by frame"
+        "--runs",
+        type=_positive,
+        default=1,
+        help="play so often, and compare the results frame by frame",
     )
     parser.add_argument("--seconds", type=float, default=20.0, help="length of the recording")
     parser.add_argument("--seed", type=int, help="of the world that is recorded")
@@ -106,7 +109,7 @@ def _demo(options: argparse.Namespace) -> int:
     sample = SampleOptions(seconds=options.seconds)
     if options.seed is not None:
         sample = SampleOptions(seconds=options.seconds, seed=options.seed)
-    demo = DemoOptions(options.out, max(1, options.runs), sample, options.params_file)
+    demo = DemoOptions(options.out, options.runs, sample, options.params_file)
     try:
         problems = run_demo(demo)
     except (BagError, MessageTypeError, ProcessError, VideoError, OSError) as error:
@@ -179,6 +182,14 @@ def _evaluate(options: argparse.Namespace) -> int:
         return _fail(str(error))
     print(as_text(rows(score)))
     return 0
+
+
+def _positive(text: str) -> int:
+    """A number of at least 1, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"{number} is less than 1")
+    return number
 
 
 def _fail(message: str) -> int:

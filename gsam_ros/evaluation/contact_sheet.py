@@ -56,7 +56,7 @@ def _moments(frames: Mapping[int, PairedFrame], columns: int) -> list[int]:
     moments = []
     for i, stretch in enumerate(prompts):
         count = columns // len(prompts) + (i < columns % len(prompts))
-        for part in np.array_split(np.array(stretch), max(count, 1)):
+        for part in np.array_split(np.array(stretch), min(max(count, 1), len(stretch))):
             middle = part[len(part) // 4 : max(len(part) * 3 // 4, 1)].tolist()
             moments.append(max(middle, key=lambda stamp: len(frames[stamp].answer)))
     return moments[:columns]

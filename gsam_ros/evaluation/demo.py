@@ -61,9 +61,12 @@ def run_demo(options: DemoOptions) -> list[str]:
 
     Raises:
         BagError: the folder holds something that is no recording where one belongs.
+        OSError: the folder can't be made, or there is no parameter file.
         ProcessError: the player, the node or the recorder failed.
     """
     begin = time.monotonic()
+    if options.parameters and not options.parameters.is_file():
+        raise FileNotFoundError(f"{options.parameters} does not exist")
     out = options.out
     out.mkdir(parents=True, exist_ok=True)
     sample = out / "sample"

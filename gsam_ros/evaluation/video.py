@@ -25,7 +25,7 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float) -> int:
 
     Args:
         path: ends in .mp4.
-        pictures: all of the first one's size.
+        pictures: those that have another size than the first are scaled to it.
         rate: pictures per second.
 
     Raises:
@@ -40,7 +40,7 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float) -> int:
                 writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
                 if not writer.isOpened():
                     raise VideoError(f"{path} can't be written: is its folder there and writable?")
-            writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            writer.write(cv2.cvtColor(cv2.resize(picture, size), cv2.COLOR_RGB2BGR))
             count += 1
     finally:
         if writer is not None:

@@ -1,0 +1,120 @@
+"""The `gsam` command as it is typed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from evaluation_bags import write_answers
+
+from gsam_ros.cli import main
+from gsam_ros.evaluation.sample import SampleOptions, write_sample
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `gsam demo` leaves it."""
+    path = tmp_path_factory.mktemp("run")
+    write_sample(path / "sample", SampleOptions(seconds=0.2))
+    write_answers(path / "sample", path / "result")
+    return path
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("images") / "one.png"
+    cv2.imwrite(str(path), np.zeros((48, 64, 3), np.uint8))
+    return path
+
+
+def test_python_m_works_and_help_does_not_load_torch() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "gsam_ros.cli", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    for name in ("demo", "track", "evaluate"):
+        assert name in told.stdout
+    assert "torch" not in told.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["track", "x"], ["demo", "--runs", "0"]])
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: gsam" in capsys.readouterr().err
+
+
+def test_evaluate_scores_a_folder_of_the_demo(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(run), "--out", str(tmp_path)]) == 0
+    assert "HOTA" in capsys.readouterr().out
+    assert json.loads((tmp_path / "report.json").read_text())["frames"][0]["played"] == 2
+    for name in ("report.md", "contact_sheet.png", "timeline.png", "video.mp4"):
+        assert (tmp_path / name).stat().st_size > 0
+
+
+def test_evaluate_scores_a_bag_against_another(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(run / "result"), "--truth", str(run / "sample")]) == 0
+    assert "AP50" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["evaluate", "{tmp}/nowhere"], "gsam: {tmp}/nowhere/sample does not exist"),
+        (["evaluate", "{run}/result", "--truth", "{run}/result"], "{run}/result has no truth"),
+        (["track", "{tmp}/film.mp4", "--prompt", "mug."], "gsam: {tmp}/film.mp4 does not exist"),
+        (
+            ["track", "{run}/sample", "--prompt", "mug."],
+            "gsam: {run}/sample: choose one with --top",
+        ),
+        (["track", "{image}", "--prompt", "..."], "gsam: the prompt '...' names no object"),
+        (
+            ["track", "{image}", "--prompt", "mug.", "--detector", "{tmp}/weights"],
+            "{tmp}/weights",
+        ),
+        (["demo", "--out", "{image}"], "{image}"),
+        (
+            ["demo", "--out", "{tmp}", "--params-file", "{tmp}/p.yaml"],
+            "gsam: {tmp}/p.yaml does not exist",
+        ),
+    ],
+)
+def test_errors_name_the_file_or_the_word(
+    arguments: list[str],
+    complaint: str,
+    run: Path,
+    image: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    places = {"run": run, "image": image, "tmp": tmp_path}
+    assert main([argument.format(**places) for argument in arguments]) == 1
+    assert complaint.format(**places) in capsys.readouterr().err
+
+
+def test_a_truncated_bag_is_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_answers(run / "sample", tmp_path / "cut")
+    storage = next((tmp_path / "cut").glob("*.mcap"))
+    os.truncate(storage, storage.stat().st_size // 2)
+    assert main(["evaluate", str(tmp_path / "cut"), "--truth", str(run / "sample")]) == 1
+    assert f"gsam: {tmp_path}/cut can't be read" in capsys.readouterr().err
+
+
+def test_tracks_of_an_image_with_the_demo_models(
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["track", str(image), "--prompt", "red mug. 叉车.", "--out", str(tmp_path)]
+    assert main([*arguments, "--device", "cpu"]) == 0
+    told = capsys.readouterr()
+    assert "1 frames, results in" in told.out
+    assert "knows no word of '叉车'" in told.err
+    assert len(json.loads((tmp_path / "results.json").read_text())["images"]) == 1
