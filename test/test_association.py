@@ -27,6 +27,7 @@ A, B, FAR = (0, 0, 10, 10), (20, 0, 30, 10), (500, 500, 510, 510)
         ([A, B], [0, 0], [B, A], [0, 0], {(0, 1), (1, 0)}),  # order does not matter
         ([A], [0], [FAR], [0], set()),  # same phrase, another place
         ([A], [0], [A], [1], {(0, 0)}),  # the detector changed its mind about the phrase
+        ([A], [0], [(3, 0, 13, 10)], [1], set()),  # another object that stands close by
         ([A, A], [0, 1], [A, A], [1, 0], {(0, 1), (1, 0)}),  # own phrase first
         # The greedy choice, best overlap first, would leave the second track without a partner.
         ([(0, 0, 10, 10), (4, 0, 14, 10)], [0, 0], [(3, 0, 13, 10), (-4, 0, 6, 10)], [0, 0],
@@ -40,6 +41,7 @@ def test_match(tracks, track_phrases, found, found_phrases, pairs):
         boxes(*found),
         np.array(found_phrases, np.int64),
         least_iou=0.3,
+        renamed_iou=0.7,
     )
     assert set(result) == pairs
 

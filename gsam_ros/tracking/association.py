@@ -58,17 +58,20 @@ def match(
     boxes: np.ndarray,
     phrases: np.ndarray,
     least_iou: float,
+    renamed_iou: float,
 ) -> list[tuple[int, int]]:
     """Pair tracks with detections by box overlap: first within a phrase, then across phrases.
 
-    The second pass lets a track whose phrase the detector changes its mind about stay one track.
+    The second pass lets a track whose phrase the detector changes its mind about stay one track;
+    it asks for more overlap, as another phrase mostly means another object that stands close by.
 
     Args:
         track_boxes: [N, 4] xyxy.
         track_phrases: [N] phrase index.
         boxes: [M, 4] xyxy of the detections.
         phrases: [M] phrase index.
-        least_iou: overlap below which two boxes are not the same object.
+        least_iou: overlap below which two boxes of one phrase are not the same object.
+        renamed_iou: likewise for two boxes of different phrases.
 
     Returns:
         (track, detection) pairs; each index at most once.
@@ -80,4 +83,4 @@ def match(
     rest = overlap.copy()
     rest[taken[0], :] = -1
     rest[:, taken[1]] = -1
-    return pairs + assign(rest, least_iou)
+    return pairs + assign(rest, renamed_iou)

@@ -171,6 +171,7 @@ class InstanceTracker:
             detections.boxes,
             detections.phrase_index,
             self.settings.match_iou,
+            self.settings.duplicate_iou,
         )
         prompts = []
         for row, column in pairs:

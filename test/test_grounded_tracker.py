@@ -1,0 +1,202 @@
+"""The machine with the bundled models on the demo world: what a user sees of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gsam_ros.detection.settings import DetectorSettings
+from gsam_ros.instances import Frame, TrackState
+from gsam_ros.pipeline.grounded_tracker import GroundedTracker
+from gsam_ros.pipeline.settings import Settings
+from gsam_ros.prompts import PromptError
+from gsam_ros.settings import SettingError
+from gsam_ros.tracking.association import box_iou
+from gsam_ros.world.scene import Scene
+
+PERIOD = 100_000_000  # nanoseconds between two frames
+SCENE = Scene(seed=1)
+
+
+@pytest.fixture(scope="module")
+def machine() -> GroundedTracker:
+    return GroundedTracker(Settings(device="cpu"))
+
+
+@pytest.fixture
+def tracker(machine) -> GroundedTracker:
+    """A machine that has seen nothing; loading it anew for every test would take most of them."""
+    machine.configure(Settings(device="cpu"))
+    machine.reset()
+    return machine
+
+
+def frame(index: int, camera: int = 0) -> Frame:
+    rendered = SCENE.render(camera, index * 0.1)
+    return Frame(rendered.image, stamp=index * PERIOD, camera=f"camera {camera}")
+
+
+def run(tracker, indices, camera=0):
+    return [tracker.step([frame(index, camera)])[0] for index in indices]
+
+
+def test_named_objects_are_found_where_they_are(tracker):
+    prompt = tracker.set_prompt("red mug. blue cone.")
+    [result] = tracker.step([frame(0)])
+    truth = SCENE.render(0, 0.0)
+    clear = truth.visible > 0.6
+    for name in prompt.phrases:
+        wanted = [b for b, p, c in zip(truth.boxes, truth.pairs, clear, strict=True)
+                  if c and " ".join(p) == name]  # fmt: skip
+        named = result.instances.phrase_index == prompt.phrases.index(name)
+        overlap = box_iou(
+            np.array(wanted, np.float32).reshape(-1, 4), result.instances.boxes[named]
+        )
+        assert wanted, f"the scene shows no {name}: the test proves nothing"
+        assert (overlap.max(1) > 0.5).all(), f"a {name} was missed"
+    assert result.prompt == prompt
+    assert result.frame.stamp == 0
+
+
+def test_ids_stay_while_objects_move(tracker):
+    tracker.set_prompt("red mug. yellow cross. purple box.")
+    results = run(tracker, range(20))
+    first = {int(i) for i in results[6].instances.track_id}
+    last = {int(i) for i in results[19].instances.track_id}
+    assert len(first & last) >= 2
+    confirmed = results[19].instances.state == TrackState.CONFIRMED
+    assert confirmed.any()
+
+
+def test_the_detector_runs_at_its_interval(tracker):
+    tracker.set_prompt("red mug.")
+    tracker.configure(Settings(device="cpu", detector=DetectorSettings(interval=4)))
+    assert [r.keyframe for r in run(tracker, range(9))] == [i % 4 == 0 for i in range(9)]
+
+
+def test_a_changed_prompt_keeps_the_tracks_whose_phrase_stays(tracker):
+    before = tracker.set_prompt("red mug. purple box.")
+    results = run(tracker, range(6))
+    mugs = results[-1].instances.track_id[results[-1].instances.phrase_index == 0]
+    assert len(mugs)
+    after = tracker.set_prompt("blue cone. Red Mug.")
+    assert after.version == before.version + 1
+    [result] = tracker.step([frame(6)])
+    assert result.prompt == after
+    kept = result.instances.track_id[result.instances.phrase_index == 1]
+    assert set(mugs.tolist()) <= set(kept.tolist())
+    new = result.instances.track_id[result.instances.phrase_index == 0]
+    assert (new > max(mugs)).all(), "ids are never used again"
+
+
+def test_a_prompt_that_cannot_be_used_changes_nothing(tracker):
+    before = tracker.set_prompt("red mug.")
+    for text in ("", "...", "word " * 2000):
+        with pytest.raises(PromptError):
+            tracker.set_prompt(text)
+    assert tracker.prompt == before
+    assert len(tracker.step([frame(0)])[0].instances)
+
+
+def test_what_is_not_there_is_not_found(tracker):
+    tracker.set_prompt("dog. chair. bottle.")
+    assert sum(len(result.instances) for result in run(tracker, range(6))) == 0
+
+
+def test_words_that_the_detector_does_not_know_are_told(tracker):
+    tracker.set_prompt("red mug. чашка.")
+    assert tracker.vocabulary_warnings == ("чашка",)
+
+
+def test_the_same_frames_give_the_same_results(tracker):
+    def once():
+        tracker.reset()
+        tracker.set_prompt("red mug. yellow cross. blue cone.")
+        return run(tracker, range(12))
+
+    first, second = once(), once()
+    shift = min(r.instances.track_id.min() for r in second if len(r.instances)) - min(
+        r.instances.track_id.min() for r in first if len(r.instances)
+    )
+    for a, b in zip(first, second, strict=True):
+        assert (a.instances.boxes == b.instances.boxes).all()
+        assert (a.instances.track_id == b.instances.track_id - shift).all()
+        assert (a.instances.masks.logits == b.instances.masks.logits).all()
+
+
+def test_cameras_do_not_influence_each_other(tracker):
+    prompt = "red mug. purple box."
+    tracker.set_prompt(prompt)
+    together = [tracker.step([frame(i, 0), frame(i, 1)]) for i in range(8)]
+    tracker.reset()
+    tracker.set_prompt(prompt)
+    for camera in (0, 1):
+        for index, alone in enumerate(run(tracker, range(8), camera)):
+            beside = together[index][camera]
+            assert len(alone.instances) == len(beside.instances)
+            np.testing.assert_allclose(alone.instances.boxes, beside.instances.boxes, atol=2)
+
+
+def test_a_stream_that_starts_over_gets_new_ids_and_goes_on(tracker):
+    tracker.set_prompt("red mug.")
+    before = run(tracker, range(3, 6))
+    again = run(tracker, range(3))
+    assert again[0].keyframe
+    assert len(again[0].instances)
+    assert again[0].instances.track_id.min() > before[-1].instances.track_id.max()
+
+
+def test_another_resolution_starts_its_camera_anew(tracker):
+    tracker.set_prompt("red mug.")
+    run(tracker, range(2))
+    half = replace(frame(2), image=np.ascontiguousarray(frame(2).image[::2, ::2]))
+    [result] = tracker.step([half])
+    assert result.keyframe
+    assert result.instances.masks.height == 240
+    assert (result.instances.boxes <= [320, 240, 320, 240]).all()
+
+
+def test_before_the_first_prompt_frames_are_answered_with_nothing():
+    [result] = GroundedTracker(Settings(device="cpu")).step([frame(0)])
+    assert result.prompt is None and len(result.instances) == 0 and not result.keyframe
+
+
+def test_two_frames_of_one_camera_are_no_step(tracker):
+    tracker.set_prompt("red mug.")
+    with pytest.raises(ValueError, match="one frame of each camera"):
+        tracker.step([frame(0), frame(1)])
+    assert tracker.step([]) == []
+
+
+def test_objects_are_limited(tracker):
+    few = replace(tracker.settings.tracker, max_objects=2)
+    tracker.configure(replace(tracker.settings, tracker=few))
+    tracker.set_prompt("red mug. purple box. yellow cross. blue cone. black cylinder.")
+    assert all(len(result.instances) <= 2 for result in run(tracker, range(6)))
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"box_threshold": -0.1}, r"detector\.box_threshold is -0\.1: give a value from 0"),
+        ({"box_threshold": 1.5}, r"detector\.box_threshold"),
+        ({"interval": 0}, r"detector\.interval is 0: give a value from 1"),
+    ],
+)
+def test_settings_outside_their_range_are_named(values, named):
+    with pytest.raises(SettingError, match=named):
+        Settings(detector=DetectorSettings(**values))
+
+
+@pytest.mark.slow
+def test_state_is_constant_over_a_long_stream(tracker):
+    """However long an object is followed, it is remembered in the same few frames."""
+    tracker.set_prompt("red mug.")
+    run(tracker, range(240))
+    tracks = tracker._tracker.cameras["camera 0"].tracks
+    assert max(track.memory.clock for track in tracks) > 100, "nothing was followed for long"
+    for track in tracks:
+        assert len(track.memory.frames()) <= 4 + 6
+        assert len(track.memory.pointers()) <= 4 + 15
