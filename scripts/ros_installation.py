@@ -20,9 +20,10 @@ def sourced(python: str) -> str | None:
         [python, "-c", "import rclpy"], check=False, capture_output=True, text=True
     )
     if check.returncode:
+        cause = "\n    ".join(check.stderr.strip().splitlines()[-2:])
         raise SystemExit(
             f"ROS 2 {distribution} is sourced, but {python} cannot import its rclpy:\n"
-            f"    {check.stderr.strip().splitlines()[-1]}\n"
+            f"    {cause}\n"
             "Choose the Python it was built for (make setup PYTHON=/usr/bin/python3), or open a "
             "shell without ROS 2 to have the wheels installed."
         )
