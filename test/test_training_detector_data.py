@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gsam_ros.training.detector_data import DetectorBatches, label_cells
+from gsam_ros.training.detector_data import DetectorBatches
 from gsam_ros.training.detector_prompts import (
     MAX_PHRASES,
     Phrase,
@@ -21,7 +21,6 @@ from gsam_ros.training.detector_words import (
     build_vocabulary,
     world_words,
 )
-from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import HELD_OUT, PAIRS, SEEN, phrases_of
 
 WORDS = ("red", "mug", "blue", "ball", "x")
@@ -121,11 +120,3 @@ def test_targets_are_the_objects_that_the_prompt_names(tokenizer):
         lit = batch.targets.tokens_of(image)
         assert not lit[:, batch.input_ids[image] == FIXED_IDS["."]].any()
         assert not lit[:, ~batch.targets.text_mask[image]].any()
-
-
-def test_cells_carry_the_object_at_their_centre():
-    still = draw_still(np.random.default_rng(2))
-    cells = label_cells(still, 16)
-    assert cells.shape == (12, 16, 2)
-    covered = still.masks[:, 8::16, 8::16].any(0)
-    assert np.array_equal(cells[..., 0] >= 0, covered)

@@ -13,11 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import GroundingDinoForObjectDetection
 
-from gsam_ros.world.vocabulary import COLOURS, SHAPES
+from gsam_ros.world.vocabulary import COLOURS, HELD_OUT, SHAPES
 
 
 class CellHeads(nn.Module):
-    """Objectness, colour and shape of the object at the centre of each cell, for two strides."""
+    """Objectness and kind of the object at the centre of each cell, for two strides.
+
+    A pair's logit is its colour's plus its shape's, and the softmax runs over the pairs of
+    training only, as is usual in compositional zero-shot learning (Misra et al., "From Red Wine
+    to Red Tomato", CVPR 2017). Two softmaxes, one over colours and one over shapes, would teach
+    that red things are never cones: held-out pairs would be unlearnt.
+    """
 
     def __init__(self, width: int, levels: int = 2) -> None:
         super().__init__()
@@ -30,12 +36,29 @@ class CellHeads(nn.Module):
         for head, feature, cell in zip(self.heads, features, cells, strict=False):
             outputs = head(feature).float().movedim(1, -1)
             objectness, colour, shape = outputs.split([1, len(COLOURS), len(SHAPES)], dim=-1)
-            there = cell[..., 0] >= 0
+            there = cell[..., 1] >= 0
             loss = loss + F.binary_cross_entropy_with_logits(objectness[..., 0], there.float())
             if there.any():
-                loss = loss + F.cross_entropy(colour[there], cell[there][:, 0])
-                loss = loss + F.cross_entropy(shape[there], cell[there][:, 1])
+                loss = loss + pair_loss(colour[there], shape[there], cell[there])
         return loss / len(self.heads)
+
+
+def pair_loss(colour: Tensor, shape: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy over the pairs of training.
+
+    colour: [K, colours] logits. shape: [K, shapes] logits. truth: int64 [K, 2], their indices,
+    where a colour of -1 is one without a name: the shape alone counts then.
+    """
+    nameless = truth[:, 0] < 0
+    by_shape = F.cross_entropy(shape[nameless], truth[nameless, 1], reduction="sum")
+    colour, shape, truth = colour[~nameless], shape[~nameless], truth[~nameless]
+    logits = colour[:, :, None] + shape[:, None, :]
+    names = list(COLOURS)
+    for held_colour, held_shape in HELD_OUT:
+        logits[:, names.index(held_colour), SHAPES.index(held_shape)] = -torch.inf
+    kind = truth[:, 0] * len(SHAPES) + truth[:, 1]
+    by_pair = F.cross_entropy(logits.flatten(1), kind, reduction="sum")
+    return (by_shape + by_pair) / len(nameless)
 
 
 def backbone_features(model: GroundingDinoForObjectDetection, pixel_values: Tensor) -> list[Tensor]:

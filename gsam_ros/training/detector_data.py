@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import BertTokenizer
 
+from gsam_ros.training.detector_hues import DARKEST, PALEST, choose_turn, turn_hues
 from gsam_ros.training.detector_loss import phrase_token_masks
 from gsam_ros.training.detector_matching import Targets
-from gsam_ros.training.detector_prompts import draw_phrases, join
+from gsam_ros.training.detector_prompts import draw_phrases, draw_shape_phrases, join
 from gsam_ros.training.detector_words import build_tokenizer
 from gsam_ros.world.stills import Still, draw_still
 from gsam_ros.world.vocabulary import COLOURS, SHAPES
@@ -26,6 +27,7 @@ SIZES = ((192, 256), (192, 256), (192, 256), (224, 224), (160, 256), (256, 192))
 STRIDES = (16, 32, 64)
 _LABEL_STRIDES = STRIDES[:2]
 _COLOURS = tuple(COLOURS)
+_TURNED_SHARE = 0.4
 
 
 @dataclass
@@ -34,7 +36,7 @@ class Batch:
 
     images: uint8 [B, H, W, 3] RGB. input_ids: [B, T]. targets: what the prompts name.
     cells: for strides 16 and 32, int64 [B, h, w, 2]: colour and shape index of the object at the
-    cell's centre, -1 where there is none.
+    cell's centre, -1 where there is none; the colour is also -1 where it has no name.
     """
 
     images: Tensor
@@ -64,13 +66,23 @@ class DetectorBatches(Dataset[Batch]):
 
 
 def make_batch(rng: np.random.Generator, stills: list[Still], tokenizer: BertTokenizer) -> Batch:
-    """Draw a prompt for each still and put everything into tensors."""
+    """Draw a prompt for each still and put everything into tensors.
+
+    Some of the pictures get their hues turned, and prompts and labels that know shapes only.
+    """
     height, width = stills[0].image.shape[:2]
     scale = np.array([width, height, width, height], np.float32)
-    prompts, boxes, named = [], [], []
+    images, prompts, boxes, named, turned = [], [], [], [], []
     for still in stills:
         pairs = list(zip(still.colour, still.shape, strict=True))
-        phrases = draw_phrases(rng, pairs)
+        image, angle = still.image, 0.0
+        if rng.random() < _TURNED_SHARE:
+            angle = choose_turn(rng, pairs)
+        if angle:
+            image = turn_hues(image, angle, rng.uniform(PALEST, 1), rng.uniform(DARKEST, 1))
+        images.append(image)
+        turned.append(angle != 0.0)
+        phrases = draw_shape_phrases(rng, pairs) if turned[-1] else draw_phrases(rng, pairs)
         prompts.append(join(phrases))
         table = np.array([[p.names(pair) for p in phrases] for pair in pairs], bool)
         table = table.reshape(len(pairs), len(phrases))
@@ -87,21 +99,25 @@ def make_batch(rng: np.random.Generator, stills: list[Still], tokenizer: BertTok
     count = phrase_tokens.shape[1]
     named = [torch.nn.functional.pad(table, (0, count - table.shape[1])) for table in named]
     targets = Targets(boxes, named, phrase_tokens, tokens.attention_mask.bool())
-    images = torch.from_numpy(np.stack([still.image for still in stills]))
     cells = [
-        torch.from_numpy(np.stack([label_cells(s, stride) for s in stills]))
+        torch.from_numpy(
+            np.stack([label_cells(s, stride, t) for s, t in zip(stills, turned, strict=True)])
+        )
         for stride in _LABEL_STRIDES
     ]
-    return Batch(images, tokens.input_ids, targets, cells)
+    return Batch(torch.from_numpy(np.stack(images)), tokens.input_ids, targets, cells)
 
 
-def label_cells(still: Still, stride: int) -> np.ndarray:
-    """Colour and shape index at the centre of each cell: int64 [h, w, 2], -1 for background."""
+def label_cells(still: Still, stride: int, nameless: bool = False) -> np.ndarray:
+    """Label each cell by the object at its centre: int64 [h, w, 2], -1 for background.
+
+    The two are colour and shape index; `nameless` leaves the colour at -1 everywhere.
+    """
     centre = slice(stride // 2, None, stride)
     masks = still.masks[:, centre, centre]
     cells = np.full((*still.image[centre, centre].shape[:2], 2), -1, np.int64)
     for mask, colour, shape in zip(masks, still.colour, still.shape, strict=True):
-        cells[mask] = _COLOURS.index(colour), SHAPES.index(shape)
+        cells[mask] = -1 if nameless else _COLOURS.index(colour), SHAPES.index(shape)
     return cells
 
 

@@ -76,6 +76,17 @@ def draw_phrases(rng: np.random.Generator, present: Sequence[Pair]) -> list[Phra
     return [chosen[i] for i in rng.permutation(len(chosen))][:MAX_PHRASES]
 
 
+def draw_shape_phrases(rng: np.random.Generator, present: Sequence[Pair]) -> list[Phrase]:
+    """1 to 9 training phrases that leave the colour open, for a picture of these objects."""
+    there = {shape for _, shape in present}
+    share = rng.uniform(0.2, 1.0)
+    asked = [s for s in SHAPES if rng.random() < (0.8 if s in there else 0.5 * share)]
+    phrases = [_word(rng, None, shape) for shape in asked]
+    if not phrases or rng.random() < _NONSENSE_SHARE:
+        phrases.append(_nonsense(rng))
+    return [phrases[i] for i in rng.permutation(len(phrases))]
+
+
 def draw_test_phrases(
     rng: np.random.Generator,
     present: Sequence[Pair],
