@@ -122,15 +122,22 @@ def _demo(options: argparse.Namespace) -> int:
 def _track(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from gsam_ros.checkpoints import CheckpointError
     from gsam_ros.evaluation.bag import BagError
     from gsam_ros.evaluation.sources import SourceError, open_source
     from gsam_ros.evaluation.track import track
     from gsam_ros.evaluation.video import VideoError
+    from gsam_ros.prompts import PromptError, parse_phrases
+
+    try:  # before torch is loaded, which takes a while
+        parse_phrases(options.prompt)
+        source = open_source(options.source, options.topic)
+    except (BagError, OSError, PromptError, SourceError) as error:
+        return _fail(str(error))
+
+    from gsam_ros.checkpoints import CheckpointError
     from gsam_ros.pipeline.devices import DeviceError
     from gsam_ros.pipeline.grounded_tracker import GroundedTracker
     from gsam_ros.pipeline.settings import Settings
-    from gsam_ros.prompts import PromptError, parse_phrases
 
     settings = Settings()
     if options.device:
@@ -140,8 +147,6 @@ def _track(options: argparse.Namespace) -> int:
     if options.segmenter:
         settings = replace(settings, segmenter=replace(settings.segmenter, model=options.segmenter))
     try:
-        parse_phrases(options.prompt)
-        source = open_source(options.source, options.topic)
         tracker = GroundedTracker(settings, progress=lambda text: print(text, file=sys.stderr))
         tracker.set_prompt(options.prompt)
         for phrase in tracker.vocabulary_warnings:

@@ -33,6 +33,14 @@ from gsam_ros.evaluation.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.timeline import write_timeline
 from gsam_ros.evaluation.video import side_by_side, write_video
 
+_MADE = (
+    "video.mp4",
+    "contact_sheet.png",
+    "timeline.png",
+    "report.txt",
+    "report.md",
+    "report.json",
+)
 _SHOWN_DIFFERENCES = 5
 
 
@@ -75,6 +83,8 @@ def run_demo(options: DemoOptions) -> list[str]:
     ]
     for bag in (sample, *out.glob("result*")):
         remove_bag(bag)
+    for name in _MADE:  # what an earlier run left must not be taken for this one's
+        (out / name).unlink(missing_ok=True)
     cameras = _record(sample, options.sample)
     for result in results:
         logs = out / "logs" / result.name

@@ -250,6 +250,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BagError, PlayError) as error:
         print(f"gsam_player: {error}", file=sys.stderr)
         return 1
+    except ImportError as error:
+        print(f"gsam_player: {error}: build and install gsam_ros's messages", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0

@@ -42,7 +42,7 @@ def rows(score: RunScore) -> list[Row]:
             "objects over all frames, masks overlap by half",
         ),
         ("frame age p50", f"{1e3 * timing.age.p50:.0f} ms", "stamp of the image to its results"),
-        ("frame age p99", f"{1e3 * timing.age.p99:.0f} ms", ""),
+        ("frame age p99", f"{1e3 * timing.age.p99:.0f} ms", "grows while a backlog does"),
         (
             "frames per second",
             f"{score.answered / max(score.seconds, 1e-9):.1f}",
