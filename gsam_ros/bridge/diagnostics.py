@@ -35,9 +35,11 @@ class Health:
     values: dict[str, str] = field(default_factory=dict)
 
     def raise_to(self, level: int, message: str) -> None:
-        """Tell of something worse than what was told so far."""
+        """Tell of something that is at least as bad as what was told so far."""
         if level > self.level:
             self.level, self.message = level, message
+        elif level == self.level:
+            self.message += f"; {message}"
 
 
 def camera_health(

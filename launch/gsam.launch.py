@@ -1,0 +1,76 @@
+"""Start gsam_node on one camera.
+
+    ros2 launch gsam_ros gsam.launch.py image_topic:=/camera/image_raw prompt:="red mug. person."
+
+Every other parameter goes into a parameter file: config_file:=my.yaml (see config/gsam.yaml).
+What is given here as an argument stands above the file; what is left empty is left to the file.
+"""
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchContext, LaunchDescription
+
+# Launch argument: parameter of the node, what it is.
+PARAMETERS = {
+    "prompt": ("prompt", 'What to look for, phrases ended by dots: "red mug. person."'),
+    "detector_model": ("detector.model", "Grounding DINO: demo-detector, a folder or a hub id"),
+    "segmenter_model": ("segmenter.model", "SAM 2: demo-segmenter, a folder or a hub id"),
+    "device": ("device", "auto, cpu, cuda, cuda:1, ..."),
+    "mode": ("mode", "live or lossless"),
+    "image_transport": ("image_transport", "raw or compressed"),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Describe what is started."""
+    config = PathJoinSubstitution([FindPackageShare("gsam_ros"), "config", "gsam.yaml"])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "image_topic",
+                default_value="image",
+                description="Image topic of the camera (with image_transport:=compressed, the name "
+                "without /compressed)",
+            ),
+            DeclareLaunchArgument("namespace", default_value="", description="Of the node"),
+            DeclareLaunchArgument(
+                "config_file", default_value=config, description="Parameter file of the node"
+            ),
+            DeclareLaunchArgument(
+                "use_sim_time", default_value="false", description="Take the time from /clock"
+            ),
+            *(
+                DeclareLaunchArgument(name, default_value="", description=about)
+                for name, (_, about) in PARAMETERS.items()
+            ),
+            OpaqueFunction(function=_node),
+        ]
+    )
+
+
+def _node(context: LaunchContext) -> list[LifecycleNode]:
+    def argument(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    parameters = {
+        parameter: argument(name) for name, (parameter, _) in PARAMETERS.items() if argument(name)
+    }
+    topic = argument("image_topic")
+    return [
+        LifecycleNode(
+            package="gsam_ros",
+            executable="gsam_node",
+            name="gsam_node",
+            namespace=argument("namespace"),
+            parameters=[
+                argument("config_file"),
+                parameters,
+                {"use_sim_time": argument("use_sim_time").lower() in ("true", "1", "yes")},
+            ],
+            remappings=[("image", topic), ("image/compressed", f"{topic}/compressed")],
+            output="screen",
+        )
+    ]

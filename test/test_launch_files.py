@@ -1,0 +1,88 @@
+"""What can be known of the launch files without ROS 2's launch, which pip does not have."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from gsam_ros.ros_parameters import all_leaves
+
+ROOT = Path(__file__).parent.parent
+LAUNCH = ROOT / "launch"
+FILES = sorted(LAUNCH.glob("*.launch.py"))
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def first_arguments(tree: ast.AST, function: str) -> set[str]:
+    """The texts that calls of `function` have as their first argument."""
+    return {
+        node.args[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == function
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+
+def parameter_table() -> dict[str, tuple[str, str]]:
+    """PARAMETERS of gsam.launch.py: launch argument -> (parameter, description)."""
+    for node in parse(LAUNCH / "gsam.launch.py").body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PARAMETERS":
+            return ast.literal_eval(node.value)
+    raise AssertionError("gsam.launch.py has no PARAMETERS")
+
+
+def declared(path: Path) -> set[str]:
+    names = first_arguments(parse(path), "DeclareLaunchArgument")
+    return names | set(parameter_table()) if path.name == "gsam.launch.py" else names
+
+
+def test_there_are_launch_files() -> None:
+    assert {path.name for path in FILES} == {"gsam.launch.py", "replay.launch.py"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_arguments_that_are_used_are_declared(path: Path) -> None:
+    tree = parse(path)
+    used = first_arguments(tree, "LaunchConfiguration") | first_arguments(tree, "argument")
+    assert used <= declared(path)
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert "generate_launch_description" in names
+
+
+def test_arguments_stand_for_parameters_that_exist() -> None:
+    # An argument reaches the node as text, which only fits parameters that are texts.
+    texts = {name for name, default, _ in all_leaves() if isinstance(default, str)}
+    assert {parameter for parameter, _ in parameter_table().values()} <= texts
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_example_in_the_file_uses_declared_arguments(path: Path) -> None:
+    example = ast.get_docstring(parse(path)) or ""
+    used = {word.partition(":=")[0] for word in example.split() if ":=" in word}
+    allowed = declared(path) | declared(LAUNCH / "gsam.launch.py")  # replay includes it
+    assert used
+    assert used <= allowed
+
+
+def test_what_is_recorded_is_what_is_published() -> None:
+    source = (ROOT / "gsam_ros" / "bridge" / "camera.py").read_text()
+    published = {
+        node.args[1].value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "publisher"
+        and isinstance(node.args[1], ast.Constant)
+    }
+    for node in parse(LAUNCH / "replay.launch.py").body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "RECORDED":
+            pattern = ast.literal_eval(node.value)
+    recorded = set(pattern.partition("(")[2].rstrip(")").split("|"))
+    assert recorded == published - {"overlay"}

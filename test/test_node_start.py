@@ -1,0 +1,171 @@
+"""The node's beginning and end: what comes early, what can't be loaded, live mode, two cameras."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from gsam_ros.msg import FrameStatus
+from node_harness import BEST_EFFORT, Client, World, grey, picture
+from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import Header, String
+from vision_msgs.msg import Detection2DArray
+
+from gsam_ros.bridge.stamps import nanoseconds, to_time
+from gsam_ros.checkpoints import locate
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("node_start"))
+
+
+@pytest.fixture
+def client(world: World) -> Iterator[Client]:
+    with world.client() as client:
+        yield client
+
+
+def test_while_it_loads_the_node_answers_and_keeps_the_newest_prompt(
+    world: World, client: Client
+) -> None:
+    client.listen_to_results()
+    client.prompts.publish(String(data="a latched cup."))  # nobody is there yet
+    with world.gsam_node(mode="lossless", device="cpu"):
+        client.wait_for_state("configuring")
+        answer = client.set_prompt("red mug. blue box.")
+        assert client.state() == "configuring", "it was ready before it was asked"
+        assert answer.success
+        assert "kept" in answer.message
+        assert list(answer.phrases) == ["red mug", "blue box"]
+        assert not client.set_prompt("...").success
+        client.health("models", lambda s: s.level == b"\1" and s.message)
+        client.wait_for_state("active")
+        [labels] = client.wait_for("/gsam_node/label_info", 1)
+        assert [c.class_name for c in labels.class_map] == ["red mug", "blue box"]
+        client.health("models", lambda s: s.level == b"\0" and "on cpu" in s.message)
+
+
+def test_a_latched_prompt_from_before_the_start_counts(world: World, client: Client) -> None:
+    client.listen_to_results()
+    client.prompts.publish(String(data="white ring."))
+    with world.gsam_node(device="cpu", prompt="'red mug.'"):
+        labels = client.wait_for("/gsam_node/label_info", 1)
+        client.wait(lambda: labels[-1].class_map[0].class_name == "white ring", "the prompt")
+        client.health("camera", lambda s: s.level == b"\1" and "no image on /image" in s.message)
+        client.wait_for_log("no image on /image for 5 s; nobody publishes on it")
+
+
+def test_what_cannot_be_loaded_fails_the_transition_and_can_be_put_right(
+    world: World, client: Client, tmp_path: Path
+) -> None:
+    empty, corrupt = tmp_path / "empty", tmp_path / "corrupt"
+    empty.mkdir()
+    corrupt.mkdir()
+    for file in Path(locate("demo-segmenter")).iterdir():
+        (corrupt / file.name).write_bytes(file.read_bytes())
+    (corrupt / "model.safetensors").write_bytes(b"\xff" * 1000)
+    wrong = [
+        ("detector.model", "no-such-model", "there is no model 'no-such-model'"),
+        ("detector.model", str(empty), "holds no config.json"),
+        ("segmenter.model", str(corrupt), "can't be loaded"),
+        ("device", "cuda:7", "device is 'cuda:7'"),
+    ]
+    good = {"detector.model": "demo-detector", "segmenter.model": "demo-segmenter", "device": "cpu"}
+    with world.gsam_node(autostart="false"):
+        client.wait_for_state("unconfigured")
+        for name, value, words in wrong:
+            assert client.set_parameter(name, value).successful
+            assert not client.change_state("configure"), value
+            assert client.state() == "unconfigured"
+            assert "configure failed" in client.wait_for_log(words)
+            client.health("models", lambda s, w=words: s.level == b"\2" and w in s.message)
+            assert client.set_parameter(name, good[name]).successful
+        assert not client.set_parameter("image_transport", "pigeon").successful
+        assert client.set_parameter("cameras", ["front", "front"]).successful
+        assert not client.change_state("configure")
+        client.wait_for_log("cameras names 'front' twice")
+        assert client.set_parameter("cameras", [""]).successful
+        assert client.change_state("configure")
+        assert client.state() == "inactive"
+
+
+def test_live_the_newest_frame_wins_and_the_end_is_prompt(world: World, client: Client) -> None:
+    statuses = client.listen(FrameStatus, "/gsam_node/frame_status")
+    client.listen(Detection2DArray, "/gsam_node/detections", BEST_EFFORT)
+    with world.gsam_node(device="cpu", prompt="'red mug. blue box.'") as gsam:
+        client.wait_for_state("active")
+        scene = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            client.show(picture(time.time(), scene))
+            time.sleep(0.01)
+        drops = dict(zip(statuses[-1].drop_causes, statuses[-1].drop_counts, strict=True))
+        assert drops["superseded"] > 0
+        stamps = [nanoseconds(s.header.stamp) for s in statuses]
+        assert stamps == sorted(set(stamps))
+        # A frame waits for one step at most, so its age is about two steps and never a queue's.
+        steps = [sum(s.stage_ms[1:]) for s in statuses[5:]]
+        ages = [1e3 * s.age for s in statuses[5:]]
+        assert np.median(ages) < 3 * np.median(steps) + 50
+        last = statuses[-1]
+        assert last.frames_received >= last.frames_processed + drops["superseded"]
+        client.show(picture(time.time(), scene))
+        status, seconds = gsam.end(signal.SIGTERM)
+        assert (status, seconds < 2) == (0, True), seconds
+
+
+def test_told_to_end_while_loading_it_ends(world: World, client: Client) -> None:
+    with world.gsam_node(device="cpu") as gsam:
+        client.wait_for_state("configuring")
+        status, seconds = gsam.end()
+        assert status == 0
+        assert seconds < 2.5
+
+
+def test_two_cameras_with_jpeg_images_have_topics_of_their_own(
+    world: World, client: Client
+) -> None:
+    for name in ("front", "rear"):
+        client.listen(FrameStatus, f"/gsam_node/{name}/frame_status")
+    with world.gsam_node(
+        cameras="['front', 'rear']", image_transport="compressed", mode="lossless", device="cpu"
+    ):
+        client.wait_for_state("active")
+        data = cv2.imencode(".jpg", grey(240, 320))[1].tobytes()
+        for i in range(4):
+            for name in ("front", "rear"):
+                header = Header(stamp=to_time(i * 10**8), frame_id=f"{name}_optical")
+                message = CompressedImage(header=header, format="jpeg")
+                message.data.frombytes(data if (name, i) != ("rear", 2) else b"rubbish")
+                client.show(message, f"/{name}/image/compressed")
+        for name in ("front", "rear"):
+            answers = client.wait_for(f"/gsam_node/{name}/frame_status", 4)
+            assert [a.camera for a in answers] == [name] * 4
+            assert {a.header.frame_id for a in answers} == {f"{name}_optical"}
+            assert [bool(a.stage_names) for a in answers] == [
+                (name, i) != ("rear", 2) for i in range(4)
+            ]
+        client.wait_for_log("/rear/image/compressed is dropped: its 7 bytes of format 'jpeg'")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("mode", "fast", "mode is 'fast': give one of live, lossless"),
+        ("detector__box_threshold", "7.0", "out of range"),
+        ("queue_size", "many", "queue_size"),
+    ],
+)
+def test_a_value_that_cannot_be_ends_the_start_with_one_message(world, name, value, words) -> None:
+    with world.gsam_node(**{name: value}) as gsam:
+        assert gsam.process.wait(60) == 1
+        text = gsam.text()
+        assert words in text
+        assert "a parameter can't be used" in text
+        assert "Traceback" not in text
