@@ -27,6 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("gsam: interrupted", file=sys.stderr)
         return 130
+    except ModuleNotFoundError as error:
+        return _fail(
+            f"{error}: run this in the environment that `make setup` builds, or install the "
+            "package that is missing"
+        )
 
 
 def _end(*_: object) -> None:
@@ -168,7 +173,6 @@ def _track(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from gsam_ros.evaluation.bag import BagError
-    from gsam_ros.evaluation.demo import draw_run
     from gsam_ros.evaluation.report import as_text, rows, write_reports
     from gsam_ros.evaluation.run_score import score_run
     from gsam_ros.evaluation.video import VideoError
@@ -180,6 +184,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     try:
         score = score_run(truth, result)
         if options.out:
+            from gsam_ros.evaluation.demo import draw_run  # needs ROS's message packages
+
             options.out.mkdir(parents=True, exist_ok=True)
             write_reports(score, options.out)
             draw_run(score, truth, options.out)

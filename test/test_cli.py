@@ -99,6 +99,16 @@ def test_errors_name_the_file_or_the_word(
     assert complaint.format(**places) in capsys.readouterr().err
 
 
+def test_a_missing_package_is_named(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "gsam_ros.evaluation.run_score", raising=False)
+    monkeypatch.delitem(sys.modules, "gsam_ros.evaluation.tracking_metrics", raising=False)
+    monkeypatch.setitem(sys.modules, "trackeval.metrics", None)
+    assert main(["evaluate", str(run)]) == 1
+    assert "trackeval" in capsys.readouterr().err
+
+
 def test_a_truncated_bag_is_named(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,7 @@
 """Bags go out and come back; what is broken is told by name."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,13 @@ def test_only_recordings_are_removed(bag: Path, tmp_path: Path) -> None:
 def test_missing_definitions_are_named_with_the_places_sought() -> None:
     with pytest.raises(MessageTypeError, match=r"of the package no_such_msgs in any of .*share"):
         message_folder("no_such_msgs")
+
+
+def test_scoring_needs_no_ros() -> None:
+    code = (
+        "import sys, gsam_ros.evaluation.run_score, gsam_ros.evaluation.report; print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(done.stdout.split())
+    assert "gsam_ros.evaluation.tracking_metrics" in modules
+    assert not modules & {"rclpy", "std_msgs", "sensor_msgs", "vision_msgs", "torch"}

@@ -25,9 +25,10 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.errors import ReaderError
+from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
-from gsam_ros.evaluation.message_types import typestore
+from gsam_ros.evaluation.message_types import MessageTypeError, typestore
 
 if sys.version_info >= (3, 14):
     from compression.zstd import ZstdError
@@ -162,7 +163,7 @@ def _open(path: Path) -> AnyReader:
     if not path.exists():
         raise BagError(f"{path} does not exist")
     try:
-        reader = AnyReader([path], default_typestore=typestore())
+        reader = AnyReader([path], default_typestore=_types_of_old_bags())
         reader.open()
     except FileNotFoundError as error:
         raise BagError(f"{path} is no rosbag2 recording: it holds no metadata.yaml") from error
@@ -172,6 +173,14 @@ def _open(path: Path) -> AnyReader:
             "`ros2 bag reindex` may help"
         ) from error
     return reader
+
+
+def _types_of_old_bags() -> Typestore:
+    """For bags that don't carry their definitions: sqlite3 ones of ROS 2 Humble and before."""
+    try:
+        return typestore()
+    except MessageTypeError:  # installed without ROS; the common messages are known all the same
+        return get_typestore(Stores.ROS2_HUMBLE)
 
 
 class BagWriter:

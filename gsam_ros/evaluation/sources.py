@@ -64,7 +64,13 @@ class BagSource(Source):
     """One image topic of a rosbag2, raw or compressed."""
 
     def __init__(self, path: Path, topic: str) -> None:
-        from gsam_ros.evaluation.images import COMPRESSED, RAW  # needs ROS's message packages
+        try:
+            from gsam_ros.evaluation.images import COMPRESSED, RAW
+        except ModuleNotFoundError as error:
+            raise SourceError(
+                f"{path}: reading images of a bag needs ROS 2's message packages ({error}): "
+                "source ROS 2, or run this in the environment that `make setup` builds"
+            ) from error
 
         self._path = path
         with open_bag(path) as bag:
