@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerBase
 from transformers.models.grounding_dino.modeling_grounding_dino import (
+    SPECIAL_TOKENS,
     GroundingDinoModel,
-    generate_masks_with_special_tokens_and_transfer_map,
 )
 
 from gsam_ros.prompts import PromptError
@@ -116,9 +116,7 @@ def _encode_group(
     start, end = tokens.pop("offset_mapping")[0].unbind(-1)
     tokens = tokens.to(model.device)
 
-    self_attention, position_ids = generate_masks_with_special_tokens_and_transfer_map(
-        tokens.input_ids, special_tokens=model.special_tokens
-    )
+    self_attention, position_ids = _blocks(tokens.input_ids)
     hidden = model.text_backbone(
         tokens.input_ids,
         self_attention[:, None],
@@ -137,3 +135,16 @@ def _encode_group(
         phrase_of_token=(own / own.sum(0, keepdim=True).clamp(min=1)).to(model.device),
         phrase_index=torch.tensor(members, device=model.device),
     )
+
+
+def _blocks(input_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which tokens see each other, [1, T, T] bool, and their places [1, T] in their own phrase.
+
+    A phrase and the dot that ends it form a block; [CLS] and [SEP] are blocks of their own. The
+    function of transformers that does this changed its arguments between versions.
+    """
+    ends = torch.isin(input_ids, torch.tensor(SPECIAL_TOKENS, device=input_ids.device))
+    block = ends.cumsum(1) - ends.long()
+    first = torch.searchsorted(block, block)
+    places = torch.arange(input_ids.shape[1], device=input_ids.device)
+    return block[:, :, None] == block[:, None, :], places - first
