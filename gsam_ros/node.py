@@ -147,7 +147,7 @@ class GsamNode(ManagedNode):
     def activate(self) -> None:
         """Subscribe the cameras."""
         options = self._options
-        profile = qos.image_input(options.image_reliability, self._lossless, options.queue_size)
+        profile = qos.image_input(options.image_reliability, self._lossless)
         assert self._runner
         for camera in self._cameras.values():
             camera.subscribe(self._runner.put, profile, self._images)

@@ -127,7 +127,7 @@ def test_a_resolution_that_changes_is_no_trouble(client: Client) -> None:
     show(client)
     answer = show(client, grey(96, 128))
     assert answer.stage_names
-    client.wait_for_log("/image: the resolution changed from 160x120 to 128x96")
+    client.wait_for_log("/image: the resolution changed from ")
     assert show(client).stage_names
 
 

@@ -14,21 +14,24 @@ RELIABILITY = {
 }
 
 
-def image_input(reliability: str, lossless: bool, depth: int) -> QoSProfile:
+_LIVE_DEPTH = 5  # only the newest matters, and it is taken out at once
+
+
+def image_input(reliability: str, lossless: bool) -> QoSProfile:
     """For camera images.
 
     Args:
         reliability: best_effort meets every publisher, reliable those that are reliable; auto
             takes reliable where no frame may be lost.
         lossless: whether every frame counts.
-        depth: images that may wait in the middleware when none may be lost. Live, a few places
-            are enough for the moment until they are taken out.
     """
     if reliability == "auto":
         reliability = "reliable" if lossless else "best_effort"
     return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=depth if lossless else 5,
+        # The node takes images out at once and counts what it has no place for. A middleware that
+        # keeps the last few would lose the others of a burst where nobody counts them.
+        history=HistoryPolicy.KEEP_ALL if lossless else HistoryPolicy.KEEP_LAST,
+        depth=_LIVE_DEPTH,
         reliability=RELIABILITY[reliability],
         durability=DurabilityPolicy.VOLATILE,
     )
