@@ -12,8 +12,9 @@ MAX_PHRASES = 255
 MAX_CHARACTERS = 20_000
 """Far above what 255 phrases need; a longer text is a mistake (a file, a log) and not a prompt."""
 
-# A dot between digits belongs to a number ("3.5 mm jack"); every other dot ends a phrase.
-_SEPARATOR = re.compile(r"(?<!\d)\.|\.(?!\d)|[,;\n\r]")
+# A dot between digits belongs to a number ("3.5 mm jack"); every other dot ends a phrase, and so
+# do commas, semicolons, new lines and the full-width marks of Chinese and Japanese.
+_SEPARATOR = re.compile(r"(?<!\d)\.|\.(?!\d)|[,;\n\r\u3001\u3002\uff0c\uff1b]")
 
 
 class PromptError(ValueError):

@@ -50,8 +50,7 @@ def test_boxes_areas_and_encodings_agree_with_the_pixels(masks):
         masks.pixels(), masks.boxes, masks.areas, masks.rle(), strict=True
     ):
         assert area == pixels.sum()
-        decoded = coco_mask.decode({"size": [masks.height, masks.width], "counts": counts})
-        assert (decoded == pixels).all()
+        assert counts == coco_mask.encode(np.asfortranarray(pixels, np.uint8))["counts"].decode()
         if area:
             rows, columns = pixels.nonzero()
             tight = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]

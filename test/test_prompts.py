@@ -20,6 +20,7 @@ from gsam_ros.prompts import MAX_CHARACTERS, MAX_PHRASES, Prompt, PromptError, p
         ("racecar. car.", ("racecar", "car")),  # one phrase inside another
         ("3.5 mm jack. ball.", ("3.5 mm jack", "ball")),  # a dot inside a number
         ("чашка. tasse à café. 杯子.", ("чашка", "tasse à café", "杯子")),
+        ("红色杯子。人。", ("红色杯子", "人")),
         ("cafe\u0301.", ("café",)),  # composed, so that equal words are equal strings
         ("ball... mug..", ("ball", "mug")),
         ("!. ball. -.", ("ball",)),  # no letter, no phrase
