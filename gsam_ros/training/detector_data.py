@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import BertTokenizer
 
-from gsam_ros.training.detector_hues import DARKEST, PALEST, choose_turn, turn_hues
+from gsam_ros.training.detector_hues import choose_turn, draw_fading, turn_hues
 from gsam_ros.training.detector_loss import phrase_token_masks
 from gsam_ros.training.detector_matching import Targets
 from gsam_ros.training.detector_prompts import draw_phrases, draw_shape_phrases, join
@@ -79,7 +79,7 @@ def make_batch(rng: np.random.Generator, stills: list[Still], tokenizer: BertTok
         if rng.random() < _TURNED_SHARE:
             angle = choose_turn(rng, pairs)
         if angle:
-            image = turn_hues(image, angle, rng.uniform(PALEST, 1), rng.uniform(DARKEST, 1))
+            image = turn_hues(image, angle, *draw_fading(rng))
         images.append(image)
         turned.append(angle != 0.0)
         phrases = draw_shape_phrases(rng, pairs) if turned[-1] else draw_phrases(rng, pairs)

@@ -18,8 +18,7 @@ from gsam_ros.world.vocabulary import COLOURS, HELD_OUT, Pair
 
 _MARGIN = 30.0  # degrees to stay away from a shape's held-out colour
 _TRIES = 20
-PALEST, DARKEST = 0.35, 0.4
-"""Least factors of saturation and value in a turned picture."""
+_PALE = 0.35  # saturation factor below which a picture is darkened, lest colours become white
 _GREY = 0.15  # least saturation of a colour that has a hue
 
 
@@ -45,13 +44,21 @@ def choose_turn(rng: np.random.Generator, present: Sequence[Pair]) -> float:
     return 0.0
 
 
+def draw_fading(rng: np.random.Generator) -> tuple[float, float]:
+    """Draw factors of saturation and value that leave no colour white and none black.
+
+    From full colours to mid-grey: shapes have to be told without any colour, too.
+    """
+    saturation = float(rng.uniform(0.0, 1.0))
+    return saturation, float(rng.uniform(0.45, 0.75 if saturation < _PALE else 1.0))
+
+
 def turn_hues(
     image: NDArray[np.uint8], angle: float, saturation: float = 1.0, value: float = 1.0
 ) -> NDArray[np.uint8]:
     """Turn every hue of an RGB picture [H, W, 3] by `angle` degrees.
 
-    saturation, value: factors up to 1 that make it paler and darker. Above `PALEST` and
-    `DARKEST` no colour becomes white or black.
+    saturation, value: factors up to 1 that make it paler and darker.
     """
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
     hsv[..., 0] += np.uint8(round(angle / 360 * 256) % 256)  # wraps around
