@@ -70,12 +70,15 @@ def clip_figures(
     `memory_iou`: mean over frames 1 on in which the object is to be seen (a wrongly missing mask
     counts 0); `memory_iou_last` the last frame alone; `after_return` frames after an absence;
     `absence_recall` the share of frames without the object that are told as such and
-    `false_absence` the share of frames with it that are told as being without.
+    `false_absence` the share of frames with it that are told as being without. `memory_j` is
+    DAVIS's J (Perazzi et al., CVPR 2016): the mean over all frames 1 on, where an empty mask of
+    an absent object counts 1.
     """
     tallies: dict[str, list[float]] = {
         name: []
         for name in (
             "memory_iou",
+            "memory_j",
             "memory_iou_last",
             "after_return",
             "absence_recall",
@@ -92,10 +95,12 @@ def clip_figures(
             for i in range(truth.shape[1]):
                 if not seen[t, i]:
                     tallies["absence_recall"].append(float(not told[t, i]))
+                    tallies["memory_j"].append(float(not told[t, i]))
                     was_away[i] = True
                     continue
                 value = overlap(masks[t, i], truth[t, i]) if told[t, i] else 0.0
                 tallies["memory_iou"].append(value)
+                tallies["memory_j"].append(value)
                 tallies["false_absence"].append(float(not told[t, i]))
                 if t == frames - 1:
                     tallies["memory_iou_last"].append(value)

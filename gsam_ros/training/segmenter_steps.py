@@ -18,7 +18,7 @@ from gsam_ros.training.segmenter_forward import (
 )
 from gsam_ros.training.segmenter_loss import Heads, decoded_loss, iou, near_box, score_loss
 
-SCORE_WEIGHT = 0.6
+SCORE_WEIGHT = 1.0
 STILL_SCORE_WEIGHT = 0.1
 """In pictures every box holds an object: there is nothing to learn but a habit."""
 TOKEN_WEIGHT = 0.5
