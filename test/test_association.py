@@ -16,6 +16,7 @@ def boxes(*rows):
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
+CERTAIN = 5  # the phrase of tracks that can't be renamed
 A, B, FAR = (0, 0, 10, 10), (20, 0, 30, 10), (500, 500, 510, 510)
 
 
@@ -27,6 +28,7 @@ A, B, FAR = (0, 0, 10, 10), (20, 0, 30, 10), (500, 500, 510, 510)
         ([A, B], [0, 0], [B, A], [0, 0], {(0, 1), (1, 0)}),  # order does not matter
         ([A], [0], [FAR], [0], set()),  # same phrase, another place
         ([A], [0], [A], [1], {(0, 0)}),  # the detector changed its mind about the phrase
+        ([A], [CERTAIN], [A], [1], set()),  # a known object does not become another
         ([A], [0], [(3, 0, 13, 10)], [1], set()),  # another object that stands close by
         ([A, A], [0, 1], [A, A], [1, 0], {(0, 1), (1, 0)}),  # own phrase first
         # The greedy choice, best overlap first, would leave the second track without a partner.
@@ -38,6 +40,7 @@ def test_match(tracks, track_phrases, found, found_phrases, pairs):
     result = match(
         boxes(*tracks),
         np.array(track_phrases, np.int64),
+        np.array([phrase != CERTAIN for phrase in track_phrases], bool),
         boxes(*found),
         np.array(found_phrases, np.int64),
         least_iou=0.3,

@@ -70,10 +70,12 @@ def test_ids_stay_while_objects_move(tracker):
     assert confirmed.any()
 
 
-def test_the_detector_runs_at_its_interval(tracker):
+@pytest.mark.parametrize(("rate", "every"), [(2.5, 4), (5.0, 2), (10.0, 1), (100.0, 1)])
+def test_the_detector_runs_at_its_rate(tracker, rate, every):
+    """Of a camera with 10 frames a second."""
     tracker.set_prompt("red mug.")
-    tracker.configure(Settings(device="cpu", detector=DetectorSettings(interval=4)))
-    assert [r.keyframe for r in run(tracker, range(9))] == [i % 4 == 0 for i in range(9)]
+    tracker.configure(Settings(device="cpu", detector=DetectorSettings(rate=rate)))
+    assert [r.keyframe for r in run(tracker, range(9))] == [i % every == 0 for i in range(9)]
 
 
 def test_a_changed_prompt_keeps_the_tracks_whose_phrase_stays(tracker):
@@ -182,7 +184,7 @@ def test_objects_are_limited(tracker):
     [
         ({"box_threshold": -0.1}, r"detector\.box_threshold is -0\.1: give a value from 0"),
         ({"box_threshold": 1.5}, r"detector\.box_threshold"),
-        ({"interval": 0}, r"detector\.interval is 0: give a value from 1"),
+        ({"rate": 0.0}, r"detector\.rate is 0\.0: give a value from 0\.001"),
     ],
 )
 def test_settings_outside_their_range_are_named(values, named):

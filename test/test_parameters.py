@@ -48,9 +48,9 @@ def test_no_two_settings_have_one_name() -> None:
 
 
 def test_values_find_their_place() -> None:
-    values = {"detector.interval": 9, "device": "cpu", "cameras": ["a", "b"], "mode": "lossless"}
+    values = {"detector.rate": 9.0, "device": "cpu", "cameras": ["a", "b"], "mode": "lossless"}
     machine, node = with_values(Settings(), values), with_values(NodeSettings(), values)
-    assert (machine.detector.interval, machine.device) == (9, "cpu")
+    assert (machine.detector.rate, machine.device) == (9.0, "cpu")
     assert machine.tracker == Settings().tracker
     assert (node.cameras, node.mode) == (("a", "b"), "lossless")
 

@@ -37,7 +37,7 @@ def tracker(tmp_path_factory) -> GroundedTracker:
     return GroundedTracker(
         Settings(
             device="cpu",
-            detector=DetectorSettings(model=str(detector), box_threshold=0.0, interval=2),
+            detector=DetectorSettings(model=str(detector), box_threshold=0.0, rate=5.0),
             segmenter=SegmenterSettings(model=str(segmenter)),
             tracker=TrackerSettings(max_objects=2),
         )

@@ -23,18 +23,18 @@ def live(track: Track, story: str) -> bool:
     """Live through a story, one letter a second.
 
     d: visible, a detection agrees; m: visible, the detector looked and missed; v: visible, nobody
-    looked; h: hidden, nobody looked; x: hidden, the detector looked.
+    looked; c: visible, but the detector sees something else in its place; h: hidden.
     """
     alive = True
     for second, letter in enumerate(story):
-        track.visible = letter in "dmv"
+        track.visible = letter in "dmvc"
         if track.visible and track.state is not TrackState.LOST:
             track.last_visible = second * SECOND
         if letter == "d":
             track.agree("mug", 0.8, SETTINGS)
             track.last_visible = second * SECOND
-        elif letter in "mx":
-            track.miss()
+        elif letter in "mc":
+            track.miss(contradicted=letter == "c")
         alive = track.grow_older(second * SECOND, SETTINGS)
         if not alive:
             break
@@ -59,7 +59,8 @@ def live(track: Track, story: str) -> bool:
         ("ddhhd", TrackState.CONFIRMED),  # back, and a detection agrees
         ("dd" + "h" * 10, TrackState.LOST),
         ("dd" + "h" * 11, None),  # memory is not kept for ever
-        ("dd" + "x" * 10, TrackState.LOST),  # hidden objects are not missed
+        ("ddc", TrackState.LOST),  # the mask slid onto a neighbour
+        ("ddcd", TrackState.CONFIRMED),
     ],
 )
 def test_life(story, state):

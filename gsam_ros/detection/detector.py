@@ -61,7 +61,7 @@ class GroundingDetector:
         self,
         images: Sequence[np.ndarray],
         text: EncodedText,
-        threshold: float = 0.35,
+        threshold: float = 0.3,
         nms_iou: float = 0.6,
     ) -> list[Detections]:
         """Find the prompt's phrases in a batch of images.

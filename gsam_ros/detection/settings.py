@@ -17,7 +17,7 @@ class DetectorSettings:
         "hub id such as IDEA-Research/grounding-dino-tiny.",
     )
     box_threshold: float = setting(
-        0.35, "Least score of a detection.", low=0.0, high=1.0, runtime=True
+        0.3, "Least score of a detection.", low=0.0, high=1.0, runtime=True
     )
     nms_iou: float = setting(
         0.6,
@@ -26,6 +26,11 @@ class DetectorSettings:
         high=1.0,
         runtime=True,
     )
-    interval: int = setting(
-        5, "The detector runs on every n-th frame of a camera.", low=1, high=1000, runtime=True
+    rate: float = setting(
+        5.0,
+        "Times per second of the frames' stamps that the detector looks at a camera; masks follow "
+        "on every frame.",
+        low=0.001,
+        high=1000.0,
+        runtime=True,
     )

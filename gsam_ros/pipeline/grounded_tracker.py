@@ -53,7 +53,7 @@ class GroundedTracker:
         self._tracker = InstanceTracker(self._segmenter, self.settings.tracker)
         self._prompt: Prompt | None = None
         self._text: EncodedText | None = None
-        self._frames_since_keyframe: dict[str, int] = {}
+        self._last_keyframe: dict[str, int] = {}
         tell("warming up")
         self._warm_up()
 
@@ -80,7 +80,7 @@ class GroundedTracker:
         version = self._prompt.version + 1 if self._prompt else 1
         self._prompt, self._text = Prompt(version, phrases), encoded
         self._tracker.set_phrases(phrases)
-        self._frames_since_keyframe.clear()
+        self._last_keyframe.clear()
         return self._prompt
 
     def configure(self, settings: Settings) -> None:
@@ -92,9 +92,9 @@ class GroundedTracker:
         """Forget the tracks of one camera or of all; ids and prompt go on."""
         self._tracker.reset(camera)
         if camera is None:
-            self._frames_since_keyframe.clear()
+            self._last_keyframe.clear()
         else:
-            self._frames_since_keyframe.pop(camera, None)
+            self._last_keyframe.pop(camera, None)
 
     def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
         """Answer new frames, at most one of each camera.
@@ -131,17 +131,20 @@ class GroundedTracker:
         ]
 
     def _is_keyframe(self, frame: Frame) -> bool:
-        """Every `detector.interval`-th frame of a camera, and the first after any start."""
+        """Whether the detector's time has come; the first frame after any start always is one."""
         camera = self._tracker.cameras.get(frame.camera)
-        starts = (
-            camera is None
+        last = self._last_keyframe.get(frame.camera)
+        keyframe = (
+            last is None
+            or camera is None
             or camera.stamp is None
             or frame.stamp < camera.stamp
             or camera.size != frame.image.shape[:2]
+            # Stamps jitter: a frame that comes a little early is the one that was meant.
+            or (frame.stamp - last) * self.settings.detector.rate >= 0.9e9
         )
-        since = self._frames_since_keyframe.get(frame.camera, self.settings.detector.interval)
-        keyframe = starts or since >= self.settings.detector.interval
-        self._frames_since_keyframe[frame.camera] = 1 if keyframe else since + 1
+        if keyframe:
+            self._last_keyframe[frame.camera] = frame.stamp
         return keyframe
 
     def _detect(

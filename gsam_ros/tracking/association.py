@@ -55,6 +55,7 @@ def assign(likeness: np.ndarray, least: float) -> list[tuple[int, int]]:
 def match(
     track_boxes: np.ndarray,
     track_phrases: np.ndarray,
+    renamable: np.ndarray,
     boxes: np.ndarray,
     phrases: np.ndarray,
     least_iou: float,
@@ -68,6 +69,7 @@ def match(
     Args:
         track_boxes: [N, 4] xyxy.
         track_phrases: [N] phrase index.
+        renamable: [N] bool, tracks that may still turn out to be something else.
         boxes: [M, 4] xyxy of the detections.
         phrases: [M] phrase index.
         least_iou: overlap below which two boxes of one phrase are not the same object.
@@ -80,7 +82,7 @@ def match(
     same = track_phrases[:, None] == phrases[None]
     pairs = assign(np.where(same, overlap, -1), least_iou)
     taken = ([row for row, _ in pairs], [column for _, column in pairs])
-    rest = overlap.copy()
+    rest = np.where(renamable[:, None], overlap, -1)
     rest[taken[0], :] = -1
     rest[:, taken[1]] = -1
     return pairs + assign(rest, renamed_iou)

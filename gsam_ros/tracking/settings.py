@@ -39,7 +39,7 @@ class TrackerSettings:
         runtime=True,
     )
     reprompt_iou: float = setting(
-        0.6,
+        0.75,
         "A track that agrees with its detection by less than this overlap has drifted, and is "
         "segmented anew from the detection's box.",
         low=0.0,
@@ -68,7 +68,7 @@ class TrackerSettings:
         runtime=True,
     )
     confirmed_misses: int = setting(
-        6,
+        4,
         "Keyframes in a row without an agreeing detection after which a confirmed track counts "
         "as lost, whatever its mask says.",
         low=1,

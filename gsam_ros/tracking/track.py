@@ -18,6 +18,7 @@ from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.settings import TrackerSettings
 
 _SECOND = 1_000_000_000
+_CONTRADICTION = 3  # plain misses that weigh as much
 
 
 @dataclass(eq=False)
@@ -72,10 +73,14 @@ class Track:
         if self.state is TrackState.LOST or self.hits >= settings.confirm_hits:
             self.state = TrackState.CONFIRMED
 
-    def miss(self) -> None:
-        """The detector looked at the newest frame and did not see this object."""
-        if self.visible:
-            self.misses += 1
+    def miss(self, contradicted: bool = False) -> None:
+        """The detector looked at the newest frame, which shows this object, and did not see it.
+
+        Args:
+            contradicted: it saw something else in this very place: the mask has probably slid onto
+                a neighbour, and two such words are enough.
+        """
+        self.misses += _CONTRADICTION if contradicted else 1
 
     def grow_older(self, stamp: int, settings: TrackerSettings) -> bool:
         """Apply the rules of time after a frame; False when the track's life is over."""

@@ -165,9 +165,12 @@ class InstanceTracker:
         # Best first: a low threshold in a crowd must not ask for masks that have no room anyway.
         detections = view.detections[np.arange(len(view.detections)) < self.settings.max_objects]
         seen = [track for track in state.tracks if track.visible]
+        boxes = np.array([track.box for track in seen], np.float32).reshape(-1, 4)
+        phrase_index = np.array([self._phrases.index(t.phrase) for t in seen], np.int64)
         pairs = match(
-            np.array([track.box for track in seen], np.float32).reshape(-1, 4),
-            np.array([self._phrases.index(track.phrase) for track in seen], np.int64),
+            boxes,
+            phrase_index,
+            np.array([track.state is TrackState.TENTATIVE for track in seen], bool),
             detections.boxes,
             detections.phrase_index,
             self.settings.match_iou,
@@ -182,10 +185,11 @@ class InstanceTracker:
             track.last_visible = view.stamp
             if box_iou(track.box[None], box[None])[0, 0] < self.settings.reprompt_iou:
                 prompts.append(_Prompted(index, track, box, phrase, score, new=False))
-        agreed = {id(seen[row]) for row, _ in pairs}
-        for track in state.tracks:
-            if id(track) not in agreed:
-                track.miss()
+        same_place = box_iou(boxes, detections.boxes) > self.settings.duplicate_iou
+        renamed = phrase_index[:, None] != detections.phrase_index[None]
+        contradicted = (same_place & renamed).any(1)
+        for row in set(range(len(seen))) - {row for row, _ in pairs}:
+            seen[row].miss(bool(contradicted[row]))
         matched = {column for _, column in pairs}
         for column in range(len(detections)):
             if column not in matched:
