@@ -43,7 +43,7 @@ def run(tracker, indices, camera=0):
 
 
 def test_named_objects_are_found_where_they_are(tracker):
-    prompt = tracker.set_prompt("red mug. blue cone.")
+    prompt = tracker.set_prompt("red mug. purple ball.")
     [result] = tracker.step([frame(0)])
     truth = SCENE.render(0, 0.0)
     clear = truth.visible > 0.6
@@ -61,7 +61,7 @@ def test_named_objects_are_found_where_they_are(tracker):
 
 
 def test_ids_stay_while_objects_move(tracker):
-    tracker.set_prompt("red mug. yellow cross. purple box.")
+    tracker.set_prompt("red mug. blue ring. purple ball.")
     results = run(tracker, range(20))
     first = {int(i) for i in results[6].instances.track_id}
     last = {int(i) for i in results[19].instances.track_id}
@@ -79,11 +79,11 @@ def test_the_detector_runs_at_its_rate(tracker, rate, every):
 
 
 def test_a_changed_prompt_keeps_the_tracks_whose_phrase_stays(tracker):
-    before = tracker.set_prompt("red mug. purple box.")
+    before = tracker.set_prompt("red mug. purple ball.")
     results = run(tracker, range(6))
     mugs = results[-1].instances.track_id[results[-1].instances.phrase_index == 0]
     assert len(mugs)
-    after = tracker.set_prompt("blue cone. Red Mug.")
+    after = tracker.set_prompt("blue ring. Red Mug.")
     assert after.version == before.version + 1
     [result] = tracker.step([frame(6)])
     assert result.prompt == after
@@ -115,7 +115,7 @@ def test_words_that_the_detector_does_not_know_are_told(tracker):
 def test_the_same_frames_give_the_same_results(tracker):
     def once():
         tracker.reset()
-        tracker.set_prompt("red mug. yellow cross. blue cone.")
+        tracker.set_prompt("red mug. blue ring. purple ball.")
         return run(tracker, range(12))
 
     first, second = once(), once()
@@ -129,7 +129,7 @@ def test_the_same_frames_give_the_same_results(tracker):
 
 
 def test_cameras_do_not_influence_each_other(tracker):
-    prompt = "red mug. purple box."
+    prompt = "red mug. purple ball."
     tracker.set_prompt(prompt)
     together = [tracker.step([frame(i, 0), frame(i, 1)]) for i in range(8)]
     tracker.reset()
@@ -175,7 +175,7 @@ def test_two_frames_of_one_camera_are_no_step(tracker):
 def test_objects_are_limited(tracker):
     few = replace(tracker.settings.tracker, max_objects=2)
     tracker.configure(replace(tracker.settings, tracker=few))
-    tracker.set_prompt("red mug. purple box. yellow cross. blue cone. black cylinder.")
+    tracker.set_prompt("red mug. purple ball. blue ring. orange cone.")
     assert all(len(result.instances) <= 2 for result in run(tracker, range(6)))
 
 
