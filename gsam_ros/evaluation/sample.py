@@ -61,7 +61,7 @@ class SampleOptions:
 
     seconds: float = 20.0
     rate: float = 10.0
-    seed: int = 2
+    seed: int = 1
 
     @property
     def frames(self) -> int:
