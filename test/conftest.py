@@ -24,6 +24,9 @@ def lock_domain() -> IO[str]:
     raise RuntimeError("every ROS domain is taken by another run of these tests")
 
 
+# Threads of torch that wait by spinning would take the cores from the processes that tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # Set on import: rclpy and the processes that tests start read them once, at their beginning.
 _domain_lock = lock_domain()
 _logs = tempfile.TemporaryDirectory(prefix="gsam_ros_logs_")
