@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -127,3 +130,24 @@ def test_devices_that_do_not_exist(name):
 def test_precision():
     assert choose_dtype("auto", CPU) is torch.float32
     assert choose_dtype("bfloat16", CPU) is torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("environment", "setting", "expected"),
+    [
+        ({"OMP_NUM_THREADS": ""}, 0, max(1, len(os.sched_getaffinity(0)) // 2)),
+        ({"OMP_NUM_THREADS": "2"}, 0, 2),
+        ({"OMP_NUM_THREADS": "2"}, 1, 1),
+    ],
+)
+def test_threads(environment, setting, expected):
+    """In a process of its own: the number counts for a whole process."""
+    command = (
+        "import torch; from gsam_ros.pipeline.devices import use_threads;"
+        f"use_threads({setting}); print(torch.get_num_threads())"
+    )
+    environment = dict(os.environ) | environment
+    done = subprocess.run(
+        [sys.executable, "-c", command], env=environment, capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) == expected

@@ -31,9 +31,10 @@ def load_tracker(settings: Settings, progress: Callable[[str], None]) -> Grounde
     from transformers.utils import logging
 
     from gsam_ros.checkpoints import CheckpointError
-    from gsam_ros.pipeline.devices import DeviceError
+    from gsam_ros.pipeline.devices import DeviceError, use_threads
     from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 
+    use_threads(settings.threads)
     logging.disable_progress_bar()  # thousands of lines in a node's log
     try:
         return GroundedTracker(settings, progress)

@@ -27,6 +27,13 @@ class Settings:
         "elsewhere.",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
+    threads: int = setting(
+        0,
+        "CPU threads that the models compute with; 0: half of the cores, or OMP_NUM_THREADS where "
+        "the environment has it.",
+        low=0,
+        high=1024,
+    )
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
