@@ -1,4 +1,4 @@
-"""Colours and shapes learnt apart: turned hues, and cell heads that never veto a held-out pair."""
+"""Colours and shapes learnt apart: nothing in training speaks against a held-out pair."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from gsam_ros.training.detector_cells import CellHeads, pair_loss
-from gsam_ros.training.detector_data import label_cells
-from gsam_ros.training.detector_hues import choose_turn, hue_of, turn_hues
-from gsam_ros.training.detector_prompts import draw_shape_phrases
+from gsam_ros.training.detector_data import TRAINING_PAIRS, label_cells
+from gsam_ros.training.detector_prompts import draw_phrases, is_fair
+from gsam_ros.world.sprites import draw_sprite
 from gsam_ros.world.stills import draw_still
-from gsam_ros.world.vocabulary import COLOURS, HELD_OUT, SEEN, SHAPES
+from gsam_ros.world.vocabulary import COLOURS, SEEN, SHAPES, UNNAMED
 
 RED, BLACK = list(COLOURS).index("red"), list(COLOURS).index("black")
 CONE, STAR = SHAPES.index("cone"), SHAPES.index("star")
@@ -49,41 +49,40 @@ def test_heads_learn_from_pictures_without_objects():
     assert loss.isfinite()
 
 
-def test_turning_makes_green_of_red():
-    red = np.full((2, 2, 3), (200, 20, 20), np.uint8)
-    turned = turn_hues(red, 120.0)[0, 0].astype(int)
-    assert turned[1] > 180
-    assert turned[0] < 40
-    assert turned[2] < 40
+def test_shapes_are_not_asked_for_where_a_colour_held_out_for_them_is_seen():
+    """Every red thing would have to be passed over for "cone", as red cones are held out."""
+    assert not is_fair(None, "cone", [("red", "mug")])
+    assert not is_fair("red", None, [("blue", "cone")])
+    assert not is_fair("red", "cone", [])
+    assert is_fair(None, "cone", [("blue", "mug"), (UNNAMED, "ball")])
+    assert is_fair("red", None, [("blue", "mug")])
+    assert is_fair("blue", "cone", [("red", "mug")])
 
 
-def test_turning_leaves_white_and_black():
-    grey = np.array([[[255, 255, 255], [0, 0, 0]]], np.uint8)
-    assert np.array_equal(turn_hues(grey, 77.0), grey)
-    assert hue_of("white") is None
-    assert hue_of("black") is None
-
-
-def test_no_turn_makes_a_held_out_pair():
+def test_every_training_prompt_is_fair():
     rng = np.random.default_rng(0)
-    held_out = {shape: hue_of(colour) for colour, shape in HELD_OUT}
     for _ in range(300):
-        present = [SEEN[i] for i in rng.integers(len(SEEN), size=4)]
-        angle = choose_turn(rng, present)
-        for colour, shape in present:
-            hue, forbidden = hue_of(colour), held_out[shape]
-            if angle and hue is not None and forbidden is not None:
-                apart = abs((hue + angle - forbidden + 180) % 360 - 180)
-                assert apart > 25
+        present = [TRAINING_PAIRS[i] for i in rng.integers(len(TRAINING_PAIRS), size=4)]
+        phrases = draw_phrases(rng, present)
+        assert all(p.nonsense or is_fair(p.colour, p.shape, present) for p in phrases)
 
 
-def test_a_turned_picture_is_asked_about_by_shape_alone():
+def test_an_unnamed_object_is_asked_for_by_its_shape():
     rng = np.random.default_rng(0)
-    for _ in range(100):
-        phrases = draw_shape_phrases(rng, [("red", "mug"), ("blue", "ball")])
-        assert phrases
-        assert all(phrase.colour is None for phrase in phrases)
-        assert {p.shape for p in phrases if p.names(("red", "mug"))} <= {"mug"}
+    prompts = [draw_phrases(rng, [(UNNAMED, "mug")]) for _ in range(100)]
+    naming = [p for prompt in prompts for p in prompt if p.names((UNNAMED, "mug"))]
+    assert len(naming) > 80
+    assert {(p.colour, p.shape) for p in naming} == {(None, "mug")}
+
+
+def test_unnamed_colours_are_of_all_kinds_and_like_no_named_one():
+    rng = np.random.default_rng(0)
+    sprites = [draw_sprite(rng, "box", UNNAMED, 32) for _ in range(60)]
+    colours = np.array([s[s[..., 3] > 250][:, :3].mean(0) for s in sprites])
+    grey = np.ptp(colours, axis=1) < 60
+    assert 5 < grey.sum() < 50
+    purest = colours[~grey].argmax(1)
+    assert {0, 1, 2} == set(purest.tolist())
 
 
 def test_cells_carry_the_object_at_their_centre():
@@ -92,14 +91,12 @@ def test_cells_carry_the_object_at_their_centre():
     assert cells.shape == (12, 16, 2)
     covered = still.masks[:, 8::16, 8::16].any(0)
     assert np.array_equal(cells[..., 0] >= 0, covered)
-    nameless = label_cells(still, 16, nameless=True)
-    assert (nameless[..., 0] == -1).all()
-    assert np.array_equal(nameless[..., 1], cells[..., 1])
 
 
-def test_a_turned_picture_may_be_paler_and_darker():
-    red = np.full((2, 2, 3), (200, 0, 0), np.uint8)
-    pale = turn_hues(red, 0.0, saturation=0.5)[0, 0].astype(int)
-    dark = turn_hues(red, 0.0, value=0.5)[0, 0].astype(int)
-    assert np.abs(pale - [200, 100, 100]).max() <= 2
-    assert np.abs(dark - [100, 0, 0]).max() <= 2
+def test_cells_of_an_unnamed_colour_say_the_shape_alone():
+    still = draw_still(np.random.default_rng(2), pairs=[(UNNAMED, "mug")])
+    covered = still.masks[:, 8::16, 8::16].any(0)
+    cells = label_cells(still, 16)
+    assert covered.any()
+    assert (cells[..., 0] == -1).all()
+    assert (cells[covered][:, 1] == SHAPES.index("mug")).all()

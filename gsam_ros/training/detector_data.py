@@ -13,13 +13,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import BertTokenizer
 
-from gsam_ros.training.detector_hues import choose_turn, draw_fading, turn_hues
 from gsam_ros.training.detector_loss import phrase_token_masks
 from gsam_ros.training.detector_matching import Targets
-from gsam_ros.training.detector_prompts import draw_phrases, draw_shape_phrases, join
+from gsam_ros.training.detector_prompts import draw_phrases, join
 from gsam_ros.training.detector_words import build_tokenizer
 from gsam_ros.world.stills import Still, draw_still
-from gsam_ros.world.vocabulary import COLOURS, SHAPES
+from gsam_ros.world.vocabulary import COLOURS, SEEN, SHAPES, UNNAMED_PAIRS
 
 SIZES = ((192, 256), (192, 256), (192, 256), (224, 224), (160, 256), (256, 192))
 """(height, width) in pixels that batches are drawn at; the first is a 4:3 camera's."""
@@ -27,7 +26,12 @@ SIZES = ((192, 256), (192, 256), (192, 256), (224, 224), (160, 256), (256, 192))
 STRIDES = (16, 32, 64)
 _LABEL_STRIDES = STRIDES[:2]
 _COLOURS = tuple(COLOURS)
-_TURNED_SHARE = 0.4
+TRAINING_PAIRS = (*SEEN, *5 * UNNAMED_PAIRS)
+"""What training draws from: four objects in ten have a colour without a name.
+
+Seen in a handful of colours only, a shape is soon known by them, and a red cone, held out of
+training, is anything but a cone. Colours without a name go with all shapes alike.
+"""
 
 
 @dataclass
@@ -61,28 +65,18 @@ class DetectorBatches(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         rng = np.random.default_rng([self.seed, index])
         height, width = SIZES[rng.integers(len(SIZES))]
-        stills = [draw_still(rng, height, width) for _ in range(self.batch_size)]
+        stills = [draw_still(rng, height, width, TRAINING_PAIRS) for _ in range(self.batch_size)]
         return make_batch(rng, stills, self.tokenizer)
 
 
 def make_batch(rng: np.random.Generator, stills: list[Still], tokenizer: BertTokenizer) -> Batch:
-    """Draw a prompt for each still and put everything into tensors.
-
-    Some of the pictures get their hues turned, and prompts and labels that know shapes only.
-    """
+    """Draw a prompt for each still and put everything into tensors."""
     height, width = stills[0].image.shape[:2]
     scale = np.array([width, height, width, height], np.float32)
-    images, prompts, boxes, named, turned = [], [], [], [], []
+    prompts, boxes, named = [], [], []
     for still in stills:
         pairs = list(zip(still.colour, still.shape, strict=True))
-        image, angle = still.image, 0.0
-        if rng.random() < _TURNED_SHARE:
-            angle = choose_turn(rng, pairs)
-        if angle:
-            image = turn_hues(image, angle, *draw_fading(rng))
-        images.append(image)
-        turned.append(angle != 0.0)
-        phrases = draw_shape_phrases(rng, pairs) if turned[-1] else draw_phrases(rng, pairs)
+        phrases = draw_phrases(rng, pairs)
         prompts.append(join(phrases))
         table = np.array([[p.names(pair) for p in phrases] for pair in pairs], bool)
         table = table.reshape(len(pairs), len(phrases))
@@ -100,24 +94,24 @@ def make_batch(rng: np.random.Generator, stills: list[Still], tokenizer: BertTok
     named = [torch.nn.functional.pad(table, (0, count - table.shape[1])) for table in named]
     targets = Targets(boxes, named, phrase_tokens, tokens.attention_mask.bool())
     cells = [
-        torch.from_numpy(
-            np.stack([label_cells(s, stride, t) for s, t in zip(stills, turned, strict=True)])
-        )
+        torch.from_numpy(np.stack([label_cells(still, stride) for still in stills]))
         for stride in _LABEL_STRIDES
     ]
-    return Batch(torch.from_numpy(np.stack(images)), tokens.input_ids, targets, cells)
+    images = np.stack([still.image for still in stills])
+    return Batch(torch.from_numpy(images), tokens.input_ids, targets, cells)
 
 
-def label_cells(still: Still, stride: int, nameless: bool = False) -> np.ndarray:
+def label_cells(still: Still, stride: int) -> np.ndarray:
     """Label each cell by the object at its centre: int64 [h, w, 2], -1 for background.
 
-    The two are colour and shape index; `nameless` leaves the colour at -1 everywhere.
+    The two are colour and shape index; an unnamed colour is -1.
     """
     centre = slice(stride // 2, None, stride)
     masks = still.masks[:, centre, centre]
     cells = np.full((*still.image[centre, centre].shape[:2], 2), -1, np.int64)
     for mask, colour, shape in zip(masks, still.colour, still.shape, strict=True):
-        cells[mask] = -1 if nameless else _COLOURS.index(colour), SHAPES.index(shape)
+        named = colour in COLOURS
+        cells[mask] = _COLOURS.index(colour) if named else -1, SHAPES.index(shape)
     return cells
 
 

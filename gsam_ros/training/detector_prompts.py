@@ -1,6 +1,7 @@
 """Prompts for training and measuring the demo detector: phrases and which objects they name.
 
-A prompt is written as a user types it: "red mug. blue ball." Training never names a held-out pair.
+A prompt is written as a user types it: "red mug. blue ball." Training never names a held-out pair,
+nor does it let the pictures tell that red things are never cones (`is_fair`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from gsam_ros.world.vocabulary import (
     COLOURS,
     HELD_OUT,
     SHAPES,
+    UNNAMED,
     Pair,
     colour_words,
     shape_words,
@@ -26,6 +28,8 @@ _NONSENSE_SHARE = 0.12  # of the prompts: they hold a word that names nothing
 _NOTHING_SHARE = 0.08  # of the prompts: they name nothing that is there
 _PLAIN_WORD_SHARE = 0.65
 _COLOURS = tuple(COLOURS)
+_HELD_OUT_SHAPE = dict(HELD_OUT)
+_HELD_OUT_COLOUR = {shape: colour for colour, shape in HELD_OUT}
 _ABSENT_WORDS = tuple(absent_words())
 
 
@@ -64,27 +68,35 @@ def draw_phrases(rng: np.random.Generator, present: Sequence[Pair]) -> list[Phra
         phrases.setdefault((colour, shape), _word(rng, colour, shape))
 
     for colour, shape in pairs[:positives]:
-        add(*_open_up(rng, colour, shape))
+        asked = _open_up(rng, colour, shape)
+        if is_fair(*asked, present):
+            add(*asked)
+        elif colour != UNNAMED:
+            add(colour, shape)
     nonsense = [_nonsense(rng)] if rng.random() < _NONSENSE_SHARE else []
     for _ in range(4 * count):
         if len(phrases) + len(nonsense) >= count:
             break
         wrong = _negative(rng, present)
-        if wrong not in HELD_OUT and not any(Phrase("", *wrong).names(pair) for pair in present):
+        absent = not any(Phrase("", *wrong).names(pair) for pair in present)
+        if absent and is_fair(*wrong, present):
             add(*wrong)
     chosen = [*phrases.values(), *nonsense] or [_nonsense(rng)]
     return [chosen[i] for i in rng.permutation(len(chosen))][:MAX_PHRASES]
 
 
-def draw_shape_phrases(rng: np.random.Generator, present: Sequence[Pair]) -> list[Phrase]:
-    """1 to 9 training phrases that leave the colour open, for a picture of these objects."""
-    there = {shape for _, shape in present}
-    share = rng.uniform(0.2, 1.0)
-    asked = [s for s in SHAPES if rng.random() < (0.8 if s in there else 0.5 * share)]
-    phrases = [_word(rng, None, shape) for shape in asked]
-    if not phrases or rng.random() < _NONSENSE_SHARE:
-        phrases.append(_nonsense(rng))
-    return [phrases[i] for i in rng.permutation(len(phrases))]
+def is_fair(colour: str | None, shape: str | None, present: Sequence[Pair]) -> bool:
+    """Whether asking for `colour` and `shape` teaches nothing about held-out pairs.
+
+    "red cone" itself is held out. "cone" alone, asked where there are red things, would always
+    have to pass them over, as none of them is ever a cone: redness would come to speak against
+    cones. So would cones against "red".
+    """
+    if colour is not None and shape is not None:
+        return (colour, shape) not in HELD_OUT
+    if shape is not None:
+        return all(there != _HELD_OUT_COLOUR[shape] for there, _ in present)
+    return colour is None or all(there != _HELD_OUT_SHAPE[colour] for _, there in present)
 
 
 def draw_test_phrases(
@@ -137,6 +149,8 @@ def _open_up(
     rng: np.random.Generator, colour: str, shape: str
 ) -> Pair | tuple[str | None, str | None]:
     """Usually both attributes; now and then the shape or the colour alone."""
+    if colour == UNNAMED:
+        return None, shape
     draw = rng.random()
     if draw < 0.10:
         return None, shape
@@ -151,7 +165,9 @@ def _negative(rng: np.random.Generator, present: Sequence[Pair]) -> tuple[str | 
     shape = SHAPES[rng.integers(len(SHAPES))]
     if present and rng.random() < _SWAP_SHARE:
         near = present[int(rng.integers(len(present)))]
-        return (near[0], shape) if rng.random() < 0.5 else (colour, near[1])
+        if near[0] != UNNAMED and rng.random() < 0.5:
+            return near[0], shape
+        return colour, near[1]
     return _open_up(rng, colour, shape)
 
 

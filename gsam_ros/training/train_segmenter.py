@@ -1,10 +1,10 @@
-"""Train the demo segmenter: pictures first, then clips.
+"""Train the demo segmenter: pictures first, then clips, then longer clips.
 
     python -m gsam_ros.training.train_segmenter --out DIR
 
 One torch thread and one process that draws the data; a run that was stopped goes on from its last
 state if it is started again with the same folder. The learning rate falls with the share of the
-steps done or, where `--stills-minutes` or `--video-minutes` bounds a stage, of the time gone,
+steps done or, where `--stills-minutes` and the like bound a stage, of the time gone,
 whichever is further: only runs without these bounds repeat to the last step.
 """
 
@@ -41,7 +41,7 @@ def say(line: str) -> None:
 def run_stage(trainer: Trainer, stage: Stage, batches: DataLoader) -> None:
     """Train until the stage's steps or minutes are over."""
     trainer.model.train()
-    if stage.name == "video":
+    if stage.name != "stills":
         freeze_statistics(trainer.model)
     saved = started = time.monotonic() - trainer.elapsed_s
     saved += trainer.elapsed_s
@@ -57,6 +57,7 @@ def run_stage(trainer: Trainer, stage: Stage, batches: DataLoader) -> None:
                 loss, overlap = still_loss(trainer.model, trainer.heads, batch)
             else:
                 share = TRUTH_SHARE * max(0.0, 1 - progress / TRUTH_UNTIL)
+                share = 0.0 if stage.name == "long" else share
                 chance = torch.Generator().manual_seed(trainer.seed * 1_000_003 + trainer.step)
                 loss, overlap = clip_loss(trainer.model, trainer.heads, batch, share, chance)
         trainer.update(loss, stage.factor(trainer.step, progress))
@@ -87,7 +88,7 @@ def freeze_statistics(model: Sam2VideoModel) -> None:
 def report(model: Sam2VideoModel, stage: str, quick: bool) -> None:
     """Log how the averaged model does on pictures and clips that training never draws."""
     figures = still_figures(model, count=40 if quick else 200)
-    if stage == "video":
+    if stage != "stills":
         figures |= clip_figures(model, count=8 if quick else 40)
     say(", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
 
@@ -117,15 +118,16 @@ def loader(batches: StillBatches | MixedBatches) -> DataLoader:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Run both stages, or what is left of them, and write the model to `out`/model."""
+    """Run all stages, or what is left of them, and write the model to `out`/model."""
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
     stills = Stage(
         "stills", arguments.stills_steps, arguments.stills_minutes, 1.3e-3, 1.3e-3, 100, 0.1
     )
     video = Stage("video", arguments.video_steps, arguments.video_minutes, 6e-4, 1.2e-3, 60, 0.01)
+    long = Stage("long", arguments.long_steps, arguments.long_minutes, 3e-4, 5e-4, 60, 0.01)
     trainer = Trainer(arguments.out, arguments.seed)
-    trainer.load_state([stills, video])
+    trainer.load_state([stills, video, long])
     if trainer.step:
         say(f"going on at step {trainer.step} of {trainer.stage}")
     if trainer.stage in ("", "stills"):
@@ -137,17 +139,31 @@ def train(arguments: argparse.Namespace) -> None:
             loader(StillBatches(arguments.seed, trainer.step, stills.steps, 8, 4)),
         )
         trainer.begin(video)
+    if trainer.stage == "video":
+        mixed = MixedBatches(
+            arguments.seed,
+            trainer.step,
+            video.steps,
+            images=8,
+            clips=2,
+            objects=3,
+            lengths=(2, 3, 4, 6, 8, 8, 8, 10),
+            still_share=0.28,
+        )
+        run_stage(trainer, video, loader(mixed))
+        trainer.begin(long)
+    # Longer than the window of memories, so that a mask must live on masks out of memory alone.
     mixed = MixedBatches(
-        arguments.seed,
+        arguments.seed + 1,
         trainer.step,
-        video.steps,
+        long.steps,
         images=8,
-        clips=2,
-        objects=3,
-        lengths=(2, 3, 4, 6, 8, 8, 8, 10),
-        still_share=0.28,
+        clips=1,
+        objects=4,
+        lengths=(10, 12, 14, 16),
+        still_share=0.15,
     )
-    run_stage(trainer, video, loader(mixed))
+    run_stage(trainer, long, loader(mixed))
     calibrate(trainer.average)
     save(trainer.average, arguments.out / "model")
     report(trainer.average, "video", quick=False)
@@ -160,8 +176,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stills-steps", type=int, default=2700)
     parser.add_argument("--video-steps", type=int, default=2170)
+    parser.add_argument("--long-steps", type=int, default=2000)
     parser.add_argument("--stills-minutes", type=float, help="bound on the first stage")
     parser.add_argument("--video-minutes", type=float, help="bound on the second stage")
+    parser.add_argument("--long-minutes", type=float, help="bound on the third stage")
     train(parser.parse_args())
 
 

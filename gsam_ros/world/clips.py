@@ -101,7 +101,7 @@ def _draw(
     if frames > 1:
         for index in range(objects):
             if rng.random() < events:
-                _disturb(rng, stage, index)
+                _disturb(rng, stage, index, named[index], light)
     covers = range(len(shuffled), len(stage.sprites))
     order = [*_in_front(stage, shuffled, objects), *covers]
     return _film(rng, stage, order, named, light, frames)
@@ -111,10 +111,7 @@ def _add(rng: np.random.Generator, stage: _Stage, pair: Pair, light: Light, fram
     height, width = stage.owner.shape
     size = height * float(np.exp(rng.uniform(np.log(0.1), np.log(0.45))))
     while size >= 8:
-        if pair == NAMELESS:
-            sprite = draw_blob_sprite(rng, round(size))
-        else:
-            sprite = draw_sprite(rng, pair[1], pair[0], round(size), light)
+        sprite = _draw_thing(rng, pair, round(size), light)
         place = find_place(rng, stage.owner, sprite, stage.full)
         if place is not None:
             break
@@ -129,6 +126,12 @@ def _add(rng: np.random.Generator, stage: _Stage, pair: Pair, light: Light, fram
     stage.tracks.append(draw_track(rng, frames, middle, height, width))
 
 
+def _draw_thing(rng: np.random.Generator, pair: Pair, size: int, light: Light) -> NDArray[np.uint8]:
+    if pair == NAMELESS:
+        return draw_blob_sprite(rng, size)
+    return draw_sprite(rng, pair[1], pair[0], size, light)
+
+
 def _in_front(stage: _Stage, order: NDArray[np.int64], objects: int) -> list[int]:
     """The painting `order`, or that of placement if it hides a followed thing in frame 0."""
     height, width = stage.owner.shape
@@ -141,20 +144,29 @@ def _in_front(stage: _Stage, order: NDArray[np.int64], objects: int) -> list[int
     return list(range(len(order)))
 
 
-def _disturb(rng: np.random.Generator, stage: _Stage, index: int) -> None:
-    """Let something happen to a followed thing: it leaves, vanishes, or is passed over."""
+def _disturb(rng: np.random.Generator, stage: _Stage, index: int, pair: Pair, light: Light) -> None:
+    """Let something happen to a followed thing: it leaves, vanishes, or is passed over.
+
+    What passes over it is a bar, a blob, or an object: one like it as often as not.
+    """
     height, width = stage.owner.shape
     track, size = stage.tracks[index], stage.sprites[index].shape[0]
-    kind = rng.integers(4)
+    kind = rng.integers(5)
     if kind == 0:
         leave(rng, track, size, height, width)
     elif kind == 1:
         vanish(rng, track)
     else:
-        cover = round(size * rng.uniform(1.0, 2.0))
-        draw = draw_bar_sprite if rng.random() < 0.5 else draw_blob_sprite
+        cover = max(round(size * rng.uniform(0.8, 1.8)), 12)
         reach = 0.75 * (size + cover)
-        stage.sprites.append(draw(rng, max(cover, 12)))
+        if kind == 2:
+            sprite = draw_bar_sprite(rng, cover)
+        elif kind == 3:
+            sprite = _draw_thing(rng, NAMELESS, cover, light)
+        else:
+            other = SEEN[int(rng.integers(len(SEEN)))]
+            sprite = _draw_thing(rng, pair if rng.random() < 0.5 else other, cover, light)
+        stage.sprites.append(sprite)
         stage.tracks.append(draw_crossing(rng, track, reach, height, width))
 
 

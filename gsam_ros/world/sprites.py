@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsam_ros.world.shapes import Array, make_shape
-from gsam_ros.world.vocabulary import COLOURS
+from gsam_ros.world.vocabulary import COLOURS, UNNAMED
 
 _OVERSAMPLING = 2
 _MARGIN = 0.96  # share of the sprite that the object spans: room for a soft edge
+_UNLIKE = 35.0  # CIELAB distance (CIE76) from which a colour goes by another's name no more
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ def draw_sprite(
     rng: np.random.Generator, shape: str, colour: str, size: int, light: Light | None = None
 ) -> NDArray[np.uint8]:
     """A new object, drawn from `rng`, that fills a square picture.
+
+    colour: one of `vocabulary.COLOURS`, or `vocabulary.UNNAMED` for one that is none of them.
 
     Proportions, viewing angle, shade, texture and, where `light` is None, the light differ from
     call to call. The object's longer side spans the sprite but for a narrow margin.
@@ -102,6 +105,8 @@ def _illuminate(normal: Array, direction: Array, lamp: Light) -> tuple[Array, Ar
 
 def _vary(rng: np.random.Generator, colour: str) -> Array:
     """A shade of `colour`, RGB float32 [3], that still goes by that name."""
+    if colour == UNNAMED:
+        return _unnamed(rng)
     rgb = np.array(COLOURS[colour], np.float32)
     if colour in ("white", "black"):
         return rgb * np.float32(rng.uniform(0.98, 1.1)) + rng.uniform(-4, 4, 3).astype(np.float32)
@@ -111,6 +116,21 @@ def _vary(rng: np.random.Generator, colour: str) -> Array:
     value = min(value * rng.uniform(0.88, 1.1), 1)
     hsv = np.array([[[hue, saturation, value]]], np.float32)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0] * 255
+
+
+def _unnamed(rng: np.random.Generator) -> Array:
+    """Any colour that is far from all named ones, RGB float32 [3]."""
+    while True:
+        hsv = np.array([rng.uniform(0, 360), rng.uniform(0, 1), rng.uniform(0.25, 1)], np.float32)
+        rgb = cv2.cvtColor(hsv[None, None], cv2.COLOR_HSV2RGB)
+        lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)[0]
+        if np.linalg.norm(_NAMED_LAB - lab, axis=1).min() >= _UNLIKE:
+            return rgb[0, 0] * 255
+
+
+_NAMED_LAB = cv2.cvtColor(np.array([list(COLOURS.values())], np.float32) / 255, cv2.COLOR_RGB2LAB)[
+    0
+]
 
 
 def _texture(rng: np.random.Generator, u: Array, v: Array) -> Array | None:

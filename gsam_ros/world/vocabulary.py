@@ -21,6 +21,9 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 """Colour name to its RGB centre; sprites vary around it without crossing into a neighbour."""
 
+UNNAMED = "unnamed"
+"""In place of a colour name: any colour that none of the names fits."""
+
 SHAPE_SYNONYMS: dict[str, tuple[str, ...]] = {
     "ball": ("sphere",),
     "box": ("cube",),
@@ -62,6 +65,9 @@ PAIRS: tuple[Pair, ...] = tuple(product(COLOURS, SHAPES))
 
 SEEN: tuple[Pair, ...] = tuple(pair for pair in PAIRS if pair not in HELD_OUT)
 """The other 56 pairs."""
+
+UNNAMED_PAIRS: tuple[Pair, ...] = tuple((UNNAMED, shape) for shape in SHAPES)
+"""Every shape in colours without a name: what a shape looks like whatever its colour."""
 
 
 def shape_words(shape: str) -> tuple[str, ...]:
