@@ -10,6 +10,7 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenc
 
 from gsam_ros.training.segmenter_forward import (
     Memory,
+    Prompts,
     decode,
     encode_images,
     prompt,
@@ -49,10 +50,11 @@ def _unrolled(model: Sam2VideoModel, clip: torch.Tensor) -> list[tuple[torch.Ten
     for t, pixels in enumerate(clip):
         features = encode_images(model, pixels[None])
         if t == 0:
-            decoded = prompt(model, features, boxes)
+            decoded = prompt(model, features, Prompts.of_boxes(boxes))
         else:
             aged = [(t - i, memory) for i, memory in enumerate(memories)]
-            decoded = decode(model, features, recall(model, features, aged[:1], aged[1:]), None)
+            top = recall(model, features, aged[:1], aged[1:])
+            decoded = decode(model, features, top, Prompts.none(1))
         present = decoded.score > 0
         memories.append(remember(model, features, decoded, present, prompted=t == 0))
         logits = torch.where(present[:, None, None], decoded.logits, -1024.0)
@@ -81,10 +83,10 @@ def test_objects_do_not_touch_each_other(model: Sam2VideoModel) -> None:
 
     def second_frame(boxes: torch.Tensor) -> torch.Tensor:
         same = torch.zeros(len(boxes), dtype=torch.long)
-        decoded = prompt(model, first[same], boxes)
+        decoded = prompt(model, first[same], Prompts.of_boxes(boxes))
         memory = remember(model, first[same], decoded, decoded.score > 0, prompted=True)
         top = recall(model, second[same], [(1, memory)], [])
-        return decode(model, second[same], top, None).logits
+        return decode(model, second[same], top, Prompts.none(len(top))).logits
 
     together = second_frame(boxes)
     alone = torch.cat([second_frame(box[None]) for box in boxes])

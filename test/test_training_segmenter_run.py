@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from gsam_ros.training.segmenter_data import MixedBatches, StillBatches, Stills, clip_batch
+from gsam_ros.training.segmenter_data import (
+    MixedBatches,
+    StillBatches,
+    Stills,
+    click,
+    clip_batch,
+)
 from gsam_ros.training.segmenter_model import IMAGE_SIZE, load
 from gsam_ros.training.segmenter_trainer import Stage, Trainer
 from gsam_ros.training.train_segmenter import run_stage
@@ -92,3 +98,15 @@ def test_rates_ramp_up_and_fall_with_the_further_of_steps_and_time() -> None:
     assert stage.factor(0, 0.0) == pytest.approx(0.1)
     assert stage.factor(50, 0.5) == pytest.approx(0.55)
     assert stage.factor(99, 1.0) == pytest.approx(0.1)
+
+
+def test_clicks_lie_where_their_labels_say() -> None:
+    masks = np.zeros((2, 256, 256), np.uint8)
+    masks[0, 20:60, 30:50] = 255
+    masks[1, 100:103, 100:200] = 255
+    for seed in range(20):
+        prompts = click(np.random.default_rng(seed), masks)
+        for mask, points, labels in zip(masks, prompts.points, prompts.labels, strict=True):
+            assert labels[0] == 1
+            for (x, y), label in zip(points.int().tolist(), labels.tolist(), strict=True):
+                assert (mask[y, x] == 255) == bool(label)

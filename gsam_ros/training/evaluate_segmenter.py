@@ -9,6 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,14 @@ from gsam_ros.training.segmenter_data import (
     normalise,
     squeeze,
 )
-from gsam_ros.training.segmenter_forward import decode, encode_images, prompt, recall, remember
+from gsam_ros.training.segmenter_forward import (
+    Prompts,
+    decode,
+    encode_images,
+    prompt,
+    recall,
+    remember,
+)
 from gsam_ros.training.segmenter_model import load
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import HELD_OUT, SEEN
@@ -33,12 +41,14 @@ SEED = 900_000_001
 
 @torch.no_grad()
 def still_figures(model: Sam2VideoModel, count: int = 200, seed: int = SEED) -> dict[str, float]:
-    """Mean IoU of masks out of true boxes, at the resolution of the picture (256 x 192).
+    """Mean IoU of masks out of true boxes and of points, at the picture's resolution (256 x 192).
 
-    `box_iou_seen` over the pairs of training, `box_iou_held_out` over the others, `box_as_mask`
-    what the bare box would get (seen pairs).
+    `box_iou_seen` over the pairs of training, `box_iou_held_out` over the others, `point_iou` one
+    point at the heart of each object (all pairs), `box_as_mask` what the bare box would get (seen
+    pairs).
     """
-    ious: dict[str, list[float]] = {"box_iou_seen": [], "box_iou_held_out": [], "box_as_mask": []}
+    names = ("box_iou_seen", "box_iou_held_out", "point_iou", "box_as_mask")
+    ious: dict[str, list[float]] = {name: [] for name in names}
     for number in range(count):
         held_out = number % 4 == 3
         rng = np.random.default_rng([seed, number])
@@ -49,8 +59,13 @@ def still_figures(model: Sam2VideoModel, count: int = 200, seed: int = SEED) -> 
         features = encode_images(model, normalise(torch.from_numpy(squeeze(still.image))[None]))
         boxes = torch.from_numpy(still.boxes)
         same = torch.zeros(len(boxes), dtype=torch.long)
-        logits = prompt(model, features[same], boxes * scale).logits
+        logits = prompt(model, features[same], Prompts.of_boxes(boxes * scale)).logits
         masks = enlarge(logits, 192, 256).numpy()
+        points = torch.from_numpy(hearts(still.masks)) * scale[:2]
+        pointed = Prompts(points[:, None], torch.ones(len(points), 1, dtype=torch.int32))
+        logits = prompt(model, features[same], pointed).logits
+        for mask, truth in zip(enlarge(logits, 192, 256).numpy(), still.masks, strict=True):
+            ious["point_iou"].append(overlap(mask, truth))
         name = "box_iou_held_out" if held_out else "box_iou_seen"
         for mask, truth, box in zip(masks, still.masks, still.boxes.astype(int), strict=True):
             ious[name].append(overlap(mask, truth))
@@ -59,6 +74,13 @@ def still_figures(model: Sam2VideoModel, count: int = 200, seed: int = SEED) -> 
                 bare[box[1] : box[3], box[0] : box[2]] = True
                 ious["box_as_mask"].append(overlap(bare, truth))
     return {name: float(np.mean(values)) for name, values in ious.items() if values}
+
+
+def hearts(masks: np.ndarray) -> np.ndarray:
+    """[N, 2] float32 (x, y): the pixel of each mask [N, H, W] that is farthest from its edge."""
+    depths = [cv2.distanceTransform(np.pad(m, 1).astype(np.uint8), cv2.DIST_L2, 3) for m in masks]
+    places = [np.unravel_index(depth.argmax(), depth.shape) for depth in depths]
+    return np.array([(x - 1, y - 1) for y, x in places], np.float32).reshape(-1, 2)
 
 
 @torch.no_grad()
@@ -126,11 +148,11 @@ def follow(
     for t, image in enumerate(images):
         features = encode_images(model, normalise(torch.from_numpy(image)[None]))[same]
         if t == 0:
-            decoded = prompt(model, features, boxes)
+            decoded = prompt(model, features, Prompts.of_boxes(boxes))
         else:
             ages = [(t - born, memory) for born, memory in propagated]
             top = recall(model, features, [(t, prompted[0])], ages)
-            decoded = decode(model, features, top, None)
+            decoded = decode(model, features, top, Prompts.none(len(top)))
         memory = remember(model, features, decoded, decoded.score > 0, prompted=t == 0)
         if t == 0:
             prompted.append(memory)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from gsam_ros.training.segmenter_forward import Prompts
 from gsam_ros.training.segmenter_loss import TARGET_SIZE
 from gsam_ros.training.segmenter_model import IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD
 from gsam_ros.world.clips import Clip, draw_clip
@@ -25,6 +26,8 @@ STILL_SIZES = ((192, 256), (256, 256), (240, 320), (320, 256))
 """Height and width that pictures are drawn at, so that every squeeze of a camera is met."""
 MIN_PIXELS = 40
 """An object with fewer visible pixels of the 256 x 256 image is not asked for."""
+POINTED_STILLS, POINTED_CLIPS = 0.5, 0.15
+"""Share of the batches in which objects are pointed at, not boxed, in the stages with clips."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Stills:
     """uint8 [N, 256, 256, 3] RGB."""
     image: Tensor
     """[B] which picture the object is in."""
-    prompts: Tensor
-    """[B, 4] boxes as a detector might give them, in pixels of the 256 x 256 image."""
+    prompts: Prompts
+    """Boxes as a detector might give them, or clicked points."""
     boxes: Tensor
     """[B, 4] true boxes."""
     masks: Tensor
@@ -53,8 +56,8 @@ class Clips:
     """uint8 [T, V, 256, 256, 3] RGB."""
     clip: Tensor
     """[B] which clip the object is in."""
-    prompts: Tensor
-    """[B, 4] boxes in the first frame."""
+    prompts: Prompts
+    """Boxes or points in the first frame."""
     boxes: Tensor
     """[T, B, 4] true boxes; zeros where the object is not to be seen."""
     masks: Tensor
@@ -78,6 +81,35 @@ def jitter(rng: np.random.Generator, boxes: NDArray[np.float32]) -> NDArray[np.f
     spread = np.where(rng.random((len(boxes), 1)) < 0.35, 0.01, 0.06)
     moved = boxes + np.clip(rng.normal(0, spread, boxes.shape), -0.15, 0.15) * side
     return np.clip(moved, 0, IMAGE_SIZE).astype(np.float32)
+
+
+def click(rng: np.random.Generator, masks: NDArray[np.uint8]) -> Prompts:
+    """Points on the objects of masks [B, 256, 256], as people click them: 1 to 3 each.
+
+    The first lies well inside; the others, if any, on the object or beside it.
+    """
+    count = int(rng.choice((1, 2, 3), p=(0.6, 0.25, 0.15)))
+    points = np.zeros((len(masks), count, 2), np.float32)
+    labels = np.ones((len(masks), count), np.int32)
+    for row, mask in enumerate(masks):
+        inside = (mask > 127).astype(np.uint8)
+        depth = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
+        near = cv2.dilate(inside, np.ones((25, 25), np.uint8)) - cv2.dilate(
+            inside, np.ones((5, 5), np.uint8)
+        )
+        points[row, 0] = _draw_pixel(rng, depth >= 0.4 * depth.max())
+        for column in range(1, count):
+            on = rng.random() < 0.5 or not near.any()
+            labels[row, column] = int(on)
+            points[row, column] = _draw_pixel(rng, inside if on else near)
+    return Prompts(torch.from_numpy(points), torch.from_numpy(labels))
+
+
+def _draw_pixel(rng: np.random.Generator, mask: NDArray) -> tuple[float, float]:
+    """One (x, y) where `mask` is not 0."""
+    rows, columns = np.nonzero(mask)
+    chosen = rng.integers(len(rows))
+    return float(columns[chosen]), float(rows[chosen])
 
 
 def squeeze(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -131,9 +163,11 @@ def _anything(masks: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[n
     return target
 
 
-def still_batch(rng: np.random.Generator, images: int, objects: int) -> Stills:
-    """`images` pictures, of each up to `objects` objects."""
-    pixels, image, boxes, masks, anything = [], [], [], [], []
+def still_batch(
+    rng: np.random.Generator, images: int, objects: int, pointed: float = 0.0
+) -> Stills:
+    """`images` pictures, of each up to `objects` objects; `pointed`: chance of points for boxes."""
+    pixels, image, boxes, whole, anything = [], [], [], [], []
     for number in range(images):
         still = _draw_still(rng)
         covered = squeeze_masks(still.masks)
@@ -144,16 +178,22 @@ def still_batch(rng: np.random.Generator, images: int, objects: int) -> Stills:
         chosen = rng.permutation(large)[:objects]
         image += [number] * len(chosen)
         boxes.append(around[chosen])
-        masks.append(_shrink(covered[chosen], TARGET_SIZE))
-    true = np.concatenate(boxes)
+        whole.append(covered[chosen])
+    true, masks = np.concatenate(boxes), np.concatenate(whole)
+    pointed_at = rng.random() < pointed
+    prompts = click(rng, masks) if pointed_at else _boxed(jitter(rng, true))
     return Stills(
         torch.from_numpy(np.stack(pixels)),
         torch.tensor(image),
-        torch.from_numpy(jitter(rng, true)),
+        prompts,
         torch.from_numpy(true),
-        torch.from_numpy(np.concatenate(masks)),
+        torch.from_numpy(_shrink(masks, TARGET_SIZE)),
         torch.from_numpy(np.stack(anything)),
     )
+
+
+def _boxed(boxes: NDArray[np.float32]) -> Prompts:
+    return Prompts.of_boxes(torch.from_numpy(boxes))
 
 
 def _draw_still(rng: np.random.Generator) -> Still:
@@ -164,15 +204,19 @@ def _draw_still(rng: np.random.Generator) -> Still:
             return still
 
 
-def clip_batch(rng: np.random.Generator, clips: int, frames: int, objects: int) -> Clips:
+def clip_batch(
+    rng: np.random.Generator, clips: int, frames: int, objects: int, pointed: float = 0.0
+) -> Clips:
     """`clips` clips of `frames` frames with `objects` objects each, all in the first frame."""
     drawn = [draw_clip_to_follow(rng, frames, objects) for _ in range(clips)]
     covered = np.concatenate([clip.masks for clip in drawn], 1).astype(np.uint8) * 255
     boxes = np.stack([boxes_around(frame) for frame in covered])
+    pointed_at = rng.random() < pointed
+    prompts = click(rng, covered[0]) if pointed_at else _boxed(jitter(rng, boxes[0]))
     return Clips(
         torch.from_numpy(np.stack([clip.images for clip in drawn], 1)),
         torch.arange(clips).repeat_interleave(objects),
-        torch.from_numpy(jitter(rng, boxes[0])),
+        prompts,
         torch.from_numpy(boxes),
         torch.from_numpy(np.stack([_shrink(frame, TARGET_SIZE) for frame in covered])),
         torch.from_numpy(np.concatenate([clip.present for clip in drawn], 1)),
@@ -230,6 +274,7 @@ class MixedBatches(Dataset[Stills | Clips]):
         number = self._numbers[index]
         rng = np.random.default_rng([self._seed, 1, number])
         if rng.random() < self._still_share:
-            return still_batch(rng, self._images, self._objects + 1)
+            return still_batch(rng, self._images, self._objects + 1, POINTED_STILLS)
         part = number * len(self._lengths) // self._total
-        return clip_batch(rng, self._clips, self._lengths[part], self._objects)
+        length = self._lengths[part]
+        return clip_batch(rng, self._clips, length, self._objects, POINTED_CLIPS)

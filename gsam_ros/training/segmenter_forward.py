@@ -42,6 +42,27 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Prompts:
+    """Where B objects are, as points."""
+
+    points: Tensor
+    """[B, P, 2] (x, y) in pixels of the 256 x 256 image."""
+    labels: Tensor
+    """int32 [B, P]: 1 on the object, 0 off it, 2 and 3 a box's corners, -1 padding."""
+
+    @staticmethod
+    def of_boxes(boxes: Tensor) -> Prompts:
+        """Boxes [B, 4] (x0, y0, x1, y1) by their corners."""
+        labels = torch.tensor([2, 3], dtype=torch.int32).expand(len(boxes), 2)
+        return Prompts(boxes.view(-1, 2, 2), labels)
+
+    @staticmethod
+    def none(count: int) -> Prompts:
+        """The empty prompt that propagation uses: one padding point."""
+        return Prompts(torch.zeros(count, 1, 2), torch.full((count, 1), -1, dtype=torch.int32))
+
+
+@dataclass(frozen=True)
 class Decoded:
     """What the mask decoder says of B objects, before a missing one is blanked."""
 
@@ -82,19 +103,12 @@ def encode_images(model: Sam2VideoModel, pixels: Tensor) -> Features:
     )
 
 
-def decode(model: Sam2VideoModel, features: Features, top: Tensor, boxes: Tensor | None) -> Decoded:
-    """Masks out of B objects' features; `top` [B, C, 16, 16] stands for `features.top`.
-
-    `boxes` [B, 4] are pixels (x0, y0, x1, y1) of the 256 x 256 image; None is the empty prompt
-    that propagation uses: one padding point.
-    """
+def decode(model: Sam2VideoModel, features: Features, top: Tensor, prompts: Prompts) -> Decoded:
+    """Masks out of B objects' features; `top` [B, C, 16, 16] stands for `features.top`."""
     count = len(top)
-    if boxes is None:
-        points = top.new_zeros(count, 1, 1, 2)
-        labels = torch.full((count, 1, 1), -1, dtype=torch.int32, device=top.device)
-        sparse, dense = model.prompt_encoder(points, labels, None, None)
-    else:
-        sparse, dense = model.prompt_encoder(None, None, boxes[:, None], None)
+    sparse, dense = model.prompt_encoder(
+        prompts.points[:, None], prompts.labels[:, None], None, None
+    )
     grid = model.get_image_wide_positional_embeddings().expand(count, -1, -1, -1)
     seen: list[Tensor] = []
     hook = model.mask_decoder.transformer.register_forward_hook(
@@ -120,10 +134,10 @@ def decode(model: Sam2VideoModel, features: Features, top: Tensor, boxes: Tensor
     )
 
 
-def prompt(model: Sam2VideoModel, features: Features, boxes: Tensor) -> Decoded:
-    """Masks of B objects in boxes [B, 4], in images without memory."""
+def prompt(model: Sam2VideoModel, features: Features, prompts: Prompts) -> Decoded:
+    """Masks of B objects that prompts point out, in images without memory."""
     return decode(
-        model, features, features.top + model.no_memory_embedding.view(1, -1, 1, 1), boxes
+        model, features, features.top + model.no_memory_embedding.view(1, -1, 1, 1), prompts
     )
 
 

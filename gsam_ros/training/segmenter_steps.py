@@ -10,6 +10,7 @@ from gsam_ros.training.segmenter_data import Clips, Stills, normalise
 from gsam_ros.training.segmenter_forward import (
     Decoded,
     Memory,
+    Prompts,
     decode,
     encode_images,
     prompt,
@@ -71,10 +72,10 @@ def clip_loss(
         if t == 0:
             decoded = prompt(model, here, batch.prompts)
         elif t == again:
-            decoded = prompt(model, here, _jitter(boxes, generator))
+            decoded = prompt(model, here, Prompts.of_boxes(_jitter(boxes, generator)))
         else:
             top = recall(model, here, _aged(prompted, t), _aged(propagated, t))
-            decoded = decode(model, here, top, None)
+            decoded = decode(model, here, top, Prompts.none(len(top)))
             tokens = heads.token_loss("memory", top.flatten(2).mT, target, near, boxes)
             total = total + TOKEN_WEIGHT * _mean_where(present, tokens)
             ious.append(iou(decoded.logits.detach(), target)[present])

@@ -161,7 +161,7 @@ def train(arguments: argparse.Namespace) -> None:
         clips=1,
         objects=4,
         lengths=(10, 12, 14, 16),
-        still_share=0.15,
+        still_share=0.25,
     )
     run_stage(trainer, long, loader(mixed))
     calibrate(trainer.average)
