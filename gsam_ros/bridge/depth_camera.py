@@ -1,0 +1,150 @@
+"""The depth images that belong to a camera's frames, kept undecoded until a frame asks."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.serialization import deserialize_message
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, Image
+
+from gsam_ros.bridge.depth_images import decode_depth, pinhole
+from gsam_ros.bridge.stamps import nanoseconds, read_header
+from gsam_ros.depth import Pinhole
+from gsam_ros.pipeline.runner import BadFrameError
+
+
+class DepthCamera:
+    """Subscribes a depth image and its camera_info, and finds those of a frame by its stamp.
+
+    message_filters would decode every image and hand over pairs; here only few depth images are
+    ever asked for, and long after they came.
+
+    Args:
+        node: has the topics.
+        base: prefix of the topics `depth` and `camera_info`.
+        tolerance: nanoseconds by which the stamps of a frame and of its depth image may differ.
+        capacity: depth images that are kept for frames that are still in work.
+        wanted: whether anybody listens to what depth is for; images are dropped meanwhile.
+    """
+
+    def __init__(
+        self, node: Node, base: str, tolerance: int, capacity: int, wanted: Callable[[], bool]
+    ) -> None:
+        self._node = node
+        self._base = base
+        self._tolerance = tolerance
+        self._wanted = wanted
+        self._kept: deque[tuple[int, bytes]] = deque(maxlen=capacity)
+        self._info: CameraInfo | None = None
+        self._arrived = threading.Condition()
+        self._subscriptions: list[Subscription] = []
+
+    @property
+    def topic(self) -> str:
+        """The depth topic as it is after remapping."""
+        resolved: str = self._node.resolve_topic_name(self._base + "depth")
+        return resolved
+
+    @property
+    def info_topic(self) -> str:
+        """The camera_info topic as it is after remapping."""
+        resolved: str = self._node.resolve_topic_name(self._base + "camera_info")
+        return resolved
+
+    def subscribe(self, profile: QoSProfile, group: CallbackGroup) -> None:
+        """Keep what comes from now on."""
+        overridable = QoSOverridingOptions.with_default_policies()
+        self._subscriptions = [
+            self._node.create_subscription(
+                Image,
+                self._base + "depth",
+                self._receive,
+                profile,
+                callback_group=group,
+                raw=True,
+                qos_overriding_options=overridable,
+            ),
+            self._node.create_subscription(
+                CameraInfo,
+                self._base + "camera_info",
+                self._learn,
+                profile,
+                callback_group=group,
+                qos_overriding_options=overridable,
+            ),
+        ]
+
+    def unsubscribe(self) -> None:
+        """Take no more, and forget what was kept."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+        with self._arrived:
+            self._kept.clear()
+
+    def view(self, stamp: int, patience: float) -> tuple[np.ndarray, Pinhole] | None:
+        """The depth image of the frame of `stamp` ([H, W] float32 metres) and its camera.
+
+        Args:
+            stamp: nanoseconds; those of later calls are not older, so older images are let go.
+            patience: seconds to wait for an image that hasn't come yet.
+
+        Returns:
+            None where none came whose stamp is near enough.
+
+        Raises:
+            BadFrameError: the image or the camera_info can't be used; the message says which.
+        """
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._is_complete(stamp), patience)
+            while self._kept and self._kept[0][0] < stamp - self._tolerance:
+                self._kept.popleft()
+            found = min(self._kept, key=lambda kept: abs(kept[0] - stamp), default=None)
+            info = self._info
+        if found is None or abs(found[0] - stamp) > self._tolerance:
+            return None
+        if info is None:
+            raise BadFrameError(
+                f"a depth image came on {self.topic}, but no camera_info on {self.info_topic}: "
+                "without it pixels have no place in metres"
+            )
+        try:
+            depth = decode_depth(deserialize_message(found[1], Image))
+        except BadFrameError as error:
+            raise BadFrameError(f"an image of {self.topic} is of no use: {error}") from error
+        try:
+            return depth, pinhole(info)
+        except BadFrameError as error:
+            raise BadFrameError(f"{self.info_topic} is of no use: {error}") from error
+
+    def _is_complete(self, stamp: int) -> bool:
+        """Whether all depth images up to that of `stamp` have come."""
+        newest = self._kept[-1][0] if self._kept else None
+        return newest is not None and newest >= stamp - self._tolerance and self._info is not None
+
+    def _receive(self, data: bytes) -> None:
+        if not self._wanted():
+            return
+        try:
+            stamp = nanoseconds(read_header(data).stamp)
+        except ValueError:
+            return  # no message with a header: the image topic, whose messages look alike, tells
+        with self._arrived:
+            # Time went back (a bag that loops): what was kept belongs to another round.
+            if self._kept and stamp < self._kept[-1][0]:
+                self._kept.clear()
+            self._kept.append((stamp, data))
+            self._arrived.notify_all()
+
+    def _learn(self, message: CameraInfo) -> None:
+        with self._arrived:
+            self._info = message
+            self._arrived.notify_all()
