@@ -92,6 +92,17 @@ def test_still_truth(seed):
     assert (still.visible <= 1).all()
 
 
+def test_objects_of_stills_are_as_small_as_asked_for():
+    rng = np.random.default_rng(1)
+    still = draw_still(rng, 1080, 1920, max_objects=100, share=(12 / 1080, 40 / 1080))
+    whole = still.visible == 1
+    sides = (still.boxes[:, 2:] - still.boxes[:, :2]).max(1)[whole]
+    assert len(sides) > 10
+    # A sprite has a narrow margin around its object.
+    assert 10 <= sides.min() < 16
+    assert 30 < sides.max() <= 40
+
+
 def test_still_is_the_same_for_the_same_seed():
     first, second = (draw_still(np.random.default_rng(7), 160, 224) for _ in range(2))
     assert np.array_equal(first.image, second.image)

@@ -38,10 +38,12 @@ def draw_still(
     width: int = 256,
     pairs: Sequence[Pair] = SEEN,
     max_objects: int = 8,
+    share: tuple[float, float] = (0.12, 0.40),
 ) -> Still:
     """Draw a new picture of 1 to `max_objects` objects out of `pairs`.
 
-    The longer side of an object takes 12 to 40 % of the picture's height. Objects may hide one
+    The longer side of an object takes from `share[0]` to `share[1]` of the picture's height: 1/90
+    to 1/27 makes objects of 12 to 40 pixels in a picture of 1080 rows. Objects may hide one
     another and be cut by the border; one that would leave itself or another less than
     `placement.MIN_VISIBLE` visible is moved, and left undrawn if no free place turns up. So every
     object of the vocabulary in the picture is in the truth. Each picture has one light, white
@@ -54,7 +56,7 @@ def draw_still(
     drawn: list[Pair] = []
     full: list[int] = []
     for pair in _choose(rng, pairs, int(rng.integers(1, max_objects + 1))):
-        size = round(height * _size(rng))
+        size = round(height * _draw_share(rng, *share))
         sprite = draw_sprite(rng, pair[1], pair[0], size, light)
         place = find_place(rng, owner, sprite, full)
         if place is None:
@@ -78,9 +80,9 @@ def draw_still(
     )
 
 
-def _size(rng: np.random.Generator) -> float:
+def _draw_share(rng: np.random.Generator, least: float, most: float) -> float:
     """Share of the height, small ones oftener than large ones."""
-    return float(np.exp(rng.uniform(np.log(0.12), np.log(0.40))))
+    return float(np.exp(rng.uniform(np.log(least), np.log(most))))
 
 
 def _choose(rng: np.random.Generator, pairs: Sequence[Pair], count: int) -> list[Pair]:
