@@ -88,6 +88,13 @@ def _add_track(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda, ...")
     parser.add_argument("--detector", help="Grounding DINO checkpoint: name, folder or hub id")
     parser.add_argument("--segmenter", help="SAM 2 checkpoint: name, folder or hub id")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other setting, by the name of the node's parameter: detector.slices.mode=auto",
+    )
     parser.set_defaults(run=_track)
 
 
@@ -131,20 +138,21 @@ def _track(options: argparse.Namespace) -> int:
     from gsam_ros.evaluation.sources import SourceError, open_source
     from gsam_ros.evaluation.track import track
     from gsam_ros.evaluation.video import VideoError
+    from gsam_ros.pipeline.settings import Settings
     from gsam_ros.prompts import PromptError, parse_phrases
+    from gsam_ros.settings import SettingError, with_texts
 
     try:  # before torch is loaded, which takes a while
         parse_phrases(options.prompt)
+        settings = with_texts(Settings(), options.set)
         source = open_source(options.source, options.topic)
-    except (BagError, OSError, PromptError, SourceError) as error:
+    except (BagError, OSError, PromptError, SettingError, SourceError) as error:
         return _fail(str(error))
 
     from gsam_ros.checkpoints import CheckpointError
     from gsam_ros.pipeline.devices import DeviceError
     from gsam_ros.pipeline.grounded_tracker import GroundedTracker
-    from gsam_ros.pipeline.settings import Settings
 
-    settings = Settings()
     if options.device:
         settings = replace(settings, device=options.device)
     if options.detector:

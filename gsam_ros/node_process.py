@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from gsam_ros.bridge.log import RosLogHandler
 from gsam_ros.node import GsamNode
 from gsam_ros.settings import SettingError
 
@@ -36,6 +38,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         rclpy.logging.get_logger("gsam_node").fatal(f"a parameter can't be used: {error}")
         rclpy.shutdown()
         _end(1)
+    logging.getLogger("gsam_ros").addHandler(RosLogHandler(node.get_logger()))
     executor = MultiThreadedExecutor(num_threads=_THREADS)
     executor.add_node(node)
     failures: list[BaseException] = []

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -16,7 +15,7 @@ from rclpy.node import Node
 
 from gsam_ros.node_settings import NodeSettings
 from gsam_ros.pipeline.settings import Settings
-from gsam_ros.settings import leaves
+from gsam_ros.settings import leaves, with_values
 
 S = TypeVar("S")
 
@@ -61,22 +60,6 @@ def read(node: Node, defaults: S) -> S:
     return with_values(defaults, {name: node.get_parameter(name).value for name in names})
 
 
-def with_values(settings: S, values: Mapping[str, Any], prefix: str = "") -> S:
-    """The settings with those values that `values` has under their dotted names.
-
-    Raises:
-        SettingError: a value outside its range, where `S` checks.
-    """
-    changed: dict[str, Any] = {}
-    for entry in fields(settings):  # type: ignore[arg-type]
-        name, old = prefix + entry.name, getattr(settings, entry.name)
-        if not entry.metadata:
-            changed[entry.name] = with_values(old, values, f"{name}.")
-        elif name in values:
-            changed[entry.name] = tuple(values[name]) if isinstance(old, tuple) else values[name]
-    return replace(settings, **changed)  # type: ignore[type-var]
-
-
 def as_yaml() -> str:
     """A parameter file that holds every parameter with its default and what it means."""
     lines = [
@@ -85,13 +68,14 @@ def as_yaml() -> str:
         "/**:",
         "  ros__parameters:",
     ]
-    group = ""
+    group: list[str] = []
     for name, default, about in all_leaves():
-        parent, _, last = name.rpartition(".")
-        if parent != group:
-            lines.append(f"    {parent}:")
-            group = parent
-        indent = " " * (6 if parent else 4)
+        *parents, last = name.split(".")
+        for depth, parent in enumerate(parents):
+            if parents[: depth + 1] != group[: depth + 1]:
+                lines.append(f"{' ' * (4 + 2 * depth)}{parent}:")
+        group = parents
+        indent = " " * (4 + 2 * len(parents))
         comment = _comment(about)
         lines += textwrap.wrap(
             comment, 100, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "

@@ -45,7 +45,8 @@ def install_requirements(python: Path, ros_wheels: Path | None) -> None:
     install(python, *(f"--requirement={file}" for file in files))
     # Isolated, its build would fetch a second torch.
     install(python, "--no-build-isolation", "-r", str(REQUIREMENTS / "sam2.txt"))
-    install(python, "--no-deps", "-r", str(REQUIREMENTS / "metrics.txt"))
+    for file in ("metrics.txt", "oracles.txt"):  # what they ask for is not wanted
+        install(python, "--no-deps", "-r", str(REQUIREMENTS / file))
     if ros_wheels:
         subprocess.run([str(python), str(ROOT / "scripts" / "patch_ros_wheels.py")], check=True)
 

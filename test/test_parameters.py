@@ -10,7 +10,7 @@ import yaml
 from gsam_ros.node_settings import NodeSettings
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.ros_parameters import all_leaves, as_yaml, with_values
-from gsam_ros.settings import SettingError
+from gsam_ros.settings import SettingError, with_texts
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "config" / "gsam.yaml"
@@ -58,3 +58,28 @@ def test_values_find_their_place() -> None:
 def test_a_value_that_is_not_allowed_is_refused() -> None:
     with pytest.raises(SettingError, match="mode is 'fast': give one of live, lossless"):
         with_values(NodeSettings(), {"mode": "fast"})
+
+
+def test_values_are_understood_as_they_are_typed() -> None:
+    given = ["detector.slices.mode=auto", "detector.rate=2", "detector.slices.full_image=False"]
+    machine = with_texts(Settings(), [*given, "detector.slices.batch=3"])
+    slices = machine.detector.slices
+    assert (machine.detector.rate, slices.mode, slices.full_image) == (2.0, "auto", False)
+    assert slices.batch == 3
+    assert machine.tracker == Settings().tracker
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("detector.slices.mod=auto", "no setting .* did you mean detector.slices.mode"),
+        ("detector.rate", "write NAME=VALUE"),
+        ("detector.rate=fast", "detector.rate is 'fast': give a number"),
+        ("detector.slices.batch=2.5", "detector.slices.batch is '2.5': give a whole number"),
+        ("detector.slices.full_image=1", "give true or false"),
+        ("detector.slices.overlap=1.5", "detector.slices.overlap is 1.5: .* to 0.9"),
+    ],
+)
+def test_values_that_cannot_be_used_are_named(typed: str, told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        with_texts(Settings(), [typed])

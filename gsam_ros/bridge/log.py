@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
 
 PERIOD = 5.0
 """Seconds within which a message of one kind is said once."""
@@ -45,3 +48,18 @@ class ThrottledLog:
             self._said[kind] = now
             held_back = self._held_back.pop(kind, 0)
         self._say(f"{message} (and {held_back} more times before)" if held_back else message)
+
+
+class RosLogHandler(logging.Handler):
+    """Hands warnings of the parts that know nothing of ROS to a node's logger."""
+
+    def __init__(self, logger: RcutilsLogger) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # One line for each level: rclpy refuses two severities from one line of code.
+        if record.levelno >= logging.ERROR:
+            self._logger.error(record.getMessage())
+        else:
+            self._logger.warning(record.getMessage())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,9 +12,14 @@ from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObje
 
 from gsam_ros import checkpoints
 from gsam_ros.detection.forward import encode_image, ground
-from gsam_ros.detection.pixels import prepare
+from gsam_ros.detection.merging import combine
+from gsam_ros.detection.pixels import prepare, seen_size
+from gsam_ros.detection.settings import SliceSettings
+from gsam_ros.detection.slicing import views
 from gsam_ros.detection.text import EncodedText, encode_text
 from gsam_ros.instances import Detections
+
+_LOG = logging.getLogger(__name__)
 
 
 class GroundingDetector:
@@ -36,6 +42,8 @@ class GroundingDetector:
             checkpoints.CheckpointError: it can't be loaded.
         """
         self.device, self.dtype = device, dtype
+        self._fits: int | None = None  # images that go through at once, where that is known
+        self._said: set[str] = set()
         self.model = checkpoints.load(
             GroundingDinoForObjectDetection, name, "grounding-dino", device, dtype
         )
@@ -63,6 +71,7 @@ class GroundingDetector:
         text: EncodedText,
         threshold: float = 0.3,
         nms_iou: float = 0.6,
+        slices: SliceSettings | None = None,
     ) -> list[Detections]:
         """Find the prompt's phrases in a batch of images.
 
@@ -71,10 +80,96 @@ class GroundingDetector:
             text: what `encode` returned.
             threshold: least score of a detection.
             nms_iou: of two boxes that overlap by more, the weaker one is dropped.
+            slices: whether large images are looked at in tiles, too; None: never.
 
         Returns:
             One `Detections` per image, best first.
         """
+        on_device = [torch.as_tensor(image, device=self.device) for image in images]
+        if slices is None or slices.mode == "never":
+            return self._look_in_turn(on_device, len(images), text, threshold, nms_iou)
+        views = [self._views(image.shape[:2], slices) for image in images]
+        parts = [
+            image[y0:y1, x0:x1]
+            for image, boxes in zip(on_device, views, strict=True)
+            for x0, y0, x1, y1 in boxes.tolist()
+        ]
+        found = self._look_by_size(parts, slices.batch, text, threshold, nms_iou)
+        ends = np.cumsum([len(boxes) for boxes in views])
+        return [
+            combine(found[end - len(boxes) : end], boxes, image.shape[:2], slices, nms_iou)
+            for image, boxes, end in zip(images, views, ends, strict=True)
+        ]
+
+    def _views(self, size: tuple[int, int], slices: SliceSettings) -> np.ndarray:
+        """[V, 4] what to look at in an image of this (height, width)."""
+        if slices.height > size[0] or slices.width > size[1]:
+            self._say_once(
+                f"tiles of {slices.width}x{slices.height} pixels don't fit into images of "
+                f"{size[1]}x{size[0]}: cut them to it; give detector.slices.width up to {size[1]} "
+                f"and detector.slices.height up to {size[0]}"
+            )
+        seen = seen_size(*size, self.processor)
+        return views(size, seen, self.processor.size["shortest_edge"], slices)
+
+    def _look_by_size(
+        self,
+        images: Sequence[torch.Tensor],
+        batch: int,
+        text: EncodedText,
+        threshold: float,
+        nms_iou: float,
+    ) -> list[Detections]:
+        """Look at images of any sizes; those of one size go together, so that none is padded."""
+        members: dict[tuple[int, ...], list[int]] = {}
+        for index, image in enumerate(images):
+            members.setdefault(tuple(image.shape), []).append(index)
+        found = [Detections.none()] * len(images)
+        for indices in members.values():
+            alike = [images[i] for i in indices]
+            answers = self._look_in_turn(alike, batch, text, threshold, nms_iou)
+            for index, answer in zip(indices, answers, strict=True):
+                found[index] = answer
+        return found
+
+    def _look_in_turn(
+        self,
+        images: Sequence[torch.Tensor],
+        batch: int,
+        text: EncodedText,
+        threshold: float,
+        nms_iou: float,
+    ) -> list[Detections]:
+        """Look at images in batches, smaller ones from now on where memory runs out."""
+        found: list[Detections] = []
+        while len(found) < len(images):
+            size = min(batch, self._fits or batch)
+            chunk = images[len(found) : len(found) + size]
+            try:
+                found += self._look(chunk, text, threshold, nms_iou)
+            except RuntimeError as error:
+                if len(chunk) == 1 or not _out_of_memory(error):
+                    raise
+                self._fits = len(chunk) // 2
+                self._say_once(
+                    f"{len(chunk)} images at once don't fit into memory: {self._fits} from now on; "
+                    "give detector.slices.batch accordingly"
+                )
+        return found
+
+    def _say_once(self, message: str) -> None:
+        if message not in self._said:
+            self._said.add(message)
+            _LOG.warning(message)
+
+    def _look(
+        self,
+        images: Sequence[torch.Tensor],
+        text: EncodedText,
+        threshold: float,
+        nms_iou: float,
+    ) -> list[Detections]:
+        """One batch through the model."""
         batch = prepare(images, self.processor, self.device, self.dtype)
         vision = encode_image(self.model, batch.pixels, batch.mask)
         scores, boxes, phrases = [], [], []
@@ -97,11 +192,15 @@ class GroundingDetector:
                     image_boxes[chosen],
                     image_scores[chosen],
                     image_phrases[chosen],
-                    image.shape[:2],
+                    (image.shape[0], image.shape[1]),
                     nms_iou,
                 )
             )
         return found
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _strongest(

@@ -50,23 +50,30 @@ def target_size(height: int, width: int, shortest: int, longest: int) -> tuple[i
     return (shortest, other) if height <= width else (other, shortest)
 
 
+def seen_size(height: int, width: int, processor: BaseImageProcessor) -> tuple[int, int]:
+    """(height, width) at which the model sees an image of that size."""
+    edges = processor.size
+    return target_size(height, width, edges["shortest_edge"], edges["longest_edge"])
+
+
 def prepare(
-    images: Sequence[np.ndarray],
+    images: Sequence[np.ndarray | torch.Tensor],
     processor: BaseImageProcessor,
     device: torch.device,
     dtype: torch.dtype,
 ) -> DetectorPixels:
-    """Resize, normalise and pad images ([H, W, 3] uint8 RGB, any sizes) into one batch."""
+    """Resize, normalise and pad images ([H, W, 3] uint8 RGB, any sizes) into one batch.
+
+    Images that lie on the device already, or are cut out of one that does, are not moved.
+    """
     mean = torch.tensor(processor.image_mean, device=device).view(3, 1, 1)
     deviation = torch.tensor(processor.image_std, device=device).view(3, 1, 1)
     resized, original = [], []
     for image in images:
         height, width = image.shape[:2]
-        size = target_size(
-            height, width, processor.size["shortest_edge"], processor.size["longest_edge"]
-        )
+        size = seen_size(height, width, processor)
         # A channels-last view: the CPU's 8-bit filter works on it as it lies, without a copy.
-        tensor = torch.from_numpy(image).to(device).permute(2, 0, 1)
+        tensor = torch.as_tensor(image, device=device).permute(2, 0, 1)
         tensor = functional.resize(tensor, list(size), antialias=True)
         resized.append((tensor.float() / 255 - mean) / deviation)
         original.append((height, width))

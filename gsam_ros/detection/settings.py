@@ -2,9 +2,100 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from gsam_ros.settings import setting
+from gsam_ros.settings import SettingError, setting
+
+
+@dataclass(frozen=True)
+class SliceSettings:
+    """Sliced inference (SAHI, arXiv 2202.06934): large images are looked at in tiles, too.
+
+    Raises:
+        SettingError: LSNMS with another metric than IOU.
+    """
+
+    mode: str = setting(
+        "never",
+        "Look at tiles of an image, too, for small objects; auto: of images that the model would "
+        "shrink by more than the factor below.",
+        choices=("never", "auto", "always"),
+        runtime=True,
+    )
+    shrink: float = setting(
+        2.0,
+        "Factor by which the model has to shrink an image before auto cuts it into tiles.",
+        low=1.0,
+        high=100.0,
+        runtime=True,
+    )
+    width: int = setting(
+        0,
+        "Pixels of a tile; 0: what the model takes as it is, at 4 to 3.",
+        low=0,
+        high=16384,
+        runtime=True,
+    )
+    height: int = setting(
+        0,
+        "Pixels of a tile; 0: what the model takes as it is.",
+        low=0,
+        high=16384,
+        runtime=True,
+    )
+    overlap: float = setting(
+        0.2,
+        "Share of a tile that its neighbour sees as well; objects up to that size are whole in one "
+        "of both.",
+        low=0.0,
+        high=0.9,
+        runtime=True,
+    )
+    full_image: bool = setting(
+        True,
+        "Look at the whole image besides its tiles: it has the objects that no tile holds.",
+        runtime=True,
+    )
+    merge: str = setting(
+        "GREEDYNMM",
+        "How boxes of several tiles become one: NMS keeps the best, GREEDYNMM makes it the hull of "
+        "all that overlap it, NMM also of those that overlap these; LSNMS is NMS by IOU.",
+        choices=("NMS", "NMM", "GREEDYNMM", "LSNMS"),
+        runtime=True,
+    )
+    metric: str = setting(
+        "IOS",
+        "What counts as overlap: intersection over union, or over the smaller box, which finds the "
+        "pieces of an object.",
+        choices=("IOU", "IOS"),
+        runtime=True,
+    )
+    threshold: float = setting(
+        0.5, "Least overlap of boxes that become one.", low=0.01, high=1.0, runtime=True
+    )
+    across_phrases: bool = setting(
+        False, "Merge boxes of different phrases, too (class-agnostic).", runtime=True
+    )
+    drop_cut: bool = setting(
+        True,
+        "Drop a box that ends where its tile ends if another of its phrase holds it; false gives "
+        "the same boxes as the sahi package.",
+        runtime=True,
+    )
+    batch: int = setting(
+        8,
+        "Tiles that go through the model at once; halved where they don't fit into memory.",
+        low=1,
+        high=1024,
+        runtime=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.merge == "LSNMS" and self.metric != "IOU":
+            raise SettingError(
+                f"detector.slices.metric is {self.metric}: LSNMS takes IOU only; give IOU, or "
+                "merge by NMS"
+            )
 
 
 @dataclass(frozen=True)
@@ -34,3 +125,4 @@ class DetectorSettings:
         high=1000.0,
         runtime=True,
     )
+    slices: SliceSettings = field(default_factory=SliceSettings)

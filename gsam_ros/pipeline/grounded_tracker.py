@@ -13,7 +13,8 @@ from gsam_ros.pipeline.devices import choose_device, choose_dtype
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.pipeline.stopwatch import Stopwatch
 from gsam_ros.prompts import Prompt, parse_phrases
-from gsam_ros.tracking.tracker import InstanceTracker, View
+from gsam_ros.tracking.camera_tracks import View
+from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 
 
@@ -154,7 +155,11 @@ class GroundedTracker:
         if not images:
             return [None] * len(frames)
         settings = self.settings.detector
-        found = iter(self._detector.detect(images, text, settings.box_threshold, settings.nms_iou))
+        found = iter(
+            self._detector.detect(
+                images, text, settings.box_threshold, settings.nms_iou, settings.slices
+            )
+        )
         return [next(found) if chosen else None for chosen in keyframes]
 
     def _warm_up(self) -> None:
