@@ -23,8 +23,9 @@ from transformers import Sam2VideoProcessor
 
 from gsam_ros import checkpoints
 from gsam_ros.instances import Detections
+from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.settings import TrackerSettings
-from gsam_ros.tracking.tracker import InstanceTracker, View
+from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 
 HEIGHT, WIDTH = 480, 640

@@ -40,7 +40,7 @@ def draw_instances(image: np.ndarray, result: FrameResult) -> np.ndarray:
         if confirmed:
             _tint(canvas[region.window], inside, colour)
         _outline(canvas, region, inside, colour, thick if confirmed else 1)
-        phrase = result.prompt.phrases[instances.phrase_index[row]] if result.prompt else ""
+        phrase = result.prompt.classes[instances.phrase_index[row]] if result.prompt else ""
         text = f"{phrase} #{instances.track_id[row]} {instances.scores[row]:.2f}"
         labels.append((text, instances.boxes[row], colour))
     for text, box, colour in labels:  # above all masks

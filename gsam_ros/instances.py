@@ -73,8 +73,9 @@ class Instances:
 
     Attributes:
         boxes: [N, 4] float32 xyxy in pixels of the image, tight around the visible mask.
-        scores: [N] float32 in [0, 1], of the newest detection that agreed.
-        phrase_index: [N] int64, which phrase of the prompt.
+        scores: [N] float32 in [0, 1], of the newest detection that agreed; 1 where somebody pointed
+            at the object and no detection agreed since.
+        phrase_index: [N] int64, which of the prompt's `classes`.
         track_id: [N] int64 from 1, unique per camera, never used again within a run.
         state: [N] uint8, `TrackState`.
         masks: N masks of the image's size.

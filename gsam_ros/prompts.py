@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_PHRASES = 255
@@ -27,15 +28,47 @@ class Prompt:
 
     Attributes:
         version: 1 for the first prompt of a run, one more at every change.
-        phrases: object names, as they were typed; the class id of `phrases[i]` is `i + 1`.
+        phrases: object names of the text, as they were typed.
+        names: of objects that were pointed at, where no phrase names them already.
+
+    Raises:
+        PromptError: phrases and names are more than `MAX_PHRASES` together.
     """
 
     version: int
     phrases: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.classes) > MAX_PHRASES:
+            raise PromptError(
+                f"{len(self.phrases)} phrases and {len(self.names)} names of objects that were "
+                f"pointed at are more than {MAX_PHRASES} (semantic_mask has 8 bits): leave some "
+                "out, or remove objects"
+            )
 
     @property
     def text(self) -> str:
         return " ".join(f"{phrase}." for phrase in self.phrases)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Every label that results may bear; the class id of `classes[i]` is `i + 1`."""
+        return self.phrases + self.names
+
+
+def without_phrases(names: Iterable[str], phrases: Iterable[str]) -> tuple[str, ...]:
+    """Those of the names that no phrase is, capitals aside, each once.
+
+    >>> without_phrases(["Tool", "Red mug", "tool"], ["red mug"])
+    ('Tool',)
+    """
+    taken = {phrase.casefold() for phrase in phrases}
+    unique: dict[str, str] = {}
+    for name in names:
+        if name.casefold() not in taken:
+            unique.setdefault(name.casefold(), name)
+    return tuple(unique.values())
 
 
 def parse_phrases(text: str) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def detection_array(
     instances: Instances, prompt: Prompt | None, header: Header
 ) -> Detection2DArray:
     """One detection per instance: `id` is the track id, `class_id` the phrase as typed."""
-    phrases = prompt.phrases if prompt else ()
+    phrases = prompt.classes if prompt else ()
     rows = zip(
         instances.boxes.tolist(),
         instances.scores.tolist(),

@@ -48,7 +48,7 @@ def detection_3d_array(
     Boxes lie along the axes of the camera's optical frame, which is the header's; `id` and
     `class_id` are those of the 2D detections.
     """
-    phrases = prompt.phrases if prompt else ()
+    phrases = prompt.classes if prompt else ()
     rows = zip(
         surfaces,
         instances.scores.tolist(),

@@ -12,7 +12,7 @@ from gsam_ros.prompts import Prompt
 
 def instance_array(instances: Instances, prompt: Prompt | None, header: Header) -> InstanceArray:
     """Boxes in pixels, masks in COCO's run-length encoding, `class_id` as in label_info."""
-    phrases = prompt.phrases if prompt else ()
+    phrases = prompt.classes if prompt else ()
     height, width = instances.masks.height, instances.masks.width
     rows = zip(
         instances.boxes.tolist(),

@@ -26,7 +26,7 @@ def label_info(prompt: Prompt, threshold: float, now: int) -> LabelInfo:
         header=Header(stamp=to_time(now), frame_id=f"{_VERSION}{prompt.version}"),
         class_map=[
             VisionClass(class_id=index, class_name=phrase)
-            for index, phrase in enumerate(prompt.phrases, start=1)
+            for index, phrase in enumerate(prompt.classes, start=1)
         ],
         threshold=threshold,
     )

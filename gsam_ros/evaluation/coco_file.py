@@ -34,7 +34,7 @@ class CocoFile:
                 "stamp_ns": result.frame.stamp,
             }
         )
-        phrases = result.prompt.phrases if result.prompt else ()
+        phrases = result.prompt.classes if result.prompt else ()
         for phrase in phrases:
             self._categories.setdefault(phrase, len(self._categories) + 1)
         instances = result.instances

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -10,16 +10,18 @@ from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.text import EncodedText
 from gsam_ros.instances import Detections, Frame, FrameResult, Instances
 from gsam_ros.pipeline.devices import choose_device, choose_dtype
+from gsam_ros.pipeline.newest_frames import NewestFrames
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.pipeline.stopwatch import Stopwatch
-from gsam_ros.prompts import Prompt, parse_phrases
+from gsam_ros.prompts import Prompt, parse_phrases, without_phrases
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.tracking.transformers_sam2 import TransformersSam2
+from gsam_ros.visual_prompts import VisualPrompt
 
 
 class GroundedTracker:
-    """Finds, names, segments and follows what a text prompt asks for.
+    """Finds, names, segments and follows what a text prompt asks for, and what is pointed at.
 
         tracker = GroundedTracker()
         tracker.set_prompt("red mug. person.")
@@ -52,6 +54,7 @@ class GroundedTracker:
         tell(f"loading the segmenter {self.settings.segmenter.model} on {device}")
         self._segmenter = TransformersSam2(self.settings.segmenter.model, device, dtype)
         self._tracker = InstanceTracker(self._segmenter, self.settings.tracker)
+        self._newest = NewestFrames(self._segmenter.encode_image)
         self._prompt: Prompt | None = None
         self._text: EncodedText | None = None
         self._last_keyframe: dict[str, int] = {}
@@ -71,18 +74,49 @@ class GroundedTracker:
     def set_prompt(self, text: str) -> Prompt:
         """Look for something else from the next step on.
 
-        Tracks whose phrase stays live on under their ids; the others end.
+        Tracks whose phrase stays live on under their ids, and so do those that were pointed at;
+        the others end.
 
         Raises:
             PromptError: the text can't be used; the old prompt stays.
         """
         phrases = parse_phrases(text)
-        encoded = self._detector.encode(phrases)
-        version = self._prompt.version + 1 if self._prompt else 1
-        self._prompt, self._text = Prompt(version, phrases), encoded
-        self._tracker.set_phrases(phrases)
+        prompt = self._next_prompt(phrases, self._tracker.names)
+        self._text = self._detector.encode(phrases)
         self._last_keyframe.clear()
-        return self._prompt
+        return self._adopt(prompt)
+
+    def point_out(self, pointed: VisualPrompt) -> int:
+        """Follow one object more: what lies there on the newest frame of its camera.
+
+        Its results begin with the camera's next frame. Where the object is tracked already, it
+        keeps its id and gets the name.
+
+        Returns:
+            The id of its track.
+
+        Raises:
+            PromptError: it can't be used (no frame of the camera yet, outside the image, no object
+                there, no room for one more); prompt and tracks stay as they are.
+        """
+        frame = self._newest.frame(pointed.camera)
+        height, width = frame.image.shape[:2]
+        pointed = pointed.fit(height, width)
+        phrases = self._prompt.phrases if self._prompt else ()
+        prompt = self._next_prompt(phrases, (*self._tracker.names, pointed.name))
+        view = View(frame.camera, frame.stamp, (height, width), None)
+        track = self._tracker.point_out(self._newest.features(frame), view, pointed)
+        self._adopt(prompt)
+        return track.track_id
+
+    def remove_object(self, camera: str, track_id: int) -> None:
+        """End a track, in sight or lost; its id is not used again.
+
+        Raises:
+            LookupError: the camera has no such track.
+        """
+        if not self._tracker.remove(camera, track_id):
+            raise LookupError(f"no object of camera {camera!r} has the id {track_id}")
 
     def configure(self, settings: Settings) -> None:
         """Apply settings that may change while it runs; the models stay as they are."""
@@ -92,6 +126,7 @@ class GroundedTracker:
     def reset(self, camera: str | None = None) -> None:
         """Forget the tracks of one camera or of all; ids and prompt go on."""
         self._tracker.reset(camera)
+        self._newest.clear(camera)
         if camera is None:
             self._last_keyframe.clear()
         else:
@@ -109,7 +144,8 @@ class GroundedTracker:
             raise ValueError("step takes at most one frame of each camera")
         if not frames:
             return []
-        if self._prompt is None or self._text is None:
+        self._newest.keep(frames)
+        if self._prompt is None:
             return [
                 FrameResult(frame, Instances.none(*frame.image.shape[:2]), None, False)
                 for frame in frames
@@ -117,7 +153,7 @@ class GroundedTracker:
         watch = Stopwatch(self.device)
         keyframes = [self._is_keyframe(frame) for frame in frames]
         with watch.stage("detect"):
-            detections = self._detect(frames, keyframes, self._text)
+            detections = self._detect(frames, keyframes)
         with watch.stage("encode"):
             features = self._segmenter.encode_image([frame.image for frame in frames])
         with watch.stage("track"):
@@ -131,8 +167,19 @@ class GroundedTracker:
             for frame, found, keyframe in zip(frames, instances, keyframes, strict=True)
         ]
 
+    def _next_prompt(self, phrases: tuple[str, ...], names: Iterable[str]) -> Prompt:
+        version = self._prompt.version + 1 if self._prompt else 1
+        return Prompt(version, phrases, without_phrases(names, phrases))
+
+    def _adopt(self, prompt: Prompt) -> Prompt:
+        self._prompt = prompt
+        self._tracker.set_phrases(prompt.phrases, prompt.names)
+        return prompt
+
     def _is_keyframe(self, frame: Frame) -> bool:
         """Whether the detector's time has come; the first frame after any start always is one."""
+        if self._text is None:
+            return False
         camera = self._tracker.cameras.get(frame.camera)
         last = self._last_keyframe.get(frame.camera)
         keyframe = (
@@ -149,15 +196,15 @@ class GroundedTracker:
         return keyframe
 
     def _detect(
-        self, frames: Sequence[Frame], keyframes: Sequence[bool], text: EncodedText
+        self, frames: Sequence[Frame], keyframes: Sequence[bool]
     ) -> list[Detections | None]:
         images = [frame.image for frame, chosen in zip(frames, keyframes, strict=True) if chosen]
-        if not images:
+        if not images or self._text is None:
             return [None] * len(frames)
         settings = self.settings.detector
         found = iter(
             self._detector.detect(
-                images, text, settings.box_threshold, settings.nms_iou, settings.slices
+                images, self._text, settings.box_threshold, settings.nms_iou, settings.slices
             )
         )
         return [next(found) if chosen else None for chosen in keyframes]

@@ -1,4 +1,4 @@
-"""What tracking asks of a segmentation model: five operations, and nothing about time.
+"""What tracking asks of a segmentation model: six operations, and nothing about time.
 
 A model package only supplies these; who remembers what, and for how long, is the tracker's affair.
 Every operation works on N objects at once, which may lie in different images of the batch.
@@ -97,6 +97,15 @@ class SegmentationModel(Protocol):
             points: [N, P, 2] (x, y) in pixels of the model's square image.
             labels: [N, P] int: 1 on the object, 0 off it, 2 and 3 a box's top left and bottom
                 right corner, -1 padding.
+        """
+        ...
+
+    def adopt(self, features: ImageFeatures, masks: torch.Tensor) -> Segmentation:
+        """Masks that are known already, taken at their word, with the pointers that belong to them.
+
+        Args:
+            features: of N images.
+            masks: [N, image_size, image_size] float, 1 on the object, 0 elsewhere.
         """
         ...
 

@@ -3,6 +3,8 @@
 detection -> TENTATIVE -> CONFIRMED <-> LOST -> ended
                  |
                  +-> ended (the detector did not see it again)
+
+An object that somebody points at is CONFIRMED at once, and stays so while SAM 2 shows it.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ class Track:
         state: see the module's picture.
         score: of the newest detection that agreed, [0, 1].
         evidence: sum of scores by phrase; the phrase with most evidence names the track.
+        name: what it was called by whoever pointed at it; empty where the detector found it.
         hits: detections that agreed.
         misses: keyframes in a row on which it was visible and no detection agreed.
         last_visible: stamp of the last frame that showed it, nanoseconds.
@@ -47,6 +50,7 @@ class Track:
     state: TrackState = TrackState.TENTATIVE
     score: float = 0.0
     evidence: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    name: str = ""
     hits: int = 0
     misses: int = 0
     last_visible: int = 0
@@ -57,12 +61,35 @@ class Track:
 
     @property
     def phrase(self) -> str:
+        """What it is called."""
+        if self.name:
+            return self.name
         return max(self.evidence, key=lambda phrase: (self.evidence[phrase], phrase))
 
     @property
     def shown(self) -> bool:
         """Whether it belongs into the newest frame's results."""
         return self.visible and self.state is not TrackState.LOST
+
+    def name_it(self, name: str) -> None:
+        """Somebody pointed at it and said what it is, which no detector overrules."""
+        self.name = name
+        self.score = 1.0
+        self.hits += 1
+        self.misses = 0
+        self.state = TrackState.CONFIRMED
+
+    def appear(self, stamp: int, pointer: torch.Tensor) -> None:
+        """SAM 2 shows it on a frame.
+
+        A lost track waits for a detection that agrees. One that was pointed at may have none to
+        wait for: SAM 2's word brings it back.
+        """
+        self.pointer = pointer
+        if self.name:
+            self.state = TrackState.CONFIRMED
+        if self.state is not TrackState.LOST:
+            self.last_visible = stamp
 
     def agree(self, phrase: str, score: float, settings: TrackerSettings) -> None:
         """A detection on the newest frame is this object."""
@@ -80,6 +107,8 @@ class Track:
             contradicted: it saw something else in this very place: the mask has probably slid onto
                 a neighbour, and two such words are enough.
         """
+        if self.name:
+            return  # the detector may never have heard of what people point at
         self.misses += _CONTRADICTION if contradicted else 1
 
     def grow_older(self, stamp: int, settings: TrackerSettings) -> bool:

@@ -3,54 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn.functional import cosine_similarity
 
-from gsam_ros.instances import Detections, Instances, TrackState
+from gsam_ros.instances import Instances, TrackState
 from gsam_ros.masks import Masks
+from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.association import box_iou, mask_overlap, match
+from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+from gsam_ros.tracking.pointing import SAME_OBJECT, lies_on, names_of, segment_pointed
 from gsam_ros.tracking.propagation import propagate, segment_boxes
 from gsam_ros.tracking.settings import TrackerSettings
-from gsam_ros.tracking.track import Track, make_room
-
-
-@dataclass
-class CameraTracks:
-    """The tracks of one camera.
-
-    Attributes:
-        tracks: oldest first.
-        next_id: the id of the next new track.
-        stamp: of the newest frame, nanoseconds.
-        size: (height, width) of the newest frame.
-    """
-
-    tracks: list[Track] = field(default_factory=list)
-    next_id: int = 1
-    stamp: int | None = None
-    size: tuple[int, int] = (0, 0)
-
-
-@dataclass(frozen=True)
-class View:
-    """One image of a step.
-
-    Attributes:
-        camera: name.
-        stamp: nanoseconds.
-        size: (height, width) of the image.
-        detections: what the detector found; None where it did not look.
-    """
-
-    camera: str
-    stamp: int
-    size: tuple[int, int]
-    detections: Detections | None
+from gsam_ros.tracking.track import Track
+from gsam_ros.visual_prompts import VisualPrompt
 
 
 @dataclass
@@ -73,22 +43,26 @@ class InstanceTracker:
         self.model = model
         self.settings = settings
         self.cameras: dict[str, CameraTracks] = {}
-        self._phrases: tuple[str, ...] = ()
+        self._classes: tuple[str, ...] = ()
 
-    def set_phrases(self, phrases: tuple[str, ...]) -> None:
-        """Look for other phrases: tracks whose phrase stays live on, the others end."""
-        kept = {phrase.casefold(): phrase for phrase in phrases}
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What people called the objects that they pointed at and that are still tracked."""
+        return names_of([track for camera in self.cameras.values() for track in camera.tracks])
+
+    def set_phrases(self, phrases: tuple[str, ...], names: tuple[str, ...] = ()) -> None:
+        """Look for other phrases.
+
+        Tracks whose phrase stays live on, as do those that were pointed at; the others end.
+
+        Args:
+            phrases: that detections refer to.
+            names: of objects that were pointed at, where no phrase is the same.
+        """
+        kept = {phrase.casefold(): phrase for phrase in phrases + names}
         for camera in self.cameras.values():
-            survivors = []
-            for track in camera.tracks:
-                for phrase in list(track.evidence):
-                    weight = track.evidence.pop(phrase)
-                    if phrase.casefold() in kept:
-                        track.evidence[kept[phrase.casefold()]] += weight
-                if track.evidence:
-                    survivors.append(track)
-            camera.tracks = survivors
-        self._phrases = phrases
+            camera.rename(kept)
+        self._classes = phrases + names
 
     def reset(self, camera: str | None = None) -> None:
         """Forget the tracks of one camera or of all; ids go on where they were."""
@@ -96,6 +70,40 @@ class InstanceTracker:
             if camera is None or name == camera:
                 tracks.tracks.clear()
                 tracks.stamp = None
+
+    def point_out(self, features: ImageFeatures, view: View, prompt: VisualPrompt) -> Track:
+        """Follow what a visual prompt points at, from the newest frame of its camera on.
+
+        Args:
+            features: of that frame's image.
+            view: that frame; its detections are not looked at.
+            prompt: fits the image.
+
+        Raises:
+            PromptError: SAM 2 sees no object there, or the camera has as many objects in sight as
+                it may; the tracks stay as they are.
+        """
+        state = self._camera(view)
+        masks = segment_pointed(self.model, features, prompt, view.size)
+        mask = masks.logits[0].cpu().numpy() > 0
+        if not mask.any():
+            raise PromptError("SAM 2 sees no object there: give a box around it, or more points")
+        track = lies_on(mask, state.tracks)
+        if track is None:
+            track = self._new_track(view)
+            if not state.admit(track, self.settings.max_objects):
+                raise PromptError(
+                    f"{len(state.tracks)} objects are followed and there is no room for one more: "
+                    "remove one, or raise tracker.max_objects"
+                )
+        track.name_it(prompt.name)
+        self._show([(0, track)], masks, [view])
+        self._write(features, [(0, track)], masks, prompted=True)
+        return track
+
+    def remove(self, camera: str, track_id: int) -> bool:
+        """End a track; False where there is none of that id."""
+        return camera in self.cameras and self.cameras[camera].remove(track_id)
 
     def step(self, features: ImageFeatures, views: Sequence[View]) -> list[Instances]:
         """Bring every camera of this step to its newest frame.
@@ -117,17 +125,13 @@ class InstanceTracker:
                 prompts += self._associate(index, view, states[index])
         written = self._segment(features, views, states, prompts)
         self._remember(features, known, masks, written)
-        for view, state in zip(views, states, strict=True):
-            self._age(view, state)
-        return [self._instances(view, state) for view, state in zip(views, states, strict=True)]
+        for state in states:
+            state.grow_older(self.settings)
+        return [state.instances(self._classes) for state in states]
 
     def _camera(self, view: View) -> CameraTracks:
-        """The camera's state, cleared where its stream started over or changed its format."""
         state = self.cameras.setdefault(view.camera, CameraTracks())
-        jumped_back = state.stamp is not None and view.stamp < state.stamp
-        if jumped_back or state.size != view.size:
-            state.tracks.clear()
-        state.stamp, state.size = view.stamp, view.size
+        state.begin(view)
         return state
 
     def _propagate(
@@ -155,9 +159,7 @@ class InstanceTracker:
             track.box = Masks(track.logits[None], *view.size).boxes[0]
             track.visible = bool(presence[row] > 0) and bool(track.box[2] > track.box[0])
             if track.visible:
-                track.pointer = masks.pointer[row]
-                if track.state is not TrackState.LOST:
-                    track.last_visible = view.stamp
+                track.appear(view.stamp, masks.pointer[row])
 
     def _associate(self, index: int, view: View, state: CameraTracks) -> list[_Prompted]:
         """Match one camera's detections with its tracks; say what is to be segmented from a box."""
@@ -166,7 +168,7 @@ class InstanceTracker:
         detections = view.detections[np.arange(len(view.detections)) < self.settings.max_objects]
         seen = [track for track in state.tracks if track.visible]
         boxes = np.array([track.box for track in seen], np.float32).reshape(-1, 4)
-        phrase_index = np.array([self._phrases.index(t.phrase) for t in seen], np.int64)
+        phrase_index = np.array([self._classes.index(t.phrase) for t in seen], np.int64)
         pairs = match(
             boxes,
             phrase_index,
@@ -179,7 +181,7 @@ class InstanceTracker:
         prompts = []
         for row, column in pairs:
             track, box = seen[row], detections.boxes[column]
-            phrase = self._phrases[detections.phrase_index[column]]
+            phrase = self._classes[detections.phrase_index[column]]
             score = float(detections.scores[column])
             track.agree(phrase, score, self.settings)
             track.last_visible = view.stamp
@@ -193,14 +195,18 @@ class InstanceTracker:
         matched = {column for _, column in pairs}
         for column in range(len(detections)):
             if column not in matched:
-                phrase = self._phrases[detections.phrase_index[column]]
-                memory = TrackMemory(self.model.num_memories, self.model.max_pointers)
-                track = Track(track_id=0, memory=memory, born=view.stamp)
+                phrase = self._classes[detections.phrase_index[column]]
+                track = self._new_track(view)
                 score = float(detections.scores[column])
                 prompts.append(
                     _Prompted(index, track, detections.boxes[column], phrase, score, new=True)
                 )
         return prompts
+
+    def _new_track(self, view: View) -> Track:
+        """A track without an id yet."""
+        memory = TrackMemory(self.model.num_memories, self.model.max_pointers)
+        return Track(track_id=0, memory=memory, born=view.stamp)
 
     def _segment(
         self,
@@ -262,18 +268,17 @@ class InstanceTracker:
             others = np.stack([track.logits > 0 for track in seen])
             iou, covered = mask_overlap(mask[None], others)
             same = np.array([track.phrase == prompt.phrase for track in seen])
-            if (iou > self.settings.duplicate_iou).any() or (covered[:, same] > 0.8).any():
+            limit = [SAME_OBJECT if t.name else self.settings.duplicate_iou for t in seen]
+            if (iou > limit).any() or (covered[:, same] > 0.8).any():
                 return None
-        gone = [t for t in state.tracks if not t.shown and t.phrase == prompt.phrase and t.hits > 1]
+        gone = [
+            track
+            for track in state.tracks
+            if not (track.shown or track.name) and track.phrase == prompt.phrase and track.hits > 1
+        ]
         if gone:
             return max(gone, key=lambda track: _likeness(pointer, track))
-        state.tracks = make_room(state.tracks, 1, self.settings.max_objects)
-        if len(state.tracks) >= self.settings.max_objects:
-            return None
-        prompt.track.track_id = state.next_id
-        state.next_id += 1
-        state.tracks.append(prompt.track)
-        return prompt.track
+        return prompt.track if state.admit(prompt.track, self.settings.max_objects) else None
 
     def _remember(
         self,
@@ -302,35 +307,6 @@ class InstanceTracker:
         memory = self.model.encode_memory(features[index], masks, flags)
         for row, (_, track) in enumerate(owners):
             track.memory.remember(memory[row], masks.pointer[row], prompted)
-
-    def _age(self, view: View, state: CameraTracks) -> None:
-        """Apply the rules of time, then end the younger of two tracks on one object."""
-        state.tracks = [t for t in state.tracks if t.grow_older(view.stamp, self.settings)]
-        shown = [track for track in state.tracks if track.shown]
-        if len(shown) < 2:
-            return
-        masks = np.stack([track.logits > 0 for track in shown])
-        iou, _ = mask_overlap(masks, masks)
-        ended: set[int] = set()
-        for older in range(len(shown)):
-            for younger in range(older + 1, len(shown)):
-                both_live = id(shown[older]) not in ended and id(shown[younger]) not in ended
-                if both_live and iou[older, younger] > self.settings.duplicate_iou:
-                    ended.add(id(min(shown[older], shown[younger], key=lambda t: t.hits)))
-        state.tracks = [track for track in state.tracks if id(track) not in ended]
-
-    def _instances(self, view: View, state: CameraTracks) -> Instances:
-        shown = [track for track in state.tracks if track.shown]
-        if not shown:
-            return Instances.none(*view.size)
-        return Instances(
-            boxes=np.stack([track.box for track in shown]),
-            scores=np.array([track.score for track in shown], np.float32),
-            phrase_index=np.array([self._phrases.index(t.phrase) for t in shown], np.int64),
-            track_id=np.array([track.track_id for track in shown], np.int64),
-            state=np.array([track.state for track in shown], np.uint8),
-            masks=Masks(np.stack([track.logits for track in shown]), *view.size),
-        )
 
 
 def _likeness(pointer: torch.Tensor, track: Track) -> float:

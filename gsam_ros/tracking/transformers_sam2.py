@@ -76,6 +76,28 @@ class TransformersSam2:
         return self._decode(features, conditioned, points, labels, several)
 
     @torch.inference_mode()
+    def adopt(self, features: ImageFeatures, masks: torch.Tensor) -> Segmentation:
+        """See `SegmentationModel.adopt`; SAM 2 does so in `_use_mask_as_output`."""
+        given = masks[:, None].to(self.device, self.dtype)
+        size = self.model.prompt_encoder.mask_input_size
+        logits = interpolate(
+            given.float() * 20 - 10, size, mode="bilinear", align_corners=False, antialias=True
+        )
+        none = torch.full((len(masks), 1), -1, device=self.device, dtype=torch.int32)
+        nowhere = torch.zeros(len(masks), 1, 2, device=self.device, dtype=self.dtype)
+        dense = interpolate(
+            self.model.mask_downsample(given).float(),
+            size,
+            mode="bilinear",
+            align_corners=False,
+            antialias=True,
+        )
+        decoded = self._decode(features, features.top, nowhere, none, False, dense.to(self.dtype))
+        shown = given.flatten(1).any(1)
+        pointer = torch.where(shown[:, None], decoded.pointer, self.model.no_object_pointer)
+        return Segmentation(logits[:, 0], shown.float() * 20 - 10, pointer)
+
+    @torch.inference_mode()
     def attend(self, features: ImageFeatures, memory: MemoryTokens) -> torch.Tensor:
         count, channels, height, width = features.top.shape
         assert self._top_positions is not None  # features come from encode_image, which sets them
@@ -159,6 +181,7 @@ class TransformersSam2:
         points: torch.Tensor,
         labels: torch.Tensor,
         several: bool,
+        dense_masks: torch.Tensor | None = None,
     ) -> Segmentation:
         """The prompt encoder and the mask decoder; of several masks the best by predicted IoU."""
         model = self.model
@@ -166,7 +189,7 @@ class TransformersSam2:
             input_points=points[:, None],
             input_labels=labels[:, None],
             input_boxes=None,
-            input_masks=None,
+            input_masks=dense_masks,
         )
         masks, quality, tokens, presence = model.mask_decoder(
             image_embeddings=conditioned,

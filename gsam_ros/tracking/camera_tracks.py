@@ -1,0 +1,125 @@
+"""The tracks of one camera: who is among them, who leaves, and what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gsam_ros.instances import Detections, Instances
+from gsam_ros.masks import Masks
+from gsam_ros.tracking.association import mask_overlap
+from gsam_ros.tracking.settings import TrackerSettings
+from gsam_ros.tracking.track import Track, make_room
+
+
+@dataclass(frozen=True)
+class View:
+    """One image of a step.
+
+    Attributes:
+        camera: name.
+        stamp: nanoseconds.
+        size: (height, width) of the image.
+        detections: what the detector found; None where it did not look.
+    """
+
+    camera: str
+    stamp: int
+    size: tuple[int, int]
+    detections: Detections | None
+
+
+@dataclass
+class CameraTracks:
+    """The tracks of one camera.
+
+    Attributes:
+        tracks: oldest first.
+        next_id: the id of the next new track.
+        stamp: of the newest frame, nanoseconds.
+        size: (height, width) of the newest frame.
+    """
+
+    tracks: list[Track] = field(default_factory=list)
+    next_id: int = 1
+    stamp: int | None = None
+    size: tuple[int, int] = (0, 0)
+
+    def begin(self, view: View) -> None:
+        """Go on to a frame; the tracks end where the stream started over or changed its format."""
+        jumped_back = self.stamp is not None and view.stamp < self.stamp
+        if jumped_back or self.size != view.size:
+            self.tracks.clear()
+        self.stamp, self.size = view.stamp, view.size
+
+    def admit(self, track: Track, limit: int) -> bool:
+        """Take in a new track under the next id, if it finds room under the limit."""
+        self.tracks = make_room(self.tracks, 1, limit)
+        if len(self.tracks) >= limit:
+            return False
+        track.track_id = self.next_id
+        self.next_id += 1
+        self.tracks.append(track)
+        return True
+
+    def remove(self, track_id: int) -> bool:
+        """End a track; False where there is none of that id."""
+        before = len(self.tracks)
+        self.tracks = [track for track in self.tracks if track.track_id != track_id]
+        return len(self.tracks) < before
+
+    def rename(self, kept: Mapping[str, str]) -> None:
+        """End the tracks that nobody asks for any more.
+
+        Args:
+            kept: what is asked for, by its case-folded form; every name of a track is among it.
+        """
+        survivors = []
+        for track in self.tracks:
+            if track.name:
+                track.name = kept[track.name.casefold()]
+            for phrase in list(track.evidence):
+                weight = track.evidence.pop(phrase)
+                if phrase.casefold() in kept:
+                    track.evidence[kept[phrase.casefold()]] += weight
+            if track.name or track.evidence:
+                survivors.append(track)
+        self.tracks = survivors
+
+    def grow_older(self, settings: TrackerSettings) -> None:
+        """Apply the rules of time, then end one of each two tracks on one object.
+
+        That which somebody pointed at stays, else that with more detections.
+        """
+        assert self.stamp is not None  # of the frame that `begin` was told
+        stamp = self.stamp
+        self.tracks = [track for track in self.tracks if track.grow_older(stamp, settings)]
+        shown = [track for track in self.tracks if track.shown]
+        if len(shown) < 2:
+            return
+        masks = np.stack([track.logits > 0 for track in shown])
+        iou, _ = mask_overlap(masks, masks)
+        ended: set[int] = set()
+        for older in range(len(shown)):
+            for younger in range(older + 1, len(shown)):
+                both_live = id(shown[older]) not in ended and id(shown[younger]) not in ended
+                if both_live and iou[older, younger] > settings.duplicate_iou:
+                    pair = (shown[older], shown[younger])
+                    ended.add(id(min(pair, key=lambda track: (bool(track.name), track.hits))))
+        self.tracks = [track for track in self.tracks if id(track) not in ended]
+
+    def instances(self, classes: tuple[str, ...]) -> Instances:
+        """What the newest frame shows; `phrase_index` counts in `classes`."""
+        shown = [track for track in self.tracks if track.shown]
+        if not shown:
+            return Instances.none(*self.size)
+        return Instances(
+            boxes=np.stack([track.box for track in shown]),
+            scores=np.array([track.score for track in shown], np.float32),
+            phrase_index=np.array([classes.index(track.phrase) for track in shown], np.int64),
+            track_id=np.array([track.track_id for track in shown], np.int64),
+            state=np.array([track.state for track in shown], np.uint8),
+            masks=Masks(np.stack([track.logits for track in shown]), *self.size),
+        )

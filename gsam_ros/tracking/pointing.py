@@ -1,0 +1,68 @@
+"""Objects that people point at: their masks, and which track they are.
+
+What is pointed at is a new object unless it lies on one that is in sight. A lost one of the same
+name is not taken for it: people call many things "tool", and a wrong id is worse than a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from gsam_ros.tracking.association import mask_overlap
+from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+from gsam_ros.tracking.propagation import segment_boxes
+from gsam_ros.tracking.track import Track
+from gsam_ros.visual_prompts import VisualPrompt
+
+SAME_OBJECT = 0.5
+"""Masks that overlap by more than this (intersection over union) are one object, where one of them
+is what somebody pointed at: less than `duplicate_iou` asks for, as a clicked mask and a propagated
+one differ by more than two of one kind, and no object that stands beside another covers half."""
+
+
+@torch.inference_mode()
+def segment_pointed(
+    model: SegmentationModel, features: ImageFeatures, prompt: VisualPrompt, size: tuple[int, int]
+) -> Segmentation:
+    """The mask of what a visual prompt points at.
+
+    Args:
+        model: supplies the operations.
+        features: of one image.
+        prompt: fits that image.
+        size: (height, width) of the image in pixels.
+    """
+    height, width = size
+    if prompt.mask is not None:
+        mask = torch.from_numpy(prompt.mask).to(model.device).float()[None, None]
+        square = (model.image_size, model.image_size)
+        # As the images themselves are squeezed, which is how SAM 2 was trained.
+        squeezed = interpolate(mask, square, mode="bilinear", align_corners=False, antialias=True)
+        return model.adopt(features, (squeezed[:, 0] >= 0.5).float())
+    if prompt.box is not None:
+        fractions = prompt.box / np.array([width, height, width, height], np.float32)
+        return segment_boxes(model, features, [0], torch.from_numpy(fractions)[None])
+    assert prompt.points is not None and prompt.labels is not None  # VisualPrompt sees to it
+    scale = np.array([model.image_size / width, model.image_size / height], np.float32)
+    points = torch.from_numpy(prompt.points * scale)[None].to(model.device, features.top.dtype)
+    labels = torch.from_numpy(prompt.labels)[None].to(model.device)
+    return model.prompt(features, points, labels)
+
+
+def lies_on(mask: np.ndarray, tracks: Sequence[Track]) -> Track | None:
+    """The track in sight that a mask [h, w] (bool) of the newest frame is of; None for none."""
+    seen = [track for track in tracks if track.visible]
+    if not seen:
+        return None
+    overlap, _ = mask_overlap(mask[None], np.stack([track.logits > 0 for track in seen]))
+    best = int(overlap[0].argmax())
+    return seen[best] if overlap[0, best] > SAME_OBJECT else None
+
+
+def names_of(tracks: Sequence[Track]) -> tuple[str, ...]:
+    """What people called those of the tracks at which they pointed, each name once."""
+    return tuple(dict.fromkeys(track.name for track in tracks if track.name))
