@@ -17,6 +17,8 @@ MAX_CHARACTERS = 20_000
 # do commas, semicolons, new lines and the full-width marks of Chinese and Japanese.
 _SEPARATOR = re.compile(r"(?<!\d)\.|\.(?!\d)|[,;\n\r\u3001\u3002\uff0c\uff1b]")
 
+_SCORE = re.compile(r"0(\.\d+)?|1(\.0+)?")
+
 
 class PromptError(ValueError):
     """A prompt that can't be used; the message says why and what to type instead."""
@@ -52,6 +54,12 @@ class Prompt:
         return " ".join(f"{phrase}." for phrase in self.phrases)
 
     @property
+    def summary(self) -> str:
+        """Both parts in one line, for people."""
+        pointed = f"pointed at: {', '.join(self.names)}" if self.names else ""
+        return " ".join(part for part in (self.text, pointed) if part)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Every label that results may bear; the class id of `classes[i]` is `i + 1`."""
         return self.phrases + self.names
@@ -64,43 +72,133 @@ def without_phrases(names: Iterable[str], phrases: Iterable[str]) -> tuple[str, 
     ('Tool',)
     """
     taken = {phrase.casefold() for phrase in phrases}
-    unique: dict[str, str] = {}
-    for name in names:
-        if name.casefold() not in taken:
-            unique.setdefault(name.casefold(), name)
-    return tuple(unique.values())
+    return _once(name for name in names if name.casefold() not in taken)
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One entry of a text prompt.
+
+    Attributes:
+        name: the label, as it was typed.
+        words: what is looked for under that name; empty: the name itself.
+        threshold: least score of its detections; None: that of the settings.
+        negative: whether it is only there to win boxes from the others.
+    """
+
+    name: str
+    words: tuple[str, ...] = ()
+    threshold: float | None = None
+    negative: bool = False
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """What the detector is asked for."""
+        return self.words or (self.name,)
 
 
 def parse_phrases(text: str) -> tuple[str, ...]:
+    """The names in a text prompt, which are the labels of its results.
+
+    >>> parse_phrases("Red mug. person:0.5, tool=pliers|hammer. !toy car. red  mug.")
+    ('Red mug', 'person', 'tool')
+
+    Raises:
+        PromptError: as of `parse_prompt`.
+    """
+    return tuple(phrase.name for phrase in parse_prompt(text) if not phrase.negative)
+
+
+def parse_prompt(text: str) -> tuple[Phrase, ...]:
     """Split a text prompt into its phrases.
 
     Phrases end with a dot, a comma, a semicolon or a new line. White space is folded, and a phrase
-    that stands twice (capitals aside) counts once, where it first stood.
-
-    >>> parse_phrases("Red mug. person, red  mug.")
-    ('Red mug', 'person')
+    that stands twice (capitals aside) counts once, where it first stood. `name:0.5` has a threshold
+    of its own, `name=words|words` is found by any of these words, and `!name` only competes.
 
     Raises:
-        PromptError: no phrase at all, more than `MAX_PHRASES`, or more than `MAX_CHARACTERS`.
+        PromptError: no name at all, more than `MAX_PHRASES`, more than `MAX_CHARACTERS`, a phrase
+            that is none, or words that stand for two things.
     """
     if len(text) > MAX_CHARACTERS:
         raise PromptError(
             f"the prompt has {len(text)} characters, the most is {MAX_CHARACTERS}: "
             "name each object in a few words"
         )
-    unique: dict[str, str] = {}
+    unique: dict[str, Phrase] = {}
     for part in _SEPARATOR.split(unicodedata.normalize("NFC", text)):
-        phrase = " ".join(part.split())
-        if any(character.isalnum() for character in phrase):
-            unique.setdefault(phrase.casefold(), phrase)
-    if not unique:
+        typed = " ".join(part.split())
+        if not _names_something(typed):
+            continue
+        phrase = _parse_phrase(typed)
+        known = unique.setdefault(phrase.name.casefold(), phrase)
+        if _meaning(known) != _meaning(phrase):
+            raise PromptError(
+                f"{phrase.name!r} stands in the prompt twice and means two things: write it once"
+            )
+    names = [phrase.name for phrase in unique.values() if not phrase.negative]
+    if not names:
         raise PromptError(
             f"the prompt {text[:40]!r} names no object: write phrases that end with a dot, "
             'for example "red mug. person."'
         )
-    if len(unique) > MAX_PHRASES:
+    if len(names) > MAX_PHRASES:
         raise PromptError(
-            f"the prompt has {len(unique)} phrases, the most is {MAX_PHRASES} "
+            f"the prompt has {len(names)} phrases, the most is {MAX_PHRASES} "
             "(semantic_mask has 8 bits): leave some out"
         )
+    _check_words(unique.values())
     return tuple(unique.values())
+
+
+def _parse_phrase(typed: str) -> Phrase:
+    """One phrase of a prompt, white space folded."""
+    negative = typed.startswith("!")
+    name, colon, score = typed.lstrip("! ").partition(":")
+    threshold = None
+    if colon:
+        if negative:
+            raise PromptError(f"{typed[:40]!r} has a score: one that only competes has none")
+        if not _SCORE.fullmatch(score.strip()):
+            raise PromptError(
+                f"{typed[:40]!r} has no score from 0 to 1 behind its colon: write it like "
+                '"person:0.5."'
+            )
+        threshold = float(score)
+    name, equals, alternatives = name.partition("=")
+    words = [word.strip() for word in alternatives.split("|")] if equals else []
+    if "|" in name or "=" in alternatives or not all(map(_names_something, [name, *words])):
+        raise PromptError(
+            f"{typed[:40]!r} is no phrase: write one name, and after = the words for it with | "
+            'between them, like "mug=cup|coffee mug."'
+        )
+    return Phrase(name.strip(), _once(words), threshold, negative)
+
+
+def _names_something(text: str) -> bool:
+    return any(character.isalnum() for character in text)
+
+
+def _once(words: Iterable[str]) -> tuple[str, ...]:
+    """The words without those that stand twice, capitals aside; the first spelling stays."""
+    unique: dict[str, str] = {}
+    for word in words:
+        unique.setdefault(word.casefold(), word)
+    return tuple(unique.values())
+
+
+def _meaning(phrase: Phrase) -> tuple[object, ...]:
+    words = frozenset(word.casefold() for word in phrase.wanted)
+    return words, phrase.threshold, phrase.negative
+
+
+def _check_words(phrases: Iterable[Phrase]) -> None:
+    """Refuse words by which a box would not know what it is."""
+    owner: dict[str, str] = {}
+    for phrase in phrases:
+        for word in phrase.wanted:
+            other = owner.setdefault(word.casefold(), phrase.name)
+            if other != phrase.name:
+                raise PromptError(
+                    f"{word!r} stands for {other!r} and for {phrase.name!r}: leave it out of one"
+                )

@@ -13,7 +13,8 @@ from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.forward import encode_image, ground
 from gsam_ros.detection.pixels import prepare
-from gsam_ros.prompts import PromptError
+from gsam_ros.detection.settings import SliceSettings
+from gsam_ros.prompts import Phrase, PromptError
 
 CPU = torch.device("cpu")
 
@@ -168,3 +169,48 @@ def test_boxes_stay_inside_the_image_and_duplicates_go(detector):
     assert (every.boxes >= 0).all() and (every.boxes <= [160, 90, 160, 90]).all()
     [none] = detector.detect([image(5)], text, threshold=1.0)
     assert len(none) == 0 and none.boxes.shape == (0, 4)
+
+
+def by_phrase(detector, prompt, **options):
+    """[N, 6] what is found, in an order of its own."""
+    [found] = detector.detect([image(5)], detector.encode(prompt), **options)
+    table = np.concatenate(
+        [found.boxes, found.scores[:, None], found.phrase_index[:, None]], 1, dtype=np.float64
+    )
+    return table[np.lexsort(table.T)]
+
+
+def test_a_threshold_of_its_own_stands_above_the_common_one(detector):
+    plain = by_phrase(detector, ("mug", "ball"), threshold=0.0, nms_iou=1.0)
+    assert set(plain[:, 5]) == {0, 1}
+    middle = float(np.median(plain[:, 4]))
+    own = by_phrase(
+        detector, (Phrase("mug", threshold=middle), Phrase("ball")), threshold=0.0, nms_iou=1.0
+    )
+    np.testing.assert_array_equal(own, plain[(plain[:, 5] == 1) | (plain[:, 4] > middle)])
+    lower = by_phrase(
+        detector, (Phrase("mug", threshold=0.0), Phrase("ball")), threshold=1.0, nms_iou=1.0
+    )
+    np.testing.assert_array_equal(lower, plain[plain[:, 5] == 0])
+
+
+def test_synonyms_are_found_under_one_name(detector):
+    apart = by_phrase(detector, ("cup", "red mug", "ball"), threshold=0.0, nms_iou=1.0)
+    assert set(apart[:, 5]) == {0, 1, 2}
+    prompt = (Phrase("mug", ("cup", "red mug")), Phrase("ball"))
+    assert detector.encode(prompt).phrases == ("mug", "ball")
+    apart[:, 5] = np.array([0, 0, 1])[apart[:, 5].astype(int)]
+    together = by_phrase(detector, prompt, threshold=0.0, nms_iou=1.0)
+    np.testing.assert_array_equal(together, apart[np.lexsort(apart.T)])
+
+
+@pytest.mark.parametrize("nms_iou", [1.0, 0.5])
+@pytest.mark.parametrize("slices", [None, SliceSettings(mode="always", width=64, height=64)])
+def test_a_negative_phrase_wins_boxes_and_is_not_told(detector, nms_iou, slices):
+    options = {"threshold": 0.0, "nms_iou": nms_iou, "slices": slices}
+    plain = by_phrase(detector, ("ball", "mug"), **options)
+    assert set(plain[:, 5]) == {0, 1}
+    competing = by_phrase(detector, (Phrase("ball", negative=True), Phrase("mug")), **options)
+    expected = plain[plain[:, 5] == 1]
+    expected[:, 5] = 0
+    np.testing.assert_array_equal(competing, expected)

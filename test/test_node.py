@@ -95,6 +95,26 @@ def test_labels_come_before_the_results_that_use_them(client: Client) -> None:
     assert show(client).prompt_version == version
 
 
+def test_names_thresholds_and_what_only_competes_reach_the_results(client: Client) -> None:
+    still = draw_still(np.random.default_rng(5), height=480, width=640, max_objects=4)
+    words = [phrase_of(pair) for pair in zip(still.colour, still.shape, strict=True)]
+
+    def labels(text: str) -> set[str]:
+        answer = client.set_prompt(text)
+        assert answer.success, answer.message
+        client.set_prompt("nothing of it. ")  # ends the tracks
+        assert client.set_prompt(text).success
+        status = [show(client, still.image) for _ in range(2)][-1]
+        assert status.prompt_version == answer.prompt_version + 2
+        found = client.got["/gsam_node/detections"][-1].detections
+        return {detection.results[0].hypothesis.class_id for detection in found}
+
+    assert labels(f"Part 7={'|'.join(words)}.") == {"Part 7"}
+    assert labels(f"Part 7={'|'.join(words)}:1.") == set()
+    assert labels(f"cat. !part={'|'.join(words)}.") == set()
+    assert "is no phrase" in client.set_prompt("mug=.").message
+
+
 @pytest.mark.parametrize(
     ("changes", "cause", "words"),
     [

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsam_ros.prompts import MAX_CHARACTERS, MAX_PHRASES, Prompt, PromptError, parse_phrases
+from gsam_ros.prompts import (
+    MAX_CHARACTERS,
+    MAX_PHRASES,
+    Phrase,
+    Prompt,
+    PromptError,
+    parse_phrases,
+    parse_prompt,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +38,57 @@ def test_phrases(text, phrases):
     assert parse_phrases(text) == phrases
 
 
+@pytest.mark.parametrize(
+    ("text", "phrases"),
+    [
+        ("person:0.5. red mug.", [Phrase("person", threshold=0.5), Phrase("red mug")]),
+        ("Person : 1, mug:0", [Phrase("Person", threshold=1.0), Phrase("mug", threshold=0.0)]),
+        ("person:0.5.red mug", [Phrase("person", threshold=0.5), Phrase("red mug")]),
+        ("mug=cup|coffee mug.", [Phrase("mug", ("cup", "coffee mug"))]),
+        ("Mug = Cup | cup |mug:0.25", [Phrase("Mug", ("Cup", "mug"), 0.25)]),
+        ("car. !toy car.", [Phrase("car"), Phrase("toy car", negative=True)]),
+        (
+            "car. ! toy=toy car|doll",
+            [Phrase("car"), Phrase("toy", ("toy car", "doll"), None, True)],
+        ),
+        ("mug:0.5. Mug:0.5.", [Phrase("mug", threshold=0.5)]),
+        ("mug=a|b. mug=B|A.", [Phrase("mug", ("a", "b"))]),
+        ("3.5 mm jack:0.4", [Phrase("3.5 mm jack", threshold=0.4)]),
+    ],
+)
+def test_thresholds_synonyms_and_negatives(text, phrases):
+    assert list(parse_prompt(text)) == phrases
+    assert parse_phrases(text) == tuple(p.name for p in phrases if not p.negative)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("person:.", "'person:' has no score from 0 to 1"),
+        ("person:50.", "'person:50' has no score"),
+        ("person:-0.5", "no score from 0 to 1"),
+        ("person:0.5:0.6", "no score from 0 to 1"),
+        ("person:nan", "no score from 0 to 1"),
+        (":0.5", "':0.5' is no phrase"),
+        ("mug=. ball", "'mug=' is no phrase"),
+        ("mug=cup||glass", "no phrase: .*mug=cup|coffee mug"),
+        ("=cup", "'=cup' is no phrase"),
+        ("cup|mug", "'cup|mug' is no phrase"),
+        ("mug=cup=glass", "no phrase"),
+        ("car. !toy car:0.5", "only competes has none"),
+        ("!toy car", "names no object"),
+        ("mug:0.5. ball. Mug:0.6", "'Mug' stands in the prompt twice"),
+        ("car. !Car", "'Car' stands in the prompt twice"),
+        ("mug=cup. glass=Cup", "'Cup' stands for 'mug' and for 'glass'"),
+        ("mug=mug|cup. cup.", "'cup' stands for 'mug' and for 'cup'"),
+    ],
+)
+def test_phrases_that_are_none_are_named(text, told):
+    with pytest.raises(PromptError) as caught:
+        parse_prompt(text)
+    assert all(words in str(caught.value) for words in told.split(".*"))
+
+
 @pytest.mark.parametrize("text", ["", " ", "...", ". . .", "\n", ",;", "!?"])
 def test_a_prompt_without_a_phrase_says_what_to_type(text):
     with pytest.raises(PromptError, match=r"red mug\. person\."):
@@ -44,7 +103,7 @@ def test_limits_are_named():
         parse_phrases("a" * (MAX_CHARACTERS + 1))
 
 
-@given(st.text(max_size=200))
+@given(st.text(max_size=200) | st.text("ab:=|!.,01 ", max_size=30))
 def test_any_text_is_phrases_or_a_clear_error(text):
     try:
         phrases = parse_phrases(text)

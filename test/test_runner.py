@@ -252,6 +252,16 @@ def test_the_same_prompt_again_changes_nothing(bench: Bench) -> None:
     assert len(prompts.changes) == 1
 
 
+def test_another_threshold_or_other_words_are_another_prompt(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    texts = ("mug:0.5.", "mug:0.6.", "mug=cup:0.6.", "mug=cup:0.6. !ball.")
+    versions = [prompts.keeper.request(text).result(10).version for text in texts]
+    assert versions == [1, 2, 3, 4]
+    assert {phrases for _, phrases, _ in prompts.changes} == {("mug",)}
+
+
 def test_a_rejected_prompt_leaves_the_old_one_and_a_reason(bench: Bench) -> None:
     prompts = Prompts()
     bench.runner.start()

@@ -18,6 +18,7 @@ from gsam_ros.detection.settings import SliceSettings
 from gsam_ros.detection.slicing import views
 from gsam_ros.detection.text import EncodedText, encode_text
 from gsam_ros.instances import Detections
+from gsam_ros.prompts import Phrase
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,12 +57,16 @@ class GroundingDetector:
                 f"the model {name!r} comes without a tokenizer or preprocessor_config.json: {error}"
             ) from error
 
-    def encode(self, phrases: tuple[str, ...]) -> EncodedText:
+    def encode(self, prompt: Sequence[Phrase | str]) -> EncodedText:
         """Run the text side for a prompt; keep the result for as long as the prompt stands.
+
+        Args:
+            prompt: phrases of `prompts.parse_prompt`, or plain names.
 
         Raises:
             PromptError: a phrase is longer than the model's text limit.
         """
+        phrases = [Phrase(phrase) if isinstance(phrase, str) else phrase for phrase in prompt]
         return encode_text(self.model.model, self.tokenizer, phrases)
 
     @torch.inference_mode()
@@ -78,7 +83,7 @@ class GroundingDetector:
         Args:
             images: each [H, W, 3] uint8 RGB, sizes may differ.
             text: what `encode` returned.
-            threshold: least score of a detection.
+            threshold: least score of a detection whose phrase has none of its own.
             nms_iou: of two boxes that overlap by more, the weaker one is dropped.
             slices: whether large images are looked at in tiles, too; None: never.
 
@@ -87,17 +92,30 @@ class GroundingDetector:
         """
         on_device = [torch.as_tensor(image, device=self.device) for image in images]
         if slices is None or slices.mode == "never":
-            return self._look_in_turn(on_device, len(images), text, threshold, nms_iou)
-        views = [self._views(image.shape[:2], slices) for image in images]
+            found = self._look_in_turn(on_device, len(images), text, threshold, nms_iou)
+        else:
+            found = self._look_sliced(on_device, text, threshold, nms_iou, slices)
+        return [answer[answer.phrase_index >= 0] for answer in found]
+
+    def _look_sliced(
+        self,
+        images: Sequence[torch.Tensor],
+        text: EncodedText,
+        threshold: float,
+        nms_iou: float,
+        slices: SliceSettings,
+    ) -> list[Detections]:
+        """Look at images and their tiles, and make one answer of each image's."""
+        views = [self._views((image.shape[0], image.shape[1]), slices) for image in images]
         parts = [
             image[y0:y1, x0:x1]
-            for image, boxes in zip(on_device, views, strict=True)
+            for image, boxes in zip(images, views, strict=True)
             for x0, y0, x1, y1 in boxes.tolist()
         ]
         found = self._look_by_size(parts, slices.batch, text, threshold, nms_iou)
         ends = np.cumsum([len(boxes) for boxes in views])
         return [
-            combine(found[end - len(boxes) : end], boxes, image.shape[:2], slices, nms_iou)
+            combine(found[end - len(boxes) : end], boxes, tuple(image.shape[:2]), slices, nms_iou)
             for image, boxes, end in zip(images, views, ends, strict=True)
         ]
 
@@ -169,7 +187,7 @@ class GroundingDetector:
         threshold: float,
         nms_iou: float,
     ) -> list[Detections]:
-        """One batch through the model."""
+        """One batch through the model; -1 is the phrase of boxes that went to a negative one."""
         batch = prepare(images, self.processor, self.device, self.dtype)
         vision = encode_image(self.model, batch.pixels, batch.mask)
         scores, boxes, phrases = [], [], []
@@ -182,11 +200,12 @@ class GroundingDetector:
         all_scores, all_phrases = torch.cat(scores, 1).float(), torch.cat(phrases, 1)
         all_boxes = box_convert(torch.cat(boxes, 1).float(), "cxcywh", "xyxy")
         all_boxes = all_boxes * batch.scale[:, None]
+        least = text.least_scores(threshold, self.device)
         found = []
         for image, image_boxes, image_scores, image_phrases in zip(
             images, all_boxes, all_scores, all_phrases, strict=True
         ):
-            chosen = image_scores > threshold
+            chosen = image_scores > least[image_phrases]
             found.append(
                 _strongest(
                     image_boxes[chosen],

@@ -8,7 +8,9 @@ groups of whole phrases.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -17,7 +19,7 @@ from transformers.models.grounding_dino.modeling_grounding_dino import (
     GroundingDinoModel,
 )
 
-from gsam_ros.prompts import PromptError
+from gsam_ros.prompts import Phrase, PromptError
 
 # The model takes "." and "?" as ends of a phrase, and brackets can spell special tokens ("[SEP]").
 _RESERVED = re.compile(r"[.?\[\]]")
@@ -32,8 +34,9 @@ class TextGroup:
         token_mask: [1, T] bool, all true: groups are not padded.
         self_attention: [1, T, T] bool, true where two tokens are of one phrase.
         position_ids: [1, T] int64, counted within each phrase.
-        phrase_of_token: [T, P] float, column p holds 1/n at the n tokens of phrase p of the group.
-        phrase_index: [P] int64, where the group's phrases stand in the prompt.
+        phrase_of_token: [T, P] float, column p holds 1/n at the n tokens of the group's p-th words.
+        phrase_index: [P] int64, which phrase of the prompt these words stand for; -1: none, they
+            only compete.
     """
 
     features: torch.Tensor
@@ -49,25 +52,40 @@ class EncodedText:
     """A whole prompt as the detector keeps it.
 
     Attributes:
-        phrases: as they were typed.
-        groups: together they hold every phrase once.
-        unknown: phrases of which the tokenizer knows no word.
+        phrases: the names, as they were typed.
+        groups: together they hold the words of every phrase once.
+        unknown: words of phrases of which the tokenizer knows none.
+        thresholds: the phrases' own least scores, None where they have none.
     """
 
     phrases: tuple[str, ...]
     groups: tuple[TextGroup, ...]
     unknown: tuple[str, ...]
+    thresholds: tuple[float | None, ...]
+
+    def least_scores(self, default: float, device: torch.device) -> torch.Tensor:
+        """[phrases + 1] float32 least score of each phrase, the last for what only competes.
+
+        That has to reach the lowest of all: below it there is nothing to win.
+        """
+        own = [default if least is None else least for least in self.thresholds]
+        return torch.tensor([*own, min(own)], device=device)
 
 
 @torch.inference_mode()
 def encode_text(
-    model: GroundingDinoModel, tokenizer: PreTrainedTokenizerBase, phrases: tuple[str, ...]
+    model: GroundingDinoModel, tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Phrase]
 ) -> EncodedText:
     """Run the text encoder on a prompt.
 
     Raises:
-        PromptError: a single phrase is longer than the model's text limit.
+        PromptError: words for a single thing are longer than the model's text limit.
     """
+    named = [phrase for phrase in prompt if not phrase.negative]
+    phrases = [word for phrase in prompt for word in phrase.wanted]
+    places = count()
+    numbers = [-1 if phrase.negative else next(places) for phrase in prompt]
+    owner = [n for n, phrase in zip(numbers, prompt, strict=True) for _ in phrase.wanted]
     words = [" ".join(_RESERVED.sub(" ", phrase).lower().split()) or "?" for phrase in phrases]
     lengths = [len(tokenizer(f"{word}.", add_special_tokens=False).input_ids) for word in words]
     limit = model.config.max_text_len
@@ -79,14 +97,20 @@ def encode_text(
             )
     groups = []
     for members in _split(lengths, limit - 2):
-        groups.append(_encode_group(model, tokenizer, [words[i] for i in members], members))
+        own_words, owners = [words[i] for i in members], [owner[i] for i in members]
+        groups.append(_encode_group(model, tokenizer, own_words, owners))
     unknown_id = tokenizer.unk_token_id
     unknown = tuple(
         phrase
         for phrase, word in zip(phrases, words, strict=True)
         if set(tokenizer(word, add_special_tokens=False).input_ids) <= {unknown_id}
     )
-    return EncodedText(phrases, tuple(groups), unknown)
+    return EncodedText(
+        tuple(phrase.name for phrase in named),
+        tuple(groups),
+        unknown,
+        tuple(phrase.threshold for phrase in named),
+    )
 
 
 def _split(lengths: list[int], limit: int) -> list[list[int]]:
@@ -106,7 +130,7 @@ def _encode_group(
     model: GroundingDinoModel,
     tokenizer: PreTrainedTokenizerBase,
     words: list[str],
-    members: list[int],
+    owners: list[int],
 ) -> TextGroup:
     text, spans = "", []
     for word in words:
@@ -133,7 +157,7 @@ def _encode_group(
         self_attention=self_attention,
         position_ids=position_ids,
         phrase_of_token=(own / own.sum(0, keepdim=True).clamp(min=1)).to(model.device),
-        phrase_index=torch.tensor(members, device=model.device),
+        phrase_index=torch.tensor(owners, device=model.device),
     )
 
 

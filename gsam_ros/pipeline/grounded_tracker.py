@@ -13,7 +13,7 @@ from gsam_ros.pipeline.devices import choose_device, choose_dtype
 from gsam_ros.pipeline.newest_frames import NewestFrames
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.pipeline.stopwatch import Stopwatch
-from gsam_ros.prompts import Prompt, parse_phrases, without_phrases
+from gsam_ros.prompts import Prompt, parse_prompt, without_phrases
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.tracking.transformers_sam2 import TransformersSam2
@@ -80,9 +80,9 @@ class GroundedTracker:
         Raises:
             PromptError: the text can't be used; the old prompt stays.
         """
-        phrases = parse_phrases(text)
-        prompt = self._next_prompt(phrases, self._tracker.names)
-        self._text = self._detector.encode(phrases)
+        encoded = self._detector.encode(parse_prompt(text))
+        prompt = self._next_prompt(encoded.phrases, self._tracker.names)
+        self._text = encoded
         self._last_keyframe.clear()
         return self._adopt(prompt)
 

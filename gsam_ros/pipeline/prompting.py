@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from gsam_ros.pipeline.runner import Runner
-from gsam_ros.prompts import Prompt, PromptError, parse_phrases
+from gsam_ros.prompts import Phrase, Prompt, PromptError, parse_prompt
 
 
 class PromptKeeper:
@@ -35,6 +35,7 @@ class PromptKeeper:
         self._lock = threading.Lock()
         self._wanted = ""
         self._runner: Runner | None = None
+        self._asked: tuple[Phrase, ...] = ()
         self.current: Prompt | None = None
         self.unknown: tuple[str, ...] = ()
         self.rejection = ""
@@ -49,7 +50,7 @@ class PromptKeeper:
             PromptError: the text can't be used; the prompt before stays in force.
         """
         try:
-            parse_phrases(text)
+            parse_prompt(text)
         except PromptError as error:
             self._reject(text, str(error))
             raise
@@ -78,8 +79,9 @@ class PromptKeeper:
 
     def _apply(self, tracker: Any, text: str) -> Prompt:
         """In the runner's thread. The prompt that is in force already is no change."""
-        if self.current is None or self.current.phrases != parse_phrases(text):
-            self.current = tracker.set_prompt(text)
+        asked = parse_prompt(text)
+        if self.current is None or self._asked != asked:
+            self.current, self._asked = tracker.set_prompt(text), asked
             self.unknown = tracker.vocabulary_warnings
             self._changed(self.current, self.unknown)
         return self.current
