@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,31 @@ def test_batched_objects_of_two_cameras_equal_one_stock_session_each(model, fold
         assert max(float(x.max()) for x in reference) > -1000, "an absent object shows nothing"
         for time, (expected, found) in enumerate(zip(reference, ours[index], strict=True)):
             assert (expected - found).abs().max() < 1e-3, f"object {index}, frame {start + time}"
+
+
+def test_a_given_mask_becomes_what_sam_2_makes_of_it(model, monkeypatch):
+    """Against transformers' `_use_mask_as_output`, with one mask per object as in Meta's code."""
+    [image, *_] = video(1, 120, 160)
+    features = model.encode_image([image, image])
+    masks = torch.zeros(2, 256, 256)
+    masks[0, 40:200, 30:90] = 1
+    single = partial(model.model._single_frame_forward, multimask_output=False)
+    monkeypatch.setattr(model.model, "_single_frame_forward", single)
+    adopted = model.adopt(features, masks)
+    for row in range(2):  # theirs mixes up objects in a batch
+        own = features[torch.tensor([row])]
+        with torch.inference_mode():
+            expected = model.model._use_mask_as_output(
+                own.top, list(own.high), masks[row, None, None]
+            )
+        pairs = (
+            (adopted.logits, expected.pred_masks),
+            (adopted.pointer, expected.object_pointer),
+            (adopted.presence, expected.object_score_logits),
+        )
+        for ours, theirs in pairs:
+            torch.testing.assert_close(ours[row].flatten(), theirs.flatten(), atol=1e-4, rtol=1e-4)
+    assert (adopted.presence > 0).tolist() == [True, False]
 
 
 def test_memory_is_bounded_and_keeps_the_first_prompt():

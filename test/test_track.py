@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from gsam_ros.instances import TrackState
 from gsam_ros.tracking.memory import TrackMemory
@@ -23,13 +24,16 @@ def live(track: Track, story: str) -> bool:
     """Live through a story, one letter a second.
 
     d: visible, a detection agrees; m: visible, the detector looked and missed; v: visible, nobody
-    looked; c: visible, but the detector sees something else in its place; h: hidden.
+    looked; c: visible, but the detector sees something else in its place; h: hidden; p: somebody
+    points at it.
     """
     alive = True
     for second, letter in enumerate(story):
-        track.visible = letter in "dmvc"
-        if track.visible and track.state is not TrackState.LOST:
-            track.last_visible = second * SECOND
+        track.visible = letter in "dmvcp"
+        if letter == "p":
+            track.name_it("tool")
+        if track.visible:
+            track.appear(second * SECOND, torch.zeros(4))
         if letter == "d":
             track.agree("mug", 0.8, SETTINGS)
             track.last_visible = second * SECOND
@@ -61,6 +65,13 @@ def live(track: Track, story: str) -> bool:
         ("dd" + "h" * 11, None),  # memory is not kept for ever
         ("ddc", TrackState.LOST),  # the mask slid onto a neighbour
         ("ddcd", TrackState.CONFIRMED),
+        ("p", TrackState.CONFIRMED),
+        ("p" + "m" * 9, TrackState.CONFIRMED),  # the detector need not know it
+        ("pcc", TrackState.CONFIRMED),
+        ("phh", TrackState.LOST),
+        ("phhhv", TrackState.CONFIRMED),  # nobody else can say that it is back
+        ("p" + "h" * 11, None),
+        ("ddhhp", TrackState.CONFIRMED),
     ],
 )
 def test_life(story, state):
@@ -81,6 +92,14 @@ def test_the_phrase_with_most_evidence_names_the_track():
     track.agree("mug", 0.9, SETTINGS)
     track.agree("cup", 0.4, SETTINGS)
     assert track.phrase == "mug"
+
+
+def test_a_name_that_somebody_gave_is_not_overruled():
+    track = new_track()
+    track.agree("cup", 0.9, SETTINGS)
+    track.name_it("tool")
+    track.agree("cup", 0.9, SETTINGS)
+    assert track.phrase == "tool"
 
 
 def test_room_is_made_by_those_out_of_sight_longest_and_never_by_followed_ones():
