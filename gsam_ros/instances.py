@@ -31,6 +31,11 @@ class Frame:
     token: object = None
 
 
+def which(camera: str) -> str:
+    """A camera in a sentence; the only one may have no name."""
+    return f"camera {camera!r}" if camera else "the camera"
+
+
 class TrackState(IntEnum):
     """Where a track stands in its life; the values are those of gsam_ros/msg/Instance."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, wait
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -28,6 +28,7 @@ from gsam_ros.bridge.diagnostics import (
 )
 from gsam_ros.bridge.lifecycle import SUCCESS, ManagedNode, TransitionError
 from gsam_ros.bridge.log import ThrottledLog
+from gsam_ros.bridge.pointing import ObjectServices, PointingTopics
 from gsam_ros.bridge.prompt_topic import PromptTopic
 from gsam_ros.instances import FrameResult
 from gsam_ros.node_settings import NodeSettings
@@ -46,6 +47,9 @@ from gsam_ros.pipeline.settings import Settings
 from gsam_ros.prompts import Prompt, PromptError, parse_phrases
 from gsam_ros.settings import SettingError
 from gsam_ros.srv import SetPrompt
+
+if TYPE_CHECKING:
+    from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 
 T = TypeVar("T")
 
@@ -91,6 +95,10 @@ class GsamNode(ManagedNode):
             self._set_prompt,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
+        PointingTopics(
+            self, self._all_cameras, lambda: self._options.clicked_name, self._prompts.point_out
+        )
+        ObjectServices(self, self._all_cameras, self._run)
         self._images = MutuallyExclusiveCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # On a steady clock: with use_sim_time and no clock running, health must show all the same.
@@ -193,6 +201,22 @@ class GsamNode(ManagedNode):
                 raise TransitionError("the node is told to end")
         return future.result()
 
+    def _run(self, function: Callable[[GroundedTracker], None]) -> None:
+        """Have a function called with the tracker between two frames.
+
+        Raises:
+            TransitionError: there is no tracker.
+        """
+        if not self._runner:
+            raise TransitionError("the models are not loaded: configure the node first")
+        try:
+            self._await(self._runner.call(function))
+        except CancelledError:
+            raise TransitionError("the node was shut down meanwhile") from None
+
+    def _all_cameras(self) -> list[Camera]:
+        return list(self._cameras.values())
+
     def _tell(self, progress: str) -> None:
         self._model_health = Health("models", 1, progress)
         self.get_logger().info(progress)
@@ -251,7 +275,7 @@ class GsamNode(ManagedNode):
         threshold = self._machine.detector.box_threshold
         for camera in self._cameras.values():
             camera.announce(prompt, threshold)
-        self.get_logger().info(f"prompt {prompt.version}: {prompt.text[:200]}")
+        self.get_logger().info(f"prompt {prompt.version}: {prompt.summary[:200]}")
         if unknown:
             self.get_logger().warning(f"the detector knows no word of: {', '.join(unknown)}")
 
@@ -287,7 +311,7 @@ class GsamNode(ManagedNode):
             self._model_health,
             prompt_health(prompts.current, prompts.unknown, prompts.rejection),
         ]
-        for camera in list(self._cameras.values()) if self._active else ():
+        for camera in self._all_cameras() if self._active else ():
             snapshot, publishers = camera.statistics.snapshot(), self.count_publishers(camera.topic)
             healths.append(
                 camera_health(

@@ -24,6 +24,9 @@ class NodeSettings:
         "~/set_prompt.",
         runtime=True,
     )
+    clicked_name: str = setting(
+        "clicked", "What an object is called that was pointed at on ~/clicked_point.", runtime=True
+    )
     cameras: tuple[str, ...] = setting(
         ("",),
         "Names of the cameras. Camera NAME subscribes NAME/image and publishes under ~/NAME; the "

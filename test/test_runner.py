@@ -13,6 +13,7 @@ from gsam_ros.pipeline.inbox import Arrival, LiveInbox, LosslessInbox
 from gsam_ros.pipeline.prompting import PromptKeeper
 from gsam_ros.pipeline.runner import BadFrameError, Runner
 from gsam_ros.prompts import Prompt, PromptError, parse_phrases
+from gsam_ros.visual_prompts import VisualPrompt
 
 SECOND = 10**9
 
@@ -33,6 +34,11 @@ class DoubleTracker:
         version = self.prompt.version + 1 if self.prompt else 1
         self.prompt = Prompt(version, parse_phrases(text))
         return self.prompt
+
+    def point_out(self, pointed: VisualPrompt) -> int:
+        version, phrases = (self.prompt.version, self.prompt.phrases) if self.prompt else (0, ())
+        self.prompt = Prompt(version + 1, phrases, (pointed.name,))
+        return 1
 
     def reset(self, camera: str | None = None) -> None:
         self.resets += 1
@@ -276,6 +282,24 @@ def test_a_rejected_prompt_leaves_the_old_one_and_a_reason(bench: Bench) -> None
     assert [text for text, _ in prompts.rejections] == ["...", "refuse me."]
     prompts.keeper.request("cup.").result(10)
     assert prompts.keeper.rejection == ""
+
+
+def test_what_is_pointed_at_changes_the_prompt_and_not_the_text(bench: Bench) -> None:
+    prompts = Prompts()
+    pointed = VisualPrompt("", "tool", box=np.array([0, 0, 3, 3]))
+    prompts.keeper.point_out("/topic", lambda: pointed)
+    assert prompts.rejections[0][1].startswith("/topic: the models are not loaded")
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    prompts.keeper.request("mug.")
+    bench.put(1)
+    prompts.keeper.point_out("/topic", lambda: pointed)
+    bench.put(2)
+    assert [entry[3] for entry in bench.settle()] == [1, 2]
+    assert prompts.keeper.current == Prompt(2, ("mug",), ("tool",))
+    assert prompts.keeper.rejection == ""
+    assert prompts.keeper.request("mug.").result(10).version == 2
+    assert [version for version, _, _ in prompts.changes] == [1, 2]
 
 
 def test_the_prompt_survives_a_change_of_machine(bench: Bench) -> None:

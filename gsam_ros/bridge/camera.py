@@ -71,6 +71,7 @@ class Camera:
         self.name = name
         self.statistics = CameraStatistics()
         self.last_drop = ""
+        self.frame_id = ""
         self._node = node
         self._compressed = compressed
         self._topic = (f"{name}/image" if name else "image") + "/compressed" * compressed
@@ -115,6 +116,7 @@ class Camera:
                 self.last_drop = str(error)
                 self.statistics.frame_dropped(BAD_IMAGE)
                 return
+            self.frame_id = header.frame_id
             now = self._node.get_clock().now().nanoseconds
             raw = RawImage(header, data, self._compressed)
             handle(Arrival(self.name, nanoseconds(header.stamp), now, raw))

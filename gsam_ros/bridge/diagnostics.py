@@ -106,8 +106,10 @@ def prompt_health(prompt: Prompt | None, unknown: tuple[str, ...], rejection: st
     if prompt is None:
         health.message = "no prompt yet: publish one on ~/prompt or call ~/set_prompt"
     else:
-        health.message = prompt.text[:200]
+        health.message = prompt.summary[:200]
         health.values = {"version": str(prompt.version), "phrases": str(len(prompt.phrases))}
+        if prompt.names:
+            health.values["pointed at"] = ", ".join(prompt.names)
     if rejection:
         health.values["rejected"] = rejection
         health.raise_to(1, f"the last prompt was rejected: {rejection}")

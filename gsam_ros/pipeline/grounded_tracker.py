@@ -8,7 +8,7 @@ import numpy as np
 
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.text import EncodedText
-from gsam_ros.instances import Detections, Frame, FrameResult, Instances
+from gsam_ros.instances import Detections, Frame, FrameResult, Instances, which
 from gsam_ros.pipeline.devices import choose_device, choose_dtype
 from gsam_ros.pipeline.newest_frames import NewestFrames
 from gsam_ros.pipeline.settings import Settings
@@ -116,7 +116,7 @@ class GroundedTracker:
             LookupError: the camera has no such track.
         """
         if not self._tracker.remove(camera, track_id):
-            raise LookupError(f"no object of camera {camera!r} has the id {track_id}")
+            raise LookupError(f"no object of {which(camera)} has the id {track_id}")
 
     def configure(self, settings: Settings) -> None:
         """Apply settings that may change while it runs; the models stay as they are."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from gsam_ros.instances import Frame
+from gsam_ros.instances import Frame, which
 from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.model import ImageFeatures
 
@@ -46,7 +46,7 @@ class NewestFrames:
         """
         if camera not in self._frames:
             raise PromptError(
-                f"no image of camera {camera!r} was processed yet: point at what it has shown"
+                f"no image of {which(camera)} was processed yet: point at what it has shown"
             )
         return self._frames[camera]
 

@@ -1,4 +1,4 @@
-"""The newest prompt: kept while there is no machine, applied between two frames when there is."""
+"""Prompts on their way to the machine, where they are applied between two frames."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from typing import Any
 
 from gsam_ros.pipeline.runner import Runner
 from gsam_ros.prompts import Phrase, Prompt, PromptError, parse_prompt
+from gsam_ros.visual_prompts import VisualPrompt
 
 
 class PromptKeeper:
     """Takes prompts from any thread and sees that the newest good one is in force.
 
+    A text says what to look for from now on, and is kept while there is no machine. What is pointed
+    at lies in an image, and without a machine there is none.
+
     Args:
         changed: told in the runner's thread of every prompt that came into force, with those of
             its phrases that hold no word the detector knows.
-        rejected: told of every text that can't be used, and why.
+        rejected: told of every prompt that can't be used: its text or where it came from, and why.
 
     Attributes:
         current: the prompt in force; None before the first one.
@@ -60,6 +64,25 @@ class PromptKeeper:
             runner = self._runner
         return self._apply_by(runner, text) if runner else None
 
+    def point_out(self, source: str, make: Callable[[], VisualPrompt]) -> None:
+        """Follow one object more. What can't be used is told to `rejected`.
+
+        Args:
+            source: where it came from, for people (a topic).
+            make: gives the prompt, or raises PromptError.
+        """
+        with self._lock:
+            runner = self._runner
+        try:
+            if not runner:
+                raise PromptError("the models are not loaded yet: wait until images are processed")
+            prompt = make()
+        except PromptError as error:
+            self._reject(source, f"{source}: {error}")
+            return
+        outcome = runner.call(lambda tracker: self._point_out(tracker, prompt))
+        outcome.add_done_callback(lambda done: self._report(source, done, f"{source}: "))
+
     def attach(self, runner: Runner) -> Future[Prompt] | None:
         """A machine is there: have it look for what was asked last, if anything was."""
         with self._lock:
@@ -81,15 +104,25 @@ class PromptKeeper:
         """In the runner's thread. The prompt that is in force already is no change."""
         asked = parse_prompt(text)
         if self.current is None or self._asked != asked:
-            self.current, self._asked = tracker.set_prompt(text), asked
-            self.unknown = tracker.vocabulary_warnings
-            self._changed(self.current, self.unknown)
+            prompt, self._asked = tracker.set_prompt(text), asked
+            self._announce(prompt, tracker)
+            return prompt
         return self.current
 
-    def _report(self, text: str, done: Future[Prompt]) -> None:
-        if not done.cancelled() and (error := done.exception()):
-            self._reject(text, str(error))
+    def _point_out(self, tracker: Any, prompt: VisualPrompt) -> None:
+        """In the runner's thread."""
+        tracker.point_out(prompt)
+        self.rejection = ""
+        self._announce(tracker.prompt, tracker)
 
-    def _reject(self, text: str, reason: str) -> None:
+    def _announce(self, prompt: Prompt, tracker: Any) -> None:
+        self.current, self.unknown = prompt, tracker.vocabulary_warnings
+        self._changed(prompt, self.unknown)
+
+    def _report(self, source: str, done: Future[Any], where: str = "") -> None:
+        if not done.cancelled() and (error := done.exception()):
+            self._reject(source, f"{where}{error}")
+
+    def _reject(self, source: str, reason: str) -> None:
         self.rejection = reason
-        self._rejected(text, reason)
+        self._rejected(source, reason)
