@@ -283,11 +283,11 @@ def test_a_batch_that_does_not_fit_is_halved_and_said_once(caplog, monkeypatch):
     [expected] = detector.detect([image], text, slices=replace(ALWAYS, batch=2))
     look, tried = detector._look, []
 
-    def limited(images, *rest):
+    def limited(images, **options):
         tried.append(len(images))
         if len(images) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return look(images, *rest)
+        return look(images, **options)
 
     monkeypatch.setattr(detector, "_look", limited)
     for _ in range(2):

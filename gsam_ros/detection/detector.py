@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torchvision.ops import box_convert, nms
 from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObjectDetection
 
 from gsam_ros import checkpoints
+from gsam_ros.detection.batches import Batches, Look
 from gsam_ros.detection.forward import encode_image, ground
 from gsam_ros.detection.merging import combine
 from gsam_ros.detection.pixels import prepare, seen_size
@@ -43,8 +45,8 @@ class GroundingDetector:
             checkpoints.CheckpointError: it can't be loaded.
         """
         self.device, self.dtype = device, dtype
-        self._fits: int | None = None  # images that go through at once, where that is known
-        self._said: set[str] = set()
+        self._batches = Batches()
+        self._complaints: set[str] = set()
         self.model = checkpoints.load(
             GroundingDinoForObjectDetection, name, "grounding-dino", device, dtype
         )
@@ -91,19 +93,15 @@ class GroundingDetector:
             One `Detections` per image, best first.
         """
         on_device = [torch.as_tensor(image, device=self.device) for image in images]
+        look = partial(self._look, text=text, threshold=threshold, nms_iou=nms_iou)
         if slices is None or slices.mode == "never":
-            found = self._look_in_turn(on_device, len(images), text, threshold, nms_iou)
+            found = self._batches.in_turn(on_device, len(images), look)
         else:
-            found = self._look_sliced(on_device, text, threshold, nms_iou, slices)
+            found = self._look_at_slices(on_device, look, slices, nms_iou)
         return [answer[answer.phrase_index >= 0] for answer in found]
 
-    def _look_sliced(
-        self,
-        images: Sequence[torch.Tensor],
-        text: EncodedText,
-        threshold: float,
-        nms_iou: float,
-        slices: SliceSettings,
+    def _look_at_slices(
+        self, images: Sequence[torch.Tensor], look: Look, slices: SliceSettings, nms_iou: float
     ) -> list[Detections]:
         """Look at images and their tiles, and make one answer of each image's."""
         views = [self._views((image.shape[0], image.shape[1]), slices) for image in images]
@@ -112,7 +110,7 @@ class GroundingDetector:
             for image, boxes in zip(images, views, strict=True)
             for x0, y0, x1, y1 in boxes.tolist()
         ]
-        found = self._look_by_size(parts, slices.batch, text, threshold, nms_iou)
+        found = self._batches.by_size(parts, slices.batch, look)
         ends = np.cumsum([len(boxes) for boxes in views])
         return [
             combine(found[end - len(boxes) : end], boxes, tuple(image.shape[:2]), slices, nms_iou)
@@ -122,62 +120,19 @@ class GroundingDetector:
     def _views(self, size: tuple[int, int], slices: SliceSettings) -> np.ndarray:
         """[V, 4] what to look at in an image of this (height, width)."""
         if slices.height > size[0] or slices.width > size[1]:
-            self._say_once(
-                f"tiles of {slices.width}x{slices.height} pixels don't fit into images of "
-                f"{size[1]}x{size[0]}: cut them to it; give detector.slices.width up to {size[1]} "
-                f"and detector.slices.height up to {size[0]}"
-            )
+            self._complain(size, slices)
         seen = seen_size(*size, self.processor)
         return views(size, seen, self.processor.size["shortest_edge"], slices)
 
-    def _look_by_size(
-        self,
-        images: Sequence[torch.Tensor],
-        batch: int,
-        text: EncodedText,
-        threshold: float,
-        nms_iou: float,
-    ) -> list[Detections]:
-        """Look at images of any sizes; those of one size go together, so that none is padded."""
-        members: dict[tuple[int, ...], list[int]] = {}
-        for index, image in enumerate(images):
-            members.setdefault(tuple(image.shape), []).append(index)
-        found = [Detections.none()] * len(images)
-        for indices in members.values():
-            alike = [images[i] for i in indices]
-            answers = self._look_in_turn(alike, batch, text, threshold, nms_iou)
-            for index, answer in zip(indices, answers, strict=True):
-                found[index] = answer
-        return found
-
-    def _look_in_turn(
-        self,
-        images: Sequence[torch.Tensor],
-        batch: int,
-        text: EncodedText,
-        threshold: float,
-        nms_iou: float,
-    ) -> list[Detections]:
-        """Look at images in batches, smaller ones from now on where memory runs out."""
-        found: list[Detections] = []
-        while len(found) < len(images):
-            size = min(batch, self._fits or batch)
-            chunk = images[len(found) : len(found) + size]
-            try:
-                found += self._look(chunk, text, threshold, nms_iou)
-            except RuntimeError as error:
-                if len(chunk) == 1 or not _out_of_memory(error):
-                    raise
-                self._fits = len(chunk) // 2
-                self._say_once(
-                    f"{len(chunk)} images at once don't fit into memory: {self._fits} from now on; "
-                    "give detector.slices.batch accordingly"
-                )
-        return found
-
-    def _say_once(self, message: str) -> None:
-        if message not in self._said:
-            self._said.add(message)
+    def _complain(self, size: tuple[int, int], slices: SliceSettings) -> None:
+        """Say once that tiles are larger than images of this (height, width)."""
+        message = (
+            f"tiles of {slices.width}x{slices.height} pixels don't fit into images of "
+            f"{size[1]}x{size[0]}, and are cut to them: give detector.slices.width up to "
+            f"{size[1]} and detector.slices.height up to {size[0]}"
+        )
+        if message not in self._complaints:
+            self._complaints.add(message)
             _LOG.warning(message)
 
     def _look(
@@ -216,10 +171,6 @@ class GroundingDetector:
                 )
             )
         return found
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _strongest(
