@@ -82,6 +82,20 @@ def test_a_boxed_object_is_followed_though_no_detector_knows_it(tracker):
     assert overlap(result, row, rendered.masks[same[0]]) > 0.4
 
 
+def test_after_an_absence_it_is_found_again_by_memory_alone(tracker):
+    track_id = tracker.point_out(at("red mug"))
+    away = np.full_like(TRUTH.image, 110)
+    for index in range(1, 4):
+        show(tracker, index, TRUTH.image)
+    for index in range(4, 30):  # 2.6 s, more than `occluded_after`
+        gone = show(tracker, index, away)
+    assert not len(gone.instances)
+    for index in range(30, 34):
+        back = show(tracker, index, TRUTH.image)
+    assert back.instances.track_id.tolist() == [track_id]
+    assert back.instances.state.tolist() == [TrackState.CONFIRMED]
+
+
 def test_a_mask_is_taken_at_its_word(tracker):
     mask = TRUTH.masks[truth_of("black cross")]
     tracker.point_out(VisualPrompt(CAMERA, "cross", mask=mask))
