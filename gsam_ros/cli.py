@@ -61,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
             help="score a recorded run against the truth in the recording it was played from",
         )
     )
+    _add_compare(
+        commands.add_parser(
+            "compare", help="tell what a second run on the same recording does better or worse"
+        )
+    )
     return parser
 
 
@@ -108,6 +113,26 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--truth", type=Path, help="the bag that was played; by default RUN/sample")
     parser.add_argument("--out", type=Path, help="folder for report and pictures; none by default")
     parser.set_defaults(run=_evaluate)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    for name, meaning in (("RUN_A", "the run to compare with"), ("RUN_B", "the run in question")):
+        parser.add_argument(
+            name.lower(),
+            type=Path,
+            metavar=name,
+            help=f"{meaning}: a folder that `gsam demo` made, or a bag with results",
+        )
+    parser.add_argument("--truth", type=Path, help="the bag that both were played from")
+    parser.add_argument("--out", type=Path, help="folder for comparison.html and comparison.json")
+    parser.add_argument(
+        "--block",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="stretches of the recording that are drawn to get the intervals (default: 1)",
+    )
+    parser.set_defaults(run=_compare)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -186,9 +211,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from gsam_ros.evaluation.video import VideoError
     from gsam_ros.prompts import PromptError
 
-    folder = options.run_folder
-    result = folder / "result" if (folder / "result").is_dir() else folder
-    truth = options.truth or folder / "sample"
+    result, truth = _bags(options.run_folder, options.truth)
     try:
         score = score_run(truth, result)
         if options.out:
@@ -201,6 +224,41 @@ def _evaluate(options: argparse.Namespace) -> int:
         return _fail(str(error))
     print(as_text(rows(score)))
     return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from gsam_ros.evaluation.bag import BagError
+    from gsam_ros.evaluation.comparison.compare import compare
+    from gsam_ros.evaluation.comparison.comparison_report import as_terminal, write_comparison_json
+    from gsam_ros.evaluation.comparison.same_frames import ComparisonError
+    from gsam_ros.evaluation.run_score import score_run
+    from gsam_ros.prompts import PromptError
+
+    runs = options.run_a, options.run_b
+    bags = [_bags(run, options.truth) for run in runs]
+    try:
+        first, second = (score_run(truth, result) for result, truth in bags)
+        comparison = compare(first, second, options.block)
+        if options.out:
+            from gsam_ros.evaluation.pages.comparison_page import write_comparison_page
+
+            options.out.mkdir(parents=True, exist_ok=True)
+            write_comparison_json(options.out / "comparison.json", comparison)
+            names = str(runs[0]), str(runs[1])
+            page = options.out / "comparison.html"
+            write_comparison_page(page, comparison, bags[0][1], names)
+    except ComparisonError as error:
+        return _fail(f"{runs[0]} and {runs[1]} can't be compared: {error}")
+    except (BagError, OSError, PromptError) as error:
+        return _fail(str(error))
+    print(as_terminal(comparison))
+    return 0
+
+
+def _bags(run: Path, truth: Path | None) -> tuple[Path, Path]:
+    """The result bag and the truth of a run that was named on the command line."""
+    result = run / "result" if (run / "result").is_dir() else run
+    return result, truth or run / "sample"
 
 
 def _positive(text: str) -> int:

@@ -2,14 +2,17 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from evaluation_bags import write_answers
+from evaluation_html import Page
 
 from gsam_ros.cli import main
 from gsam_ros.evaluation.sample import SampleOptions, write_sample
@@ -25,6 +28,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for another world."""
+    path = tmp_path_factory.mktemp("other")
+    write_sample(path / "sample", SampleOptions(seconds=0.2, seed=99))
+    write_answers(path / "sample", path / "result")
+    return path
+
+
+@pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("images") / "one.png"
     cv2.imwrite(str(path), np.zeros((48, 64, 3), np.uint8))
@@ -34,7 +46,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_python_m_works_and_help_does_not_load_torch() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "gsam_ros.cli", "--help"]
     told = subprocess.run(command, capture_output=True, text=True, check=True)
-    for name in ("demo", "track", "evaluate"):
+    for name in ("demo", "track", "evaluate", "compare"):
         assert name in told.stdout
     assert "torch" not in told.stderr
 
@@ -55,6 +67,7 @@ def test_evaluate_scores_a_folder_of_the_demo(
     assert json.loads((tmp_path / "report.json").read_text())["frames"][0]["played"] == 2
     for name in ("report.md", "contact_sheet.png", "timeline.png", "video.mp4"):
         assert (tmp_path / name).stat().st_size > 0
+    assert Page(tmp_path / "report.html").headings[0] == f"Run {tmp_path.name}"
 
 
 def test_evaluate_scores_a_bag_against_another(
@@ -64,11 +77,51 @@ def test_evaluate_scores_a_bag_against_another(
     assert "AP50" in capsys.readouterr().out
 
 
+def test_compare_tells_what_a_run_lost_and_shows_where(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def less(index: int, message: Any) -> Any:
+        message.instances = message.instances[: len(message.instances) // 2]
+        return message
+
+    write_answers(run / "sample", tmp_path / "less", change=less)
+    arguments = ["compare", str(run / "result"), str(tmp_path / "less"), "--block", "0.05"]
+    out = tmp_path / "out"
+    assert main([*arguments, "--truth", str(run / "sample"), "--out", str(out)]) == 0
+    assert re.search(r"^missed .* worse$", capsys.readouterr().out, re.MULTILINE)
+    figures = {f["name"]: f for f in json.loads((out / "comparison.json").read_text())["figures"]}
+    assert figures["missed"]["low"] > 0
+    page = Page(out / "comparison.html")
+    assert "worse" in page.cells
+    assert [label.split(",")[0] for label in page.drawings] == ["Accuracy", "Counts", "Times"]
+    assert [alt.split(" ")[0] for alt in page.pictures[:3]] == ["A", "B", "Truth"]
+    assert "missed: " in page.pictures[1]
+
+
+def test_a_run_compared_with_itself_has_no_pictures(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(run), str(run), "--out", str(tmp_path)]) == 0
+    assert "No difference between A and B is shown." in capsys.readouterr().out
+    page = Page(tmp_path / "comparison.html")
+    assert page.pictures == page.drawings == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["evaluate", "{tmp}/nowhere"], "gsam: {tmp}/nowhere/sample does not exist"),
         (["evaluate", "{run}/result", "--truth", "{run}/result"], "{run}/result has no truth"),
+        (["compare", "{run}", "{tmp}/nowhere"], "gsam: {tmp}/nowhere/sample does not exist"),
+        (
+            ["compare", "{run}", "{other}"],
+            "gsam: {run} and {other} can't be compared: the runs were played from different",
+        ),
+        (
+            ["compare", "{run}", "{run}", "--block", "0"],
+            "gsam: {run} and {run} can't be compared: a block can't last 0 s",
+        ),
+        (["compare", "{run}", "{run}", "--out", "{image}"], "{image}"),
         (["track", "{tmp}/film.mp4", "--prompt", "mug."], "gsam: {tmp}/film.mp4 does not exist"),
         (
             ["track", "{run}/sample", "--prompt", "mug."],
@@ -90,11 +143,12 @@ def test_errors_name_the_file_or_the_word(
     arguments: list[str],
     complaint: str,
     run: Path,
+    other: Path,
     image: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    places = {"run": run, "image": image, "tmp": tmp_path}
+    places = {"run": run, "other": other, "image": image, "tmp": tmp_path}
     assert main([argument.format(**places) for argument in arguments]) == 1
     assert complaint.format(**places) in capsys.readouterr().err
 

@@ -178,7 +178,7 @@ def test_json_has_no_nan(sample: Path, tmp_path: Path) -> None:
 
     score = scored(sample, tmp_path, nothing)
     broken = RunScore(score.cameras, score.detection, score.tracking, score_timing([]),
-                      score.seconds, score.recorded_seconds, score.frames)  # fmt: skip
+                      score.seconds, score.recorded_seconds, score.frames, ())  # fmt: skip
     assert json.loads(as_json(broken))["timing"]["age"]["p50"] is None
     assert any(problem.startswith("frame age p50 (s) is nan") for problem in implausible(broken))
 

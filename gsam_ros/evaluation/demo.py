@@ -7,6 +7,7 @@ What it leaves in its folder:
     video.mp4          all cameras side by side, annotated
     contact_sheet.png  moments of the run in one picture
     timeline.png       who was found when, under which id
+    report.html        figures, curves, ages, stages and the worst frames, to look at
     report.txt .md .json
     logs/              of the processes, and the node's parameters
 """
@@ -24,6 +25,7 @@ from tqdm import tqdm
 from gsam_ros.evaluation.bag import remove_bag
 from gsam_ros.evaluation.compare_runs import compare_runs
 from gsam_ros.evaluation.contact_sheet import write_contact_sheet
+from gsam_ros.evaluation.pages.run_page import write_run_page
 from gsam_ros.evaluation.panels import drawn_panels
 from gsam_ros.evaluation.plausibility import implausible, missing_frames
 from gsam_ros.evaluation.replay import replay
@@ -40,6 +42,7 @@ _MADE = (
     "report.txt",
     "report.md",
     "report.json",
+    "report.html",
 )
 _SHOWN_DIFFERENCES = 5
 
@@ -103,7 +106,7 @@ def run_demo(options: DemoOptions) -> list[str]:
 
 
 def draw_run(score: RunScore, sample: Path, out: Path) -> None:
-    """Write video.mp4, contact_sheet.png and timeline.png into `out`.
+    """Write report.html, video.mp4, contact_sheet.png and timeline.png into `out`.
 
     Raises:
         BagError: the sample bag is damaged.
@@ -121,6 +124,7 @@ def draw_run(score: RunScore, sample: Path, out: Path) -> None:
     write_video(out / "video.mp4", bar, rate)
     write_contact_sheet(out / "contact_sheet.png", sample, score.frames)
     write_timeline(out / "timeline.png", score.frames)
+    write_run_page(out / "report.html", score, sample, out.resolve().name)
 
 
 def _record(path: Path, options: SampleOptions) -> list[str]:

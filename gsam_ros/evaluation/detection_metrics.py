@@ -45,6 +45,46 @@ def score_detections(frames: Sequence[PairedFrame]) -> DetectionFigures:
     return DetectionFigures(box_ap50, box_ap, mask_ap50, mask_ap)
 
 
+@dataclass(frozen=True)
+class PrecisionCurve:
+    """Precision over recall of one phrase, at overlap 0.5.
+
+    Attributes:
+        phrase: as phrases are compared, without capitals.
+        wanted: how often it had to be found, over all frames.
+        recall: [101], 0 to 1.
+        boxes: [101] precision, the greatest at this recall or a higher one; 0 where the recall is
+            not reached.
+        masks: [101] likewise.
+    """
+
+    phrase: str
+    wanted: int
+    recall: np.ndarray
+    boxes: np.ndarray
+    masks: np.ndarray
+
+
+def precision_curves(frames: Sequence[PairedFrame]) -> list[PrecisionCurve]:
+    """The library's own curves, of which AP50 is the mean, for phrases that were wanted."""
+    truth, answers = coco_truth(frames), coco_answers(frames)
+    if not _anything_wanted(truth):
+        return []
+    boxes, masks = (_evaluated(truth, answers, overlap) for overlap in ("bbox", "segm"))
+    curves = []
+    for row, category in enumerate(boxes.params.catIds):
+        wanted = [
+            a for a in truth["annotations"] if a["category_id"] == category and not a["iscrowd"]
+        ]
+        if wanted:
+            # [thresholds from 0.5 on, recalls, categories, sizes from "all" on, detections]
+            box_curve, mask_curve = (e.eval["precision"][0, :, row, 0, -1] for e in (boxes, masks))
+            name = boxes.cocoGt.cats[category]["name"]
+            recall = np.asarray(boxes.params.recThrs)
+            curves.append(PrecisionCurve(name, len(wanted), recall, box_curve, mask_curve))
+    return curves
+
+
 def coco_truth(frames: Sequence[PairedFrame]) -> dict[str, list[Annotation]]:
     """What was expected as a COCO data set; the image id is the position in `frames`, from 1."""
     categories = _categories(frames)
@@ -91,14 +131,26 @@ def _average_precision(
     truth: dict[str, list[Annotation]], answers: list[Annotation], overlap: str
 ) -> tuple[float, float]:
     """(AP at 0.5, mean AP) with boxes ("bbox") or masks ("segm")."""
-    if not any(not annotation["iscrowd"] for annotation in truth["annotations"]):
+    if not _anything_wanted(truth):
         return float("nan"), float("nan")
+    figures = _evaluated(truth, answers, overlap).stats_as_dict
+    return float(figures["AP_50"]), float(figures["AP_all"])
+
+
+def _anything_wanted(truth: dict[str, list[Annotation]]) -> bool:
+    return any(not annotation["iscrowd"] for annotation in truth["annotations"])
+
+
+def _evaluated(
+    truth: dict[str, list[Annotation]], answers: list[Annotation], overlap: str
+) -> COCOeval_faster:
+    """The library's evaluation, done."""
     # The library writes into what it is given.
     reference = COCO(truth, use_deepcopy=True)
     results = reference.loadRes([dict(answer) for answer in answers])
     evaluation = COCOeval_faster(reference, results, overlap, print_function=_quiet)
     evaluation.run()
-    return float(evaluation.stats_as_dict["AP_50"]), float(evaluation.stats_as_dict["AP_all"])
+    return evaluation
 
 
 def _categories(frames: Sequence[PairedFrame]) -> dict[str, int]:

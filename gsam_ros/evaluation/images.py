@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import numpy as np
 
@@ -16,8 +16,15 @@ RAW = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
 
-def read_images(bag: BagReader, topic: str) -> Iterator[tuple[int, np.ndarray]]:
+def read_images(
+    bag: BagReader, topic: str, stamps: Container[int] | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
     """(stamp in nanoseconds, [H, W, 3] uint8 RGB) of a topic's images, raw or compressed.
+
+    Args:
+        bag: the recording.
+        topic: of the images.
+        stamps: the images to decode; by default all.
 
     Raises:
         BagError: the bag is damaged, or an image can't be decoded.
@@ -25,6 +32,8 @@ def read_images(bag: BagReader, topic: str) -> Iterator[tuple[int, np.ndarray]]:
     decode = decode_compressed_image if bag.topics[topic] == COMPRESSED else decode_image
     for message in bag.messages(topic):
         stamp = stamp_of(message.header)
+        if stamps is not None and stamp not in stamps:
+            continue
         try:
             yield stamp, decode(message)
         except BadFrameError as error:

@@ -14,6 +14,7 @@ from pycocotools import mask as coco_mask
 from gsam_ros.drawing import draw_instances
 from gsam_ros.evaluation.bag import open_bag
 from gsam_ros.evaluation.images import read_images
+from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PairedFrame
 from gsam_ros.instances import Frame, FrameResult, Instances
 from gsam_ros.masks import Masks
@@ -53,11 +54,14 @@ def drawn_panels(sample: Path, camera: str, frames: Mapping[int, PairedFrame]) -
         BagError: the bag is damaged.
     """
     with open_bag(sample) as bag:
-        for stamp, image in read_images(bag, f"/{camera}/image"):
-            if stamp in frames:
-                frame = frames[stamp]
-                picture = draw_instances(image, _as_result(image, frame))
-                yield Panel(camera, stamp, frame.phrases, picture)
+        for stamp, image in read_images(bag, f"/{camera}/image", frames):
+            frame = frames[stamp]
+            yield Panel(camera, stamp, frame.phrases, draw_objects(image, frame.answer))
+
+
+def draw_objects(image: np.ndarray, objects: FrameObjects) -> np.ndarray:
+    """A copy of an [H, W, 3] uint8 RGB image with the objects drawn as the overlay shows them."""
+    return draw_instances(image, _as_result(image, objects))
 
 
 def text_strip(width: int, height: int, left: str, right: str) -> np.ndarray:
@@ -76,21 +80,20 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _as_result(image: np.ndarray, frame: PairedFrame) -> FrameResult:
-    """The answer in the terms of the core, which is what can be drawn."""
-    answer = frame.answer
-    phrases = tuple(dict.fromkeys(answer.phrases))
-    pixels = [coco_mask.decode(rle) for rle in answer.masks]
+def _as_result(image: np.ndarray, objects: FrameObjects) -> FrameResult:
+    """The objects in the terms of the core, which is what can be drawn."""
+    phrases = tuple(dict.fromkeys(objects.phrases))
+    pixels = [coco_mask.decode(rle) for rle in objects.masks]
     # Logits as sure as they can be: drawing asks only where they are positive.
     logits = np.array(pixels, np.float32).reshape(-1, *image.shape[:2]) * 2 - 1
     instances = Instances(
-        answer.boxes,
-        answer.scores,
-        np.array([phrases.index(phrase) for phrase in answer.phrases], np.int64),
-        answer.ids,
-        answer.states,
+        objects.boxes,
+        objects.scores,
+        np.array([phrases.index(phrase) for phrase in objects.phrases], np.int64),
+        objects.ids,
+        objects.states,
         Masks(logits, *image.shape[:2]),
     )
     return FrameResult(
-        Frame(image, answer.stamp, answer.camera), instances, Prompt(1, phrases or ("",)), False
+        Frame(image, objects.stamp, objects.camera), instances, Prompt(1, phrases or ("",)), False
     )

@@ -83,7 +83,7 @@ def as_json(score: RunScore) -> str:
         "timing": asdict(score.timing),
         "seconds": score.seconds,
     }
-    return json.dumps(_without_nan(figures), indent=2)
+    return json.dumps(without_nan(figures), indent=2)
 
 
 def write_reports(score: RunScore, folder: Path) -> None:
@@ -94,10 +94,10 @@ def write_reports(score: RunScore, folder: Path) -> None:
     (folder / "report.json").write_text(as_json(score) + "\n")
 
 
-def _without_nan(value: object) -> object:
-    """JSON has no NaN."""
+def without_nan(value: object) -> object:
+    """NaN as None, wherever it lies in dicts, lists and tuples: JSON has no NaN."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and value != value else value

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from gsam_ros.evaluation.bag import BagError, BagReader, open_bag
 from gsam_ros.evaluation.detection_metrics import DetectionFigures, score_detections
 from gsam_ros.evaluation.objects import FrameObjects, read_objects
 from gsam_ros.evaluation.pairing import PairedFrame, PromptChange, pair_up
-from gsam_ros.evaluation.timing import TimingFigures, score_timing
+from gsam_ros.evaluation.timing import FrameTiming, TimingFigures, score_timing, timing_of
 from gsam_ros.evaluation.tracking_metrics import TrackingFigures, score_tracking
 
 INSTANCES = "gsam_ros/msg/InstanceArray"
@@ -47,6 +47,7 @@ class RunScore:
         seconds: from the first result to the last, by the clock on the wall.
         recorded_seconds: length of the recording that was played.
         frames: truth and answer of every scored frame.
+        timings: what `frame_status` says, each camera's frames in order.
     """
 
     cameras: tuple[CameraFrames, ...]
@@ -56,6 +57,7 @@ class RunScore:
     seconds: float
     recorded_seconds: float
     frames: tuple[PairedFrame, ...]
+    timings: tuple[FrameTiming, ...]
 
     @property
     def played(self) -> int:
@@ -83,7 +85,7 @@ def score_run(sample: Path, result: Path) -> RunScore:
         truth: list[FrameObjects] = []
         answers: list[FrameObjects] = []
         frames: list[CameraFrames] = []
-        statuses: list[Any] = []
+        timings: list[FrameTiming] = []
         for camera in cameras:
             found = list(
                 read_objects(recorded, result_topic(recorded, camera, "instances"), camera)
@@ -92,7 +94,8 @@ def score_run(sample: Path, result: Path) -> RunScore:
             frames.append(_compare(camera, images, found))
             answers.extend(found)
             truth.extend(read_objects(played, f"/{camera}/truth", camera))
-            statuses.extend(recorded.messages(result_topic(recorded, camera, "frame_status")))
+            status_topic = result_topic(recorded, camera, "frame_status")
+            timings.extend(map(timing_of, recorded.messages(status_topic)))
         pairs = pair_up(truth, answers, prompts)
         if not pairs:
             raise BagError(f"no frame of {result} was taken from {sample}: their stamps differ")
@@ -100,10 +103,11 @@ def score_run(sample: Path, result: Path) -> RunScore:
             tuple(frames),
             score_detections(pairs),
             score_tracking(pairs),
-            score_timing(statuses),
+            score_timing(timings),
             recorded.seconds,
             played.seconds,
             tuple(pairs),
+            tuple(timings),
         )
 
 

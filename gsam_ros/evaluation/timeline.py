@@ -16,7 +16,7 @@ from gsam_ros.drawing import track_colour
 from gsam_ros.evaluation.pairing import PairedFrame
 from gsam_ros.evaluation.tracking_metrics import matches
 
-_MISSED = "#d9dce1"
+_MISSED = (0.5, 0.52, 0.56, 0.3)  # grey on light and on dark paper
 _SWITCH = "#c1121f"
 
 
@@ -50,7 +50,12 @@ def lives_of(frames: Sequence[PairedFrame], start: int) -> dict[str, Life]:
 
 
 def write_timeline(path: Path, frames: Sequence[PairedFrame]) -> None:
-    """Draw all cameras' lives and write a PNG: colour is the id, grey missed, a mark a switch."""
+    """Write `timeline_figure` as a PNG."""
+    timeline_figure(frames).savefig(path, dpi=110)
+
+
+def timeline_figure(frames: Sequence[PairedFrame]) -> Figure:
+    """All cameras' lives: colour is the id, grey missed, a mark a switch."""
     start = min(frame.answer.stamp for frame in frames)
     cameras = sorted({frame.answer.camera for frame in frames})
     lives = {
@@ -65,20 +70,42 @@ def write_timeline(path: Path, frames: Sequence[PairedFrame]) -> None:
     for camera, axis in zip(cameras, axes, strict=True):
         _draw(axis, camera, lives[camera], step)
     axes[-1].set_xlabel("seconds; colour: id, grey: visible and not found, red mark: id switch")
-    figure.savefig(path, dpi=110)
+    return figure
 
 
 def _draw(axis: Axes, camera: str, lives: dict[str, Life], step: float) -> None:
     for row, life in enumerate(lives.values()):
-        axis.broken_barh([(t, step) for t in life.wanted], (row - 0.35, 0.7), color=_MISSED)
-        colours = [tuple(c / 255 for c in track_colour(i)) for _, i in life.found]
-        axis.broken_barh([(t, step) for t, _ in life.found], (row - 0.35, 0.7), color=colours)
+        wanted = stretches([(t, 0) for t in life.wanted], step)
+        axis.broken_barh([bar for bar, _ in wanted], (row - 0.35, 0.7), color=_MISSED, linewidth=0)
+        found = stretches(life.found, step)
+        colours = [tuple(c / 255 for c in track_colour(i)) for _, i in found]
+        axis.broken_barh([bar for bar, _ in found], (row - 0.35, 0.7), color=colours, linewidth=0)
         for t in life.switches():
             axis.plot([t, t], [row - 0.5, row + 0.5], color=_SWITCH, linewidth=2.5)
     axis.set_yticks(range(len(lives)), list(lives), fontsize=8)
     axis.invert_yaxis()
     axis.set_title(camera, loc="left", fontsize=10, fontweight="bold")
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def stretches(
+    moments: Sequence[tuple[float, int]], step: float
+) -> list[tuple[tuple[float, float], int]]:
+    """((begin, length) in seconds, id) of stretches without a gap or another id.
+
+    Args:
+        moments: seconds and ids, in order.
+        step: seconds that a moment lasts; a gap is half of that or more.
+    """
+    joined: list[tuple[tuple[float, float], int]] = []
+    for t, name in moments:
+        if joined:
+            (begin, length), last = joined[-1]
+            if name == last and t - (begin + length) < step / 2:
+                joined[-1] = (begin, t + step - begin), name
+                continue
+        joined.append(((t, step), name))
+    return joined
 
 
 def _frame_time(frames: Sequence[PairedFrame]) -> float:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from gsam_ros.evaluation.objects import stamp_of
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -34,6 +36,27 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class FrameTiming:
+    """What `frame_status` says of one frame.
+
+    Attributes:
+        camera: its name.
+        stamp: nanoseconds, of the image.
+        age: seconds from the stamp to the moment when the results left, on the node's clock.
+        keyframe: the detector ran on it.
+        stages: stage name to milliseconds, of the stages that ran.
+        drops: cause to frames of this camera that were dropped so far.
+    """
+
+    camera: str
+    stamp: int
+    age: float
+    keyframe: bool
+    stages: dict[str, float]
+    drops: dict[str, int]
+
+
+@dataclass(frozen=True)
 class TimingFigures:
     """What `frame_status` says of a run.
 
@@ -50,19 +73,30 @@ class TimingFigures:
     drops: dict[str, int]
 
 
-def score_timing(statuses: Iterable[Any]) -> TimingFigures:
-    """Sum up gsam_ros/FrameStatus messages of all cameras, each camera's in order."""
+def timing_of(status: Any) -> FrameTiming:
+    """A gsam_ros/FrameStatus as plain data."""
+    return FrameTiming(
+        status.camera,
+        stamp_of(status.header),
+        float(status.age),
+        bool(status.keyframe),
+        dict(zip(status.stage_names, map(float, status.stage_ms), strict=True)),
+        dict(zip(status.drop_causes, map(int, status.drop_counts), strict=True)),
+    )
+
+
+def score_timing(timings: Iterable[FrameTiming]) -> TimingFigures:
+    """Sum up the frames of all cameras, each camera's in order."""
     ages: list[float] = []
     stages: dict[str, list[float]] = defaultdict(list)
     newest_drops: dict[str, dict[str, int]] = {}
     keyframes = 0
-    for status in statuses:
-        ages.append(status.age)
-        keyframes += bool(status.keyframe)
-        for name, milliseconds in zip(status.stage_names, status.stage_ms, strict=True):
-            stages[name].append(float(milliseconds))
-        counts = map(int, status.drop_counts)
-        newest_drops[status.camera] = dict(zip(status.drop_causes, counts, strict=True))
+    for timing in timings:
+        ages.append(timing.age)
+        keyframes += timing.keyframe
+        for name, milliseconds in timing.stages.items():
+            stages[name].append(milliseconds)
+        newest_drops[timing.camera] = timing.drops
     drops: dict[str, int] = defaultdict(int)
     for per_cause in newest_drops.values():
         for cause, count in per_cause.items():

@@ -152,6 +152,16 @@ def matches(frame: PairedFrame) -> list[tuple[int, int]]:
     return [(int(rows[i]), j) for i, j in _assigned(similarity)]
 
 
+def mistakes(frame: PairedFrame) -> tuple[list[int], list[int]]:
+    """Rows of the wanted objects that no answer finds, and rows of the false alarms."""
+    similarity = _similarity(frame, frame.expected.wanted, crowd=False)
+    found = _assigned(similarity)
+    rows = np.flatnonzero(frame.expected.wanted)
+    missed = set(range(len(rows))) - {i for i, _ in found}
+    counted = set(np.flatnonzero(~_excused(frame, similarity)).tolist())
+    return [int(rows[i]) for i in sorted(missed)], sorted(counted - {j for _, j in found})
+
+
 def _assigned(similarity: np.ndarray) -> list[tuple[int, int]]:
     """[objects, answers] similarities to pairs of (object, answer)."""
     hits = np.where(similarity >= HIT, similarity, 0)

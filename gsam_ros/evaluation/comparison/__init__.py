@@ -1,0 +1,1 @@
+"""Two runs on the same recording: how they differ, and how sure that is."""

@@ -1,0 +1,173 @@
+"""`report.html`: one run to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gsam_ros.evaluation.detection_metrics import PrecisionCurve, precision_curves
+from gsam_ros.evaluation.frame_choice import Mistakes, outstanding
+from gsam_ros.evaluation.pages.drawing import as_svg, drawing_style
+from gsam_ros.evaluation.pages.page import article, counted, figure, paragraph, table, write_page
+from gsam_ros.evaluation.pages.pictures import (
+    draw_answer,
+    draw_truth,
+    images_of,
+    jpeg_uri,
+)
+from gsam_ros.evaluation.pages.plots import age_histogram, precision_recall, stages_over_time
+from gsam_ros.evaluation.report import rows
+from gsam_ros.evaluation.run_score import RunScore
+from gsam_ros.evaluation.timeline import timeline_figure
+
+_PICTURES = 6
+_CURVES = 24
+_PERCENTILES = (50, 90, 95, 99)
+
+
+def write_run_page(path: Path, score: RunScore, sample: Path, name: str) -> None:
+    """Write the report of a run as one HTML file.
+
+    Args:
+        path: the file.
+        score: of the run.
+        sample: the bag with the images.
+        name: of the run, for the title.
+
+    Raises:
+        BagError: the sample bag is damaged.
+    """
+    cameras = ", ".join(camera.camera for camera in score.cameras)
+    prompts = dict.fromkeys(frame.phrases for frame in score.frames)
+    asked = "; ".join(f"“{' '.join(f'{phrase}.' for phrase in phrases)}”" for phrases in prompts)
+    lead = [
+        f"{score.answered} of {score.played} frames answered; cameras: {cameras}; "
+        f"{score.recorded_seconds:.1f} s of recording.",
+        f"Asked for: {asked}",
+    ]
+    with drawing_style():
+        sections = [
+            ("Figures", table(("figure", "value", "meaning"), rows(score), ("", "number", "note"))),
+            ("Precision and recall", _precision(score)),
+            ("Tracks", _tracks(score)),
+            ("Age of the results", _ages(score)),
+            ("Time per stage", _stages(score)),
+            ("Worst frames", _worst(score, sample)),
+        ]
+    write_page(path, f"Run {name}", lead, sections)
+
+
+def _precision(score: RunScore) -> str:
+    curves = sorted(precision_curves(score.frames), key=lambda curve: float(curve.boxes.mean()))
+    if not curves:
+        return paragraph("Nothing was wanted in any frame.")
+    told = "At overlap 0.5, the weakest phrase first; the mean of a curve is the phrase's AP50."
+    if len(curves) > _CURVES:
+        told += f" The {_CURVES} weakest of {len(curves)} phrases are shown."
+    drawn = "".join(_curve(i, curve) for i, curve in enumerate(curves[:_CURVES]))
+    return f'{paragraph(told)}<div class="grid">{drawn}</div>\n'
+
+
+def _curve(number: int, curve: PrecisionCurve) -> str:
+    told = f"AP50 {curve.boxes.mean():.2f}, masks {curve.masks.mean():.2f}, {curve.wanted} wanted"
+    alternative = f"Precision over recall of “{curve.phrase}”: {told}"
+    svg = as_svg(precision_recall(curve), f"curve-{number}", alternative)
+    return figure(svg, f"{curve.phrase}: {told}")
+
+
+def _tracks(score: RunScore) -> str:
+    tracking = score.tracking
+    alternative = (
+        f"Timeline of {tracking.objects} objects: when each was visible, when it was found and "
+        f"under which of {tracking.tracks} ids, with {tracking.id_switches} id switches marked"
+    )
+    return figure(
+        as_svg(timeline_figure(score.frames), "tracks", alternative),
+        "A line per object and phrase. The number in brackets is the object's own id.",
+        wide=True,
+    )
+
+
+def _ages(score: RunScore) -> str:
+    ages = 1e3 * np.array([timing.age for timing in score.timings])
+    if not len(ages):
+        return paragraph("The result bag holds no frame_status message.")
+    values = np.percentile(ages, _PERCENTILES)
+    marks = [(f"p{p}", float(value)) for p, value in zip(_PERCENTILES, values, strict=True)]
+    told = [("least", float(ages.min())), *marks, ("greatest", float(ages.max()))]
+    alternative = "Histogram of frame ages: " + ", ".join(f"{n} {v:.0f} ms" for n, v in told)
+    drawn = figure(
+        as_svg(age_histogram(ages, marks), "ages", alternative),
+        "From the image's stamp to the moment when its results left, on the node's clock.",
+        wide=True,
+    )
+    cells = ["age", *(f"{value:.0f} ms" for _, value in told)]
+    head = ["", *(name for name, _ in told)]
+    return drawn + table(head, [cells], ["", *["number"] * len(told)])
+
+
+def _stages(score: RunScore) -> str:
+    if not any(timing.stages for timing in score.timings):
+        return paragraph("The result bag holds no times of stages.")
+    start = min(timing.stamp for timing in score.timings)
+    spreads = score.timing.stages
+    alternative = "Milliseconds per frame over the run, stacked by stage; means: " + ", ".join(
+        f"{name} {spread.mean:.1f} ms" for name, spread in spreads.items()
+    )
+    drawn = figure(
+        as_svg(stages_over_time(score.timings, start), "stages", alternative),
+        "Means over stretches of the run; a stage that did not run on a frame took no time there. "
+        "Waiting is the time in the queue.",
+        wide=True,
+    )
+    values = [
+        (name, f"{s.mean:.1f}", f"{s.p50:.1f}", f"{s.p99:.1f}") for name, s in spreads.items()
+    ]
+    head = ("stage, ms where it runs", "mean", "p50", "p99")
+    return drawn + table(head, values, ("", "number", "number", "number"))
+
+
+def _worst(score: RunScore, sample: Path) -> str:
+    wrong = [Mistakes.of(frame) for frame in score.frames]
+    chosen = outstanding(score.frames, [len(w) for w in wrong], _PICTURES)
+    if not chosen:
+        return paragraph("No frame has a mistake.")
+    told = paragraph(
+        f"The run is cut into {_PICTURES} stretches of equal length, and each gives the frame with "
+        "most mistakes: objects missed and false alarms, masks overlapping by half. A red frame "
+        "marks them. The number at a true object is its visible share."
+    )
+    return told + "".join(_shown(score, sample, wrong, chosen))
+
+
+def _shown(
+    score: RunScore, sample: Path, wrong: Sequence[Mistakes], chosen: Sequence[int]
+) -> list[str]:
+    images = images_of(sample, [score.frames[i] for i in chosen])
+    start = min(frame.answer.stamp for frame in score.frames)
+    shown = []
+    for i in chosen:
+        frame, mistakes = score.frames[i], wrong[i]
+        camera, stamp = frame.answer.camera, frame.answer.stamp
+        image = images[camera, stamp]
+        where = f"{camera}, {(stamp - start) / 1e9:.1f} s"
+        truth = jpeg_uri(draw_truth(image, frame, mistakes.missed))
+        answer = jpeg_uri(draw_answer(image, frame, mistakes.false))
+        told = mistakes.told(frame)
+        shown.append(
+            article(
+                f"{where}: {counted(len(mistakes), 'mistake')}",
+                told,
+                [
+                    (
+                        truth,
+                        "truth",
+                        f"Truth at {where}: {len(frame.expected.wanted.nonzero()[0])} objects",
+                    ),
+                    (answer, "result", f"Result at {where}: {len(frame.answer)} objects; {told}"),
+                ],
+            )
+        )
+    return shown
