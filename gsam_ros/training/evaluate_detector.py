@@ -34,7 +34,7 @@ BOX_THRESHOLD, TEXT_THRESHOLD = 0.35, 0.25
 """Scores from which a detection counts, and from which a token belongs to its phrase."""
 
 _THRESHOLDS = (0.25, 0.30, BOX_THRESHOLD, 0.40)
-_SEED = 2_000_000_000
+_SEED = 2_000_000_001
 _UNKNOWN = "dog. chair."
 _UNKNOWN_EVERY = 5  # pictures
 _HELD_OUT_WEIGHT = len(SEEN) // len(HELD_OUT)  # half of all objects are of held-out pairs

@@ -39,10 +39,10 @@ class Settings:
     """Everything that decides what training makes."""
 
     seed: int = 0
-    backbone_steps: int = 1000
+    backbone_steps: int = 1200
     backbone_batch: int = 16
     backbone_rate: float = 1.5e-3
-    steps: int = 7000
+    steps: int = 8000
     batch: int = 8
     rate: float = 6e-4
     warmup: int = 300
