@@ -2,7 +2,10 @@
 
 Same weights, same pictures of 1920x1080 with objects of 12 to 40 pixels:
 
-    python benchmark/slices.py --scenes 5
+    python benchmark/slices.py --scenes 5 --frames 10
+
+Then, on a camera that stands still, all tiles against only those with objects, with motion or whose
+turn it is; what is known of the objects is where they were found before.
 
 sahi runs as its documentation shows it, tile by tile and with its own batches; it scores a box by
 its best token and not by its phrase, so its boxes differ a little from ours. Absolute times depend
@@ -26,10 +29,11 @@ from transformers import AutoProcessor
 
 from gsam_ros import checkpoints
 from gsam_ros.detection.detector import GroundingDetector
+from gsam_ros.detection.regions import TileTurns
 from gsam_ros.detection.settings import SliceSettings
 from gsam_ros.instances import Detections
 from gsam_ros.training.evaluate_detector import Picture, average_precision
-from gsam_ros.world.stills import Still, draw_still
+from gsam_ros.world.stills import Still, draw_still, draw_stills
 from gsam_ros.world.vocabulary import SEEN, Pair, phrase_of
 
 HEIGHT, WIDTH = 1080, 1920
@@ -91,11 +95,48 @@ def sahi(
     )
 
 
+def regions(detector: GroundingDetector, slices: SliceSettings, frames: int) -> None:
+    """Follow a sequence with all tiles and with some, and print a table."""
+    pairs = list(SEEN[::9])
+    text = detector.encode(tuple(phrase_of(pair) for pair in pairs))
+    turns, known, looked = TileTurns(), np.zeros((0, 4), np.float32), []
+    pictures: dict[str, list[Picture]] = {"all tiles": [], "regions": []}
+    times: dict[str, list[float]] = {name: [] for name in pictures}
+    rng = np.random.default_rng(21)
+
+    def some(image: np.ndarray, views: np.ndarray) -> np.ndarray:
+        chosen = turns.choose(image, known, slices.share, views)
+        looked.append(len(chosen) / len(views))
+        return chosen
+
+    for still in draw_stills(rng, frames, HEIGHT, WIDTH, pairs):
+        present = list(zip(still.colour, still.shape, strict=True))
+        for name, choose in (("all tiles", None), ("regions", [partial(some, still.image)])):
+            start = time.perf_counter()
+            [found] = detector.detect([still.image], text, slices=slices, choose=choose)
+            times[name].append(time.perf_counter() - start)
+            if choose:
+                known = found.boxes
+            named = [pairs[i] for i in found.phrase_index]
+            pictures[name].append(
+                Picture(
+                    (HEIGHT, WIDTH), still.boxes, present, found.boxes, found.scores, named, None
+                )
+            )
+    print("| | AP50 | seconds per image | tiles looked at |")
+    print("|---|---|---|---|")
+    for name, share in (("all tiles", 1.0), ("regions", statistics.mean(looked))):
+        kinds = sorted({pair for picture in pictures[name] for pair in picture.truth_pairs})
+        score = average_precision(pictures[name], kinds)["ap50"]
+        print(f"| {name} | {score:.3f} | {statistics.mean(times[name]):.2f} | {share:.0%} |")
+
+
 def main() -> None:
     """Run all sides on each picture in turn and print a table."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--detector", default="demo-detector")
     arguments.add_argument("--scenes", type=int, default=5)
+    arguments.add_argument("--frames", type=int, default=10, help="of the sequence")
     arguments.add_argument("--tile", type=int, nargs=2, default=(256, 192), metavar=("W", "H"))
     arguments.add_argument("--batch", type=int, default=8)
     arguments.add_argument("--threads", type=int, default=1)
@@ -137,6 +178,8 @@ def main() -> None:
         score = average_precision(pictures[name], kinds)["ap50"]
         seconds = statistics.median(times[name])
         print(f"| {name} | {score:.3f} | {seconds:.2f} | {seconds / reference:.2f} |")
+    print()
+    regions(detector, sliced, options.frames)
 
 
 if __name__ == "__main__":

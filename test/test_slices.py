@@ -233,6 +233,12 @@ def test_an_object_at_a_border_that_nothing_else_holds_stays():
     assert boxes == [[60, 10, 110, 90], [0, 0, 30, 30]]
 
 
+def test_a_single_tile_is_moved_to_its_place():
+    found = boxes_of_parts([(10, 20, 30, 50, 0.8)])
+    only = combine(found, np.array([[90, 0, 200, 100]]), (100, 200), ALWAYS, 1.0)
+    assert only.boxes.tolist() == [[100, 20, 120, 50]]
+
+
 @pytest.mark.parametrize(
     ("size", "mode", "count"),
     [

@@ -8,7 +8,7 @@ from gsam_ros.world.placement import MIN_VISIBLE
 from gsam_ros.world.room import WALL
 from gsam_ros.world.scene import Scene
 from gsam_ros.world.sprites import draw_sprite
-from gsam_ros.world.stills import draw_still
+from gsam_ros.world.stills import draw_still, draw_stills
 from gsam_ros.world.vocabulary import COLOURS, HELD_OUT, PAIRS, SEEN, SHAPES, phrases_of
 
 
@@ -101,6 +101,21 @@ def test_objects_of_stills_are_as_small_as_asked_for():
     # A sprite has a narrow margin around its object.
     assert 10 <= sides.min() < 16
     assert 30 < sides.max() <= 40
+
+
+def test_stills_in_a_row_show_some_objects_moving_and_some_at_rest():
+    stills = list(draw_stills(np.random.default_rng(2), 4, 360, 640, objects=6, share=(0.1, 0.2)))
+    kinds = [tuple(zip(still.colour, still.shape, strict=True)) for still in stills]
+    assert len(set(kinds)) == 1  # of this seed, none leaves
+    assert len(kinds[0]) >= 4
+    moved = np.abs(stills[3].boxes - stills[0].boxes).max(1)
+    assert (moved == 0).any()
+    assert (moved > 5).any()
+    for still in stills:
+        assert still.masks.sum(0).max() == 1
+        assert (still.visible >= MIN_VISIBLE).all()
+    assert stills[0].image.shape == (360, 640, 3)
+    assert (stills[0].image != stills[1].image).any()
 
 
 def test_still_is_the_same_for_the_same_seed():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -21,6 +21,9 @@ from gsam_ros.detection.slicing import views
 from gsam_ros.detection.text import EncodedText, encode_text
 from gsam_ros.instances import Detections
 from gsam_ros.prompts import Phrase
+
+Choose = Callable[[np.ndarray], np.ndarray]
+"""Out of the parts of an image, [V, 4] (x0, y0, x1, y1), those that are looked at."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,6 +82,7 @@ class GroundingDetector:
         threshold: float = 0.3,
         nms_iou: float = 0.6,
         slices: SliceSettings | None = None,
+        choose: Sequence[Choose] | None = None,
     ) -> list[Detections]:
         """Find the prompt's phrases in a batch of images.
 
@@ -88,6 +92,7 @@ class GroundingDetector:
             threshold: least score of a detection whose phrase has none of its own.
             nms_iou: of two boxes that overlap by more, the weaker one is dropped.
             slices: whether large images are looked at in tiles, too; None: never.
+            choose: for each image, which of its parts to look at; None: all.
 
         Returns:
             One `Detections` per image, best first.
@@ -97,28 +102,35 @@ class GroundingDetector:
         if slices is None or slices.mode == "never":
             found = self._batches.in_turn(on_device, len(images), look)
         else:
-            found = self._look_at_slices(on_device, look, slices, nms_iou)
+            parts = [self._parts(image.shape[:2], slices) for image in images]
+            if choose is not None:
+                parts = [pick(boxes) for pick, boxes in zip(choose, parts, strict=True)]
+            found = self._look_at(parts, on_device, look, slices, nms_iou)
         return [answer[answer.phrase_index >= 0] for answer in found]
 
-    def _look_at_slices(
-        self, images: Sequence[torch.Tensor], look: Look, slices: SliceSettings, nms_iou: float
+    def _look_at(
+        self,
+        parts: Sequence[np.ndarray],
+        images: Sequence[torch.Tensor],
+        look: Look,
+        slices: SliceSettings,
+        nms_iou: float,
     ) -> list[Detections]:
-        """Look at images and their tiles, and make one answer of each image's."""
-        views = [self._views((image.shape[0], image.shape[1]), slices) for image in images]
-        parts = [
+        """Look at parts of images, and make one answer of each image's."""
+        cut = [
             image[y0:y1, x0:x1]
-            for image, boxes in zip(images, views, strict=True)
+            for image, boxes in zip(images, parts, strict=True)
             for x0, y0, x1, y1 in boxes.tolist()
         ]
-        found = self._batches.by_size(parts, slices.batch, look)
-        ends = np.cumsum([len(boxes) for boxes in views])
+        found = self._batches.by_size(cut, slices.batch, look)
+        ends = np.cumsum([len(boxes) for boxes in parts])
         return [
             combine(found[end - len(boxes) : end], boxes, tuple(image.shape[:2]), slices, nms_iou)
-            for image, boxes, end in zip(images, views, ends, strict=True)
+            for image, boxes, end in zip(images, parts, ends, strict=True)
         ]
 
-    def _views(self, size: tuple[int, int], slices: SliceSettings) -> np.ndarray:
-        """[V, 4] what to look at in an image of this (height, width)."""
+    def _parts(self, size: tuple[int, int], slices: SliceSettings) -> np.ndarray:
+        """[V, 4] what there is to look at in an image of this (height, width)."""
         if slices.height > size[0] or slices.width > size[1]:
             self._complain(size, slices)
         seen = seen_size(*size, self.processor)

@@ -51,7 +51,7 @@ def combine(
         settings: how to merge.
         nms_iou: of two boxes that overlap by more, whatever their phrases, the weaker one goes.
     """
-    if len(found) == 1:
+    if len(found) == 1 and tuple(views[0]) == (0, 0, size[1], size[0]):
         return found[0]
     origins = [np.tile(view[:2], 2).astype(np.float32) for view in views]
     boxes = [part.boxes + origin for part, origin in zip(found, origins, strict=True)]

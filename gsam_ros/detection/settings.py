@@ -56,6 +56,20 @@ class SliceSettings:
         "Look at the whole image besides its tiles: it has the objects that no tile holds.",
         runtime=True,
     )
+    regions: bool = setting(
+        False,
+        "Look only at tiles with tracks or motion, and at a share of the others in turn; for "
+        "cameras that stand still.",
+        runtime=True,
+    )
+    share: float = setting(
+        0.2,
+        "Share of the tiles without tracks and motion that are looked at on each keyframe, where "
+        "only regions are.",
+        low=0.01,
+        high=1.0,
+        runtime=True,
+    )
     merge: str = setting(
         "GREEDYNMM",
         "How boxes of several tiles become one: NMS keeps the best, GREEDYNMM makes it the hull of "

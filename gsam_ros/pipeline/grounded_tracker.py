@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
-from gsam_ros.detection.detector import GroundingDetector
+from gsam_ros.detection.detector import Choose, GroundingDetector
+from gsam_ros.detection.regions import TileTurns
 from gsam_ros.detection.text import EncodedText
 from gsam_ros.instances import Detections, Frame, FrameResult, Instances, which
 from gsam_ros.pipeline.devices import choose_device, choose_dtype
@@ -58,6 +60,7 @@ class GroundedTracker:
         self._prompt: Prompt | None = None
         self._text: EncodedText | None = None
         self._last_keyframe: dict[str, int] = {}
+        self._turns: dict[str, TileTurns] = {}
         tell("warming up")
         self._warm_up()
 
@@ -84,6 +87,7 @@ class GroundedTracker:
         prompt = self._next_prompt(encoded.phrases, self._tracker.names)
         self._text = encoded
         self._last_keyframe.clear()
+        self._turns.clear()
         return self._adopt(prompt)
 
     def point_out(self, pointed: VisualPrompt) -> int:
@@ -202,12 +206,31 @@ class GroundedTracker:
         if not images or self._text is None:
             return [None] * len(frames)
         settings = self.settings.detector
+        choose = None
+        if settings.slices.regions:
+            chosen_frames = (f for f, chosen in zip(frames, keyframes, strict=True) if chosen)
+            choose = [self._choose_tiles(frame) for frame in chosen_frames]
         found = iter(
             self._detector.detect(
-                images, self._text, settings.box_threshold, settings.nms_iou, settings.slices
+                images,
+                self._text,
+                settings.box_threshold,
+                settings.nms_iou,
+                settings.slices,
+                choose,
             )
         )
         return [next(found) if chosen else None for chosen in keyframes]
+
+    def _choose_tiles(self, frame: Frame) -> Choose:
+        """What chooses the tiles of a keyframe, by the tracks of its camera."""
+        camera = self._tracker.cameras.get(frame.camera)
+        if camera is None or camera.stamp is None or frame.stamp < camera.stamp:
+            self._turns.pop(frame.camera, None)  # the stream starts over
+        boxes = [track.box for track in camera.tracks if track.visible] if camera else []
+        turns = self._turns.setdefault(frame.camera, TileTurns())
+        known = np.array(boxes, np.float32).reshape(-1, 4)
+        return partial(turns.choose, frame.image, known, self.settings.detector.slices.share)
 
     def _warm_up(self) -> None:
         """Run both models once, so that the first real frame is as fast as the hundredth."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gsam_ros.world.backgrounds import draw_background
 from gsam_ros.world.compose import OPAQUE, boxes_of, paste, paste_shadow
 from gsam_ros.world.exposure import draw_exposure
-from gsam_ros.world.placement import find_place
+from gsam_ros.world.placement import MIN_VISIBLE, find_place
 from gsam_ros.world.sprites import draw_light, draw_sprite, shadow_offset
 from gsam_ros.world.vocabulary import SEEN, Pair
 
@@ -68,15 +68,80 @@ def draw_still(
         drawn.append(pair)
         full.append(int(np.count_nonzero(sprite[..., 3] >= OPAQUE)))
 
-    masks = owner[None] == np.arange(len(drawn), dtype=np.int16)[:, None, None]
-    visible = masks.sum((1, 2)) / np.maximum(np.array(full), 1)
+    return _still(draw_exposure(rng).apply(rng, image), owner, drawn, full)
+
+
+def draw_stills(
+    rng: np.random.Generator,
+    frames: int,
+    height: int,
+    width: int,
+    pairs: Sequence[Pair] = SEEN,
+    objects: int = 8,
+    share: tuple[float, float] = (1 / 90, 1 / 27),
+) -> Iterator[Still]:
+    """Draw what a camera that stands still sees of small objects, every other one moving.
+
+    A moving object goes straight on, by up to half of its size per frame, from anywhere within the
+    picture; it may leave, and then it is not in the truth of that frame.
+
+    Args:
+        rng: where chance comes from.
+        frames: how many.
+        height: of each, in pixels.
+        width: of each, in pixels.
+        pairs: what the objects are chosen from.
+        objects: how many at most; one that finds no free place is left out.
+        share: sizes as shares of the height, as of `draw_still`.
+    """
+    room, light, exposure = draw_background(rng, height, width), draw_light(rng), draw_exposure(rng)
+    owner, blank = np.full((height, width), -1, np.int16), np.empty_like(room)
+    sprites: list[NDArray[np.uint8]] = []
+    starts: list[tuple[int, int]] = []
+    steps: list[NDArray[np.float64]] = []
+    drawn: list[Pair] = []
+    full: list[int] = []
+    for pair in (pairs[int(i)] for i in rng.integers(len(pairs), size=objects)):
+        size = round(height * _draw_share(rng, *share))
+        sprite = draw_sprite(rng, pair[1], pair[0], size, light)
+        place = find_place(rng, owner, sprite, full)
+        if place is None:
+            continue
+        paste(blank, owner, sprite, *place, len(drawn))
+        sprites.append(sprite)
+        starts.append(place)
+        steps.append(rng.uniform(-0.5, 0.5, 2) * size * (len(drawn) % 2))
+        drawn.append(pair)
+        full.append(int(np.count_nonzero(sprite[..., 3] >= OPAQUE)))
+    for frame in range(frames):
+        image, owner = room.copy(), np.full((height, width), -1, np.int16)
+        for index, (sprite, start, step) in enumerate(zip(sprites, starts, steps, strict=True)):
+            x, y = np.round(np.add(start, frame * step)).astype(int)
+            paste(image, owner, sprite, int(x), int(y), index)
+        yield _still(exposure.apply(rng, image), owner, drawn, full)
+
+
+def _still(
+    image: NDArray[np.uint8], owner: NDArray[np.int16], pairs: Sequence[Pair], full: Sequence[int]
+) -> Still:
+    """The picture with those objects of which enough is to be seen.
+
+    Args:
+        image: finished.
+        owner: [H, W] index of the object to be seen at each pixel, or -1.
+        pairs: what the objects are.
+        full: pixels of each were nothing in its way.
+    """
+    masks = owner[None] == np.arange(len(pairs), dtype=np.int16)[:, None, None]
+    visible = (masks.sum((1, 2)) / np.maximum(np.array(full), 1)).astype(np.float32)
+    kept = np.flatnonzero(visible >= MIN_VISIBLE).tolist()
     return Still(
-        draw_exposure(rng).apply(rng, image),
-        boxes_of(masks),
-        masks,
-        tuple(shape for _, shape in drawn),
-        tuple(colour for colour, _ in drawn),
-        visible.astype(np.float32),
+        image,
+        boxes_of(masks[kept]),
+        masks[kept],
+        tuple(pairs[i][1] for i in kept),
+        tuple(pairs[i][0] for i in kept),
+        visible[kept],
     )
 
 
