@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, wait
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -128,8 +129,7 @@ class GsamNode(ManagedNode):
         for name in options.cameras:
             _check_camera_name(name, options.cameras)
         for name in options.cameras:
-            compressed = options.image_transport == "compressed"
-            self._cameras[name] = Camera(self, name, compressed, options.result_depth)
+            self._cameras[name] = Camera(self, name, options, partial(self.notice, name))
         self._lossless = options.mode == "lossless"
         inbox = (
             LosslessInbox(self._give_up, options.queue_size)

@@ -56,6 +56,17 @@ class NodeSettings:
     result_depth: int = setting(
         10, "Results that the middleware keeps for a slow subscriber (QoS depth).", low=1, high=4096
     )
+    depth: bool = setting(
+        False,
+        "Whether cameras have depth: subscribes NAME/depth (16UC1 in mm or 32FC1 in m, registered "
+        "to the image) and NAME/camera_info, and publishes detections_3d and instance_cloud.",
+    )
+    depth_tolerance: float = setting(
+        0.02,
+        "Seconds by which the stamps of an image and of its depth image may differ.",
+        low=0.0,
+        high=1.0,
+    )
     topic_timeout: float = setting(
         5.0,
         "Seconds without an image after which a camera counts as silent.",

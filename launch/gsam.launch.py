@@ -36,6 +36,16 @@ def generate_launch_description() -> LaunchDescription:
                 description="Image topic of the camera (with image_transport:=compressed, the name "
                 "without /compressed)",
             ),
+            DeclareLaunchArgument(
+                "depth_topic",
+                default_value="",
+                description="Depth image registered to the camera's; gives detections_3d",
+            ),
+            DeclareLaunchArgument(
+                "camera_info_topic",
+                default_value="camera_info",
+                description="Of the camera, needed with depth_topic",
+            ),
             DeclareLaunchArgument("namespace", default_value="", description="Of the node"),
             DeclareLaunchArgument(
                 "config_file", default_value=config, description="Parameter file of the node"
@@ -56,10 +66,12 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
     def argument(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    parameters = {
+    parameters: dict[str, str | bool] = {
         parameter: argument(name) for name, (parameter, _) in PARAMETERS.items() if argument(name)
     }
-    topic = argument("image_topic")
+    topic, depth = argument("image_topic"), argument("depth_topic")
+    if depth:
+        parameters["depth"] = True
     return [
         LifecycleNode(
             package="gsam_ros",
@@ -71,7 +83,12 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
                 parameters,
                 {"use_sim_time": argument("use_sim_time").lower() in ("true", "1", "yes")},
             ],
-            remappings=[("image", topic), ("image/compressed", f"{topic}/compressed")],
+            remappings=[
+                ("image", topic),
+                ("image/compressed", f"{topic}/compressed"),
+                ("depth", depth or "depth"),
+                ("camera_info", argument("camera_info_topic")),
+            ],
             output="screen",
         )
     ]

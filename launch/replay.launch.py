@@ -25,7 +25,10 @@ from launch_ros.substitutions import FindPackageShare
 from launch import LaunchDescription
 
 # The overlay is left out: it is drawn only where somebody looks.
-RECORDED = ".*/gsam_node/(detections|instances|instance_mask|semantic_mask|label_info|frame_status)"
+RECORDED = (
+    ".*/gsam_node/(detections|detections_3d|instances|instance_mask|semantic_mask|label_info|"
+    "frame_status)"
+)
 LAST_RESULTS = 3.0  # seconds between the recording's end and ours
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,8 @@ def test_the_example_in_the_file_uses_declared_arguments(path: Path) -> None:
 
 
 def test_what_is_recorded_is_what_is_published() -> None:
-    source = (ROOT / "gsam_ros" / "bridge" / "camera.py").read_text()
+    bridge = ROOT / "gsam_ros" / "bridge"
+    source = "".join((bridge / name).read_text() for name in ("camera.py", "results_3d.py"))
     published = {
         node.args[1].value
         for node in ast.walk(ast.parse(source))
@@ -85,4 +87,11 @@ def test_what_is_recorded_is_what_is_published() -> None:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "RECORDED":
             pattern = ast.literal_eval(node.value)
     recorded = set(pattern.partition("(")[2].rstrip(")").split("|"))
-    assert recorded == published - {"overlay"}
+    assert recorded == published - {"overlay", "instance_cloud"}
+
+
+def test_arguments_that_the_readme_shows_are_declared() -> None:
+    """An argument that no launch file declares is passed over without a word."""
+    shown = set(re.findall(r"\b(\w+):=", (ROOT / "README.md").read_text()))
+    assert shown
+    assert shown <= set().union(*map(declared, FILES))

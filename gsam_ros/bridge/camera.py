@@ -24,13 +24,15 @@ from gsam_ros.bridge.images import decode_image, encode_image
 from gsam_ros.bridge.instances import instance_array
 from gsam_ros.bridge.label_info import label_info
 from gsam_ros.bridge.masks import instance_mask, semantic_mask
+from gsam_ros.bridge.results_3d import Results3D
 from gsam_ros.bridge.stamps import nanoseconds, read_header
 from gsam_ros.bridge.status import frame_status
 from gsam_ros.drawing import draw_instances
 from gsam_ros.instances import Frame, FrameResult
 from gsam_ros.msg import FrameStatus, InstanceArray
+from gsam_ros.node_settings import NodeSettings
 from gsam_ros.pipeline.inbox import Arrival
-from gsam_ros.pipeline.runner import BAD_IMAGE
+from gsam_ros.pipeline.runner import BAD_IMAGE, BadFrameError
 from gsam_ros.pipeline.statistics import CameraStatistics
 from gsam_ros.prompts import Prompt
 
@@ -63,21 +65,25 @@ class Camera:
     Args:
         node: has the topics.
         name: of the camera; empty for the only one.
-        compressed: whether compressed images are subscribed.
-        depth: QoS depth of the results.
+        options: how images come in and results go out.
+        notice: tells people of something, by its kind and in words.
     """
 
-    def __init__(self, node: Node, name: str, compressed: bool, depth: int) -> None:
+    def __init__(
+        self, node: Node, name: str, options: NodeSettings, notice: Callable[[str, str], None]
+    ) -> None:
         self.name = name
         self.statistics = CameraStatistics()
         self.last_drop = ""
         self.frame_id = ""
         self._node = node
-        self._compressed = compressed
-        self._topic = (f"{name}/image" if name else "image") + "/compressed" * compressed
+        self._notice = notice
+        self._compressed = options.image_transport == "compressed"
+        inputs = f"{name}/" if name else ""
+        self._topic = inputs + "image" + "/compressed" * self._compressed
         self._subscription: Subscription | None = None
         self._announced = 0
-        own, base = qos.result(depth), f"~/{name}/" if name else "~/"
+        own, base = qos.result(options.result_depth), f"~/{inputs}"
         self._publishers: list[Publisher] = []
 
         def publisher(kind: type[Any], topic: str, profile: QoSProfile = own) -> Publisher:
@@ -95,6 +101,7 @@ class Camera:
         self._semantic_mask = publisher(Image, "semantic_mask")
         self._overlay = publisher(Image, "overlay")
         self._frame_status = publisher(FrameStatus, "frame_status")
+        self._metres = Results3D(node, inputs, publisher, options) if options.depth else None
 
     @property
     def topic(self) -> str:
@@ -130,9 +137,13 @@ class Camera:
             raw=True,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
+        if self._metres:
+            self._metres.subscribe(profile, group)
 
     def unsubscribe(self) -> None:
         """Take no more images."""
+        if self._metres:
+            self._metres.unsubscribe()
         if self._subscription:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
@@ -163,12 +174,19 @@ class Camera:
             self._instance_mask.publish(instance_mask(instances, header))
         if self._semantic_mask.get_subscription_count():
             self._semantic_mask.publish(semantic_mask(instances, header))
-        sent = time.perf_counter()
-        stage_ms = stage_ms | {"messages": 1e3 * (sent - start)}
+        stage_ms = stage_ms | {"messages": 1e3 * (time.perf_counter() - start)}
+        if self._metres and self._metres.is_wanted:
+            start = time.perf_counter()
+            try:
+                self._metres.publish(result, header)
+            except BadFrameError as error:
+                self._notice(f"depth: {str(error)[:40]}", f"nothing in metres: {error}")
+            stage_ms["metres"] = 1e3 * (time.perf_counter() - start)
         if self._overlay.get_subscription_count():
+            start = time.perf_counter()
             drawn = draw_instances(result.frame.image, result)
             self._overlay.publish(encode_image(drawn, "rgb8", header))
-            stage_ms["overlay"] = 1e3 * (time.perf_counter() - sent)
+            stage_ms["overlay"] = 1e3 * (time.perf_counter() - start)
         now = self._node.get_clock().now().nanoseconds
         self.statistics.frame_processed((now - arrival.stamp) / 1e9)
         self._publish_status(arrival, result, stage_ms, now)

@@ -20,6 +20,8 @@ from gsam_ros.bridge.stamps import nanoseconds, read_header
 from gsam_ros.depth import Pinhole
 from gsam_ros.pipeline.runner import BadFrameError
 
+_ALIVE = 1_000_000_000  # nanoseconds behind the frames, beyond which a stream has stopped
+
 
 class DepthCamera:
     """Subscribes a depth image and its camera_info, and finds those of a frame by its stamp.
@@ -43,6 +45,7 @@ class DepthCamera:
         self._tolerance = tolerance
         self._wanted = wanted
         self._kept: deque[tuple[int, bytes]] = deque(maxlen=capacity)
+        self._newest: int | None = None
         self._info: CameraInfo | None = None
         self._arrived = threading.Condition()
         self._subscriptions: list[Subscription] = []
@@ -89,13 +92,15 @@ class DepthCamera:
         self._subscriptions = []
         with self._arrived:
             self._kept.clear()
+            self._newest = None
 
     def view(self, stamp: int, patience: float) -> tuple[np.ndarray, Pinhole] | None:
         """The depth image of the frame of `stamp` ([H, W] float32 metres) and its camera.
 
         Args:
             stamp: nanoseconds; those of later calls are not older, so older images are let go.
-            patience: seconds to wait for an image that hasn't come yet.
+            patience: seconds to wait for an image that is on its way; none is when the stream has
+                stopped.
 
         Returns:
             None where none came whose stamp is near enough.
@@ -104,7 +109,7 @@ class DepthCamera:
             BadFrameError: the image or the camera_info can't be used; the message says which.
         """
         with self._arrived:
-            self._arrived.wait_for(lambda: self._is_complete(stamp), patience)
+            self._arrived.wait_for(lambda: not self._is_on_its_way(stamp), patience)
             while self._kept and self._kept[0][0] < stamp - self._tolerance:
                 self._kept.popleft()
             found = min(self._kept, key=lambda kept: abs(kept[0] - stamp), default=None)
@@ -125,10 +130,11 @@ class DepthCamera:
         except BadFrameError as error:
             raise BadFrameError(f"{self.info_topic} is of no use: {error}") from error
 
-    def _is_complete(self, stamp: int) -> bool:
-        """Whether all depth images up to that of `stamp` have come."""
-        newest = self._kept[-1][0] if self._kept else None
-        return newest is not None and newest >= stamp - self._tolerance and self._info is not None
+    def _is_on_its_way(self, stamp: int) -> bool:
+        """Whether the stream runs and hasn't come up to `stamp` yet."""
+        if self._newest is None:
+            return self._node.count_publishers(self.topic) > 0
+        return 0 < stamp - self._tolerance - self._newest < _ALIVE
 
     def _receive(self, data: bytes) -> None:
         if not self._wanted():
@@ -139,8 +145,9 @@ class DepthCamera:
             return  # no message with a header: the image topic, whose messages look alike, tells
         with self._arrived:
             # Time went back (a bag that loops): what was kept belongs to another round.
-            if self._kept and stamp < self._kept[-1][0]:
+            if self._newest is not None and stamp < self._newest:
                 self._kept.clear()
+            self._newest = stamp
             self._kept.append((stamp, data))
             self._arrived.notify_all()
 
