@@ -233,6 +233,25 @@ def test_an_object_at_a_border_that_nothing_else_holds_stays():
     assert boxes == [[60, 10, 110, 90], [0, 0, 30, 30]]
 
 
+def test_of_too_many_boxes_the_strongest_are_merged():
+    x, y = (10.0 * axis.ravel() for axis in np.meshgrid(np.arange(80), np.arange(25)))
+    score = np.linspace(1, 0, 2000)
+    rows = np.stack([x + 1, y + 1, x + 9, y + 9, score], 1).tolist()
+    parts = np.array([[0, 0, 800, 250], [800, 0, 1600, 250]])
+    answer = combine(boxes_of_parts(rows, rows), parts, (250, 1600), ALWAYS, 1.0)
+    assert len(answer) == 3000
+    assert answer.scores.min() == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_an_empty_image_has_nothing(detector, across):
+    blank = np.full((300, 400, 3), 120, np.uint8)
+    how = replace(ALWAYS, across_phrases=across)
+    [found] = detector.detect([blank], detector.encode(PHRASES), 0.99, slices=how)
+    assert found.boxes.shape == (0, 4)
+    assert len(found.scores) == len(found.phrase_index) == 0
+
+
 def test_a_single_tile_is_moved_to_its_place():
     found = boxes_of_parts([(10, 20, 30, 50, 0.8)])
     only = combine(found, np.array([[90, 0, 200, 100]]), (100, 200), ALWAYS, 1.0)

@@ -18,6 +18,9 @@ from gsam_ros.detection.settings import SliceSettings
 from gsam_ros.detection.slicing import Size, cut_off
 from gsam_ros.instances import Detections
 
+_MOST = 3000
+"""Boxes of an image that are merged, the strongest: a threshold near 0 lets many thousands by."""
+
 _ROWS = 256
 """Rows of the table of overlaps that are computed at once; bounds the memory for thousands."""
 
@@ -58,14 +61,15 @@ def combine(
     pieces = np.concatenate(
         [cut_off(part, view, size) for part, view in zip(boxes, views, strict=True)]
     )
-    merged = merge(
-        Detections(
-            np.concatenate(boxes),
-            np.concatenate([part.scores for part in found]),
-            np.concatenate([part.phrase_index for part in found]),
-        ),
-        settings,
+    every = Detections(
+        np.concatenate(boxes),
+        np.concatenate([part.scores for part in found]),
+        np.concatenate([part.phrase_index for part in found]),
     )
+    if len(every) > _MOST:
+        strongest = np.sort(np.argsort(-every.scores, kind="stable")[:_MOST])
+        every, pieces = every[strongest], pieces[strongest]
+    merged = merge(every, settings)
     result = merged.detections
     if settings.drop_cut:
         cut = np.array([pieces[cluster].all() for cluster in merged.members], bool)
@@ -123,12 +127,14 @@ def _held_by_another(found: Detections, cut: np.ndarray, settings: SliceSettings
         cut: [N] bool, which of them only tiles saw at whose border they end.
         settings: overlap and phrases as in merging.
     """
-    inside = overlaps(found.boxes, found.boxes, "IOS") >= settings.threshold
+    rows = np.flatnonzero(cut)
+    inside = overlaps(found.boxes[rows], found.boxes, "IOS") >= settings.threshold
     if not settings.across_phrases:
-        inside &= found.phrase_index[:, None] == found.phrase_index
-    sides = found.boxes[:, 2:] - found.boxes[:, :2]
-    area = sides.prod(1)
-    return cut & (inside & (area[:, None] < area)).any(1)
+        inside &= found.phrase_index[rows, None] == found.phrase_index
+    area = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(1)
+    held = np.zeros(len(found), bool)
+    held[rows] = (inside & (area[rows, None] < area)).any(1)
+    return held
 
 
 def _clusters(boxes: np.ndarray, scores: np.ndarray, settings: SliceSettings) -> list[list[int]]:
