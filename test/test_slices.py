@@ -297,8 +297,8 @@ def test_a_tile_larger_than_the_image_is_cut_to_it_and_said_once(detector, caplo
     [expected] = detector.detect([image], text, slices=replace(ALWAYS, width=300))
     np.testing.assert_array_equal(found.boxes, expected.boxes)
     [record] = caplog.records
-    assert "images of 300x200" in record.message
-    assert "detector.slices.width up to 300" in record.message
+    assert "detector.slices.width is 5000" in record.message
+    assert "300x200 pixels: its tiles get 300" in record.message
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_said_once(caplog, monkeypatch):

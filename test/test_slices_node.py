@@ -34,6 +34,6 @@ def test_slices_are_switched_on_while_the_node_runs(tmp_path_factory: pytest.Tem
             assert "detector.slices" in refused.reason
         assert client.set_parameter("detector.slices.mode", "always").successful
         instances(2)
-        client.wait_for_log("give detector.slices.width up to 960")
+        client.wait_for_log("its tiles get 960, the most that can be given")
         assert client.set_parameter("detector.slices.width", 256).successful
         assert instances(3) >= whole + 5

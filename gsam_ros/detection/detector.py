@@ -131,18 +131,20 @@ class GroundingDetector:
 
     def _parts(self, size: tuple[int, int], slices: SliceSettings) -> np.ndarray:
         """[V, 4] what there is to look at in an image of this (height, width)."""
-        if slices.height > size[0] or slices.width > size[1]:
-            self._complain(size, slices)
+        for side, asked, most in (
+            ("width", slices.width, size[1]),
+            ("height", slices.height, size[0]),
+        ):
+            if asked > most:
+                self._complain(
+                    f"detector.slices.{side} is {asked}, and an image has {size[1]}x{size[0]} "
+                    f"pixels: its tiles get {most}, the most that can be given"
+                )
         seen = seen_size(*size, self.processor)
         return views(size, seen, self.processor.size["shortest_edge"], slices)
 
-    def _complain(self, size: tuple[int, int], slices: SliceSettings) -> None:
-        """Say once that tiles are larger than images of this (height, width)."""
-        message = (
-            f"tiles of {slices.width}x{slices.height} pixels don't fit into images of "
-            f"{size[1]}x{size[0]}, and are cut to them: give detector.slices.width up to "
-            f"{size[1]} and detector.slices.height up to {size[0]}"
-        )
+    def _complain(self, message: str) -> None:
+        """Warn once."""
         if message not in self._complaints:
             self._complaints.add(message)
             _LOG.warning(message)
