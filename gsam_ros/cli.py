@@ -128,9 +128,9 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--block",
         type=float,
-        default=1.0,
         metavar="SECONDS",
-        help="stretches of the recording that are drawn to get the intervals (default: 1)",
+        help="length of the stretches of the recording that are drawn to get the intervals; "
+        "default: 2, or a tenth of the recording where that is longer",
     )
     parser.set_defaults(run=_compare)
 

@@ -152,6 +152,8 @@ def test_times_of_a_draw() -> None:
 def test_blocks_hold_all_cameras_and_skip_pauses() -> None:
     blocks = Blocks.over([10 * SECOND, 11 * SECOND, 14 * SECOND, int(11.5 * SECOND)], 1.0)
     assert len(blocks) == 3
+    assert len(Blocks.over(range(0, 10 * SECOND, SECOND // 10))) == 5
+    assert len(Blocks.over(range(0, 61 * SECOND, SECOND // 10))) == 10
     assert blocks.of([11 * SECOND, int(11.5 * SECOND), 14 * SECOND]).tolist() == [1, 1, 2]
 
 
@@ -159,12 +161,19 @@ def test_draws_are_as_long_as_the_recording_and_the_same_each_time() -> None:
     weights = draws(7, 50)
     assert set(weights.sum(axis=1)) == {7}
     np.testing.assert_array_equal(weights, draws(7, 50))
-    assert interval(np.arange(1001.0)) == (25.0, 975.0)
+
+
+def test_an_interval_is_that_of_its_percentiles_and_wider_where_blocks_are_few() -> None:
+    samples = np.arange(10_001.0)
+    assert interval(samples, 10**6) == pytest.approx((250, 9750), abs=1)
+    # Student's quantile of 9 degrees of freedom is 2.262; times sqrt(10 / 9) it leaves 0.86 %.
+    assert interval(samples, 10) == pytest.approx((86, 9914), abs=1)
+    assert interval(samples, 2) == pytest.approx((0, 10_000), abs=1)
 
 
 def test_a_run_shows_no_difference_from_itself() -> None:
     comparison = compare(GOOD, GOOD)
-    assert comparison.blocks == 12
+    assert (comparison.blocks, comparison.seconds) == (6, 2.0)
     assert {d.verdict for d in comparison.differences} == {"no difference shown"}
     assert summary(comparison) == ["No difference between A and B is shown."]
 
@@ -208,7 +217,7 @@ def test_one_block_gives_no_interval() -> None:
 
 
 def test_few_blocks_are_told() -> None:
-    assert "6 blocks of 2 s" in " ".join(summary(compare(GOOD, GOOD, seconds=2)))
+    assert "4 blocks of 3 s" in " ".join(summary(compare(GOOD, GOOD, seconds=3)))
 
 
 def test_a_stage_of_one_run_has_no_interval() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from gsam_ros.evaluation.comparison.blocks import BLOCK, DRAWS, Blocks, draws, interval
+from gsam_ros.evaluation.comparison.blocks import DRAWS, Blocks, draws, interval
 from gsam_ros.evaluation.comparison.precision_statistics import PrecisionStatistics
 from gsam_ros.evaluation.comparison.same_frames import ComparisonError, Pairs, same_frames
 from gsam_ros.evaluation.comparison.timing_statistics import TimingStatistics
@@ -85,20 +85,20 @@ class Comparison:
 
 
 def compare(
-    first: RunScore, second: RunScore, seconds: float = BLOCK, draws_wanted: int = DRAWS
+    first: RunScore, second: RunScore, seconds: float | None = None, draws_wanted: int = DRAWS
 ) -> Comparison:
     """Compare two runs figure by figure.
 
     Args:
         first: the run to compare with.
         second: the run in question.
-        seconds: length of a block; see `blocks`.
+        seconds: length of a block; by default as `Blocks.over` chooses it.
         draws_wanted: how often to draw.
 
     Raises:
         ComparisonError: the runs are not of the same frames, or `seconds` is no length.
     """
-    if not 0 < seconds < float("inf"):
+    if seconds is not None and not 0 < seconds < float("inf"):
         raise ComparisonError(f"a block can't last {seconds:g} s")
     pairs = same_frames(first, second)
     stamps = [frame.answer.stamp for run in (first, second) for frame in run.frames]
@@ -113,9 +113,9 @@ def compare(
         values = [float(v[name][0]) if name in v else float("nan") for v in (one, other)]
         # One block has one draw, which says nothing of how others would be.
         enough = name in samples and len(blocks) > 1
-        low, high = interval(samples[name]) if enough else (float("nan"), float("nan"))
+        low, high = interval(samples[name], len(blocks)) if enough else (float("nan"), float("nan"))
         differences.append(Difference(name, _kind(name), values[0], values[1], low, high))
-    return Comparison(tuple(differences), pairs, len(blocks), seconds)
+    return Comparison(tuple(differences), pairs, len(blocks), blocks.length / 1e9)
 
 
 def _sampled(first: Figures, second: Figures, weights: np.ndarray) -> dict[str, np.ndarray]:

@@ -57,8 +57,8 @@ def summary(comparison: Comparison) -> list[str]:
         )
     elif comparison.blocks < FEW:
         told.append(
-            f"The recording has {comparison.blocks} blocks of {comparison.seconds:g} s; with less "
-            f"than {FEW} the intervals are too narrow."
+            f"The recording has {comparison.blocks} blocks of {comparison.seconds:g} s; with fewer "
+            f"than {FEW} an interval says little: take a longer recording."
         )
     return told
 

@@ -66,8 +66,9 @@ def _method(comparison: Comparison) -> str:
         f"{comparison.seconds:g} s. Frames of one video are not independent, and cameras see the "
         "same scene at the same time, so whole blocks of all cameras are drawn with replacement, "
         f"{DRAWS} times, the same for A and B (block bootstrap: Carlstein 1986, Künsch 1989). The "
-        f"interval holds the middle {LEVEL} % of the differences; a verdict is given where it "
-        "leaves out zero. Of twenty figures without any difference, one gets a verdict by chance."
+        f"{LEVEL} % interval is the expanded percentile interval (Hesterberg 2015), which is wider "
+        "where blocks are few. A verdict is given where it leaves out zero; of twenty figures "
+        "without any difference, one or two get a verdict by chance."
     ) + paragraph(
         "The intervals tell how the figures would vary with the scene. They do not know what else "
         "the machine did: where times matter, make several runs of each and see whether the "
