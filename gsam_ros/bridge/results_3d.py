@@ -20,7 +20,6 @@ from gsam_ros.instances import FrameResult
 from gsam_ros.node_settings import NodeSettings
 from gsam_ros.pipeline.runner import BadFrameError
 
-
 _KEPT = 32  # depth images for frames in work: a second of 30 Hz
 _PATIENCE_LIVE = 0.1  # seconds that results wait for a depth image that is on its way
 _PATIENCE_LOSSLESS = 2.0
