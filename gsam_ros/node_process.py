@@ -12,16 +12,15 @@ from typing import NoReturn
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from gsam_ros.bridge.executor import ShortCallbackExecutor
 from gsam_ros.bridge.log import RosLogHandler
 from gsam_ros.node import GsamNode
 from gsam_ros.settings import SettingError
 
-_THREADS = 4
-"""One for images, and three that may wait at the same time: for a transition, for a prompt that
-is set by service, and for whatever is asked meanwhile."""
+_SERVICE_THREADS = 3
+"""For a transition, for a prompt that is set by service, and for whatever is asked meanwhile."""
 
 
 def main(args: list[str] | None = None) -> NoReturn:
@@ -39,7 +38,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         rclpy.shutdown()
         _end(1)
     logging.getLogger("gsam_ros").addHandler(RosLogHandler(node.get_logger()))
-    executor = MultiThreadedExecutor(num_threads=_THREADS)
+    executor = ShortCallbackExecutor(_SERVICE_THREADS)
     executor.add_node(node)
     failures: list[BaseException] = []
 
