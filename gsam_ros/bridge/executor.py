@@ -6,6 +6,7 @@ import queue
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from rclpy.context import Context
 from rclpy.executors import (
     ConditionReachedException,
     Executor,
@@ -30,10 +31,11 @@ class ShortCallbackExecutor(Executor):
 
     Args:
         num_threads: service requests that can be answered at the same time.
+        context: of the nodes; None for rclpy's default one.
     """
 
-    def __init__(self, num_threads: int) -> None:
-        super().__init__()
+    def __init__(self, num_threads: int, *, context: Context | None = None) -> None:
+        super().__init__(context=context)
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="gsam-service")
         self._failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 

@@ -1,0 +1,146 @@
+"""The node's executor: nothing is lost, nothing waits for a service, and it rests between messages."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.node import Node
+from std_msgs.msg import Int32
+from std_srvs.srv import Trigger
+
+from gsam_ros.bridge.executor import ShortCallbackExecutor
+
+MESSAGES = 100
+
+
+class CountingExecutor(ShortCallbackExecutor):
+    """Counts how often it looked at each thing it could run: once per turn."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(2, **kwargs)
+        self.looks: dict[object, int] = {}
+
+    def can_execute(self, entity: Any) -> bool:
+        self.looks[entity] = self.looks.get(entity, 0) + 1
+        return super().can_execute(entity)
+
+
+@pytest.fixture
+def context() -> Iterator[Context]:
+    context = Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.try_shutdown(context=context)
+
+
+@pytest.fixture
+def node(context: Context) -> Node:
+    return Node("listener", context=context)
+
+
+@pytest.fixture
+def talker(context: Context) -> Node:
+    return Node("talker", context=context)
+
+
+@pytest.fixture
+def executor(context: Context, node: Node) -> Iterator[CountingExecutor]:
+    executor = CountingExecutor(context=context)
+    executor.add_node(node)
+    yield executor
+    executor.shutdown()
+
+
+def spin_in_thread(executor: CountingExecutor) -> None:
+    threading.Thread(target=executor.spin, daemon=True).start()
+
+
+def wait_for(condition: Any, seconds: float = 20.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_it_rests_between_messages_while_another_thread_computes(
+    node: Node, talker: Node, executor: CountingExecutor
+) -> None:
+    got: list[int] = []
+    subscription = node.create_subscription(Int32, "number", lambda m: got.append(m.data), 200)
+    publisher = talker.create_publisher(Int32, "number", 200)
+    wait_for(lambda: publisher.get_subscription_count() == 1)
+    done = threading.Event()
+
+    def compute() -> None:  # holds the interpreter lock, as tracking does between two operations
+        while not done.is_set():
+            sum(range(1000))
+
+    threading.Thread(target=compute, daemon=True).start()
+    spin_in_thread(executor)
+    for number in range(MESSAGES):
+        publisher.publish(Int32(data=number))
+        time.sleep(0.01)
+    wait_for(lambda: len(got) == MESSAGES)
+    done.set()
+    assert got == list(range(MESSAGES))
+    # One turn takes a message and one finds that there is no other.
+    assert executor.looks[subscription] < 3 * MESSAGES
+
+
+def test_messages_come_while_a_service_waits(
+    node: Node, talker: Node, executor: CountingExecutor
+) -> None:
+    release, got = threading.Event(), []
+
+    def wait(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = release.wait(20)
+        return response
+
+    node.create_service(Trigger, "wait", wait)
+    node.create_subscription(
+        Int32,
+        "number",
+        lambda message: got.append(message.data),
+        10,
+        callback_group=rclpy.callback_groups.ReentrantCallbackGroup(),
+    )
+    client = talker.create_client(Trigger, "wait")
+    publisher = talker.create_publisher(Int32, "number", 10)
+    spin_in_thread(executor)
+    assert client.wait_for_service(10)
+    wait_for(lambda: publisher.get_subscription_count() == 1)
+    answer = client.call_async(Trigger.Request())
+    time.sleep(0.1)
+    publisher.publish(Int32(data=7))
+    wait_for(lambda: got == [7])
+    assert not answer.done()
+    release.set()
+    listener = rclpy.executors.SingleThreadedExecutor(context=talker.context)
+    listener.add_node(talker)
+    listener.spin_until_future_complete(answer, 10)
+    assert answer.result().success
+
+
+@pytest.mark.parametrize("kind", ["message", "service"])
+def test_an_error_in_a_callback_ends_the_spinning(
+    kind: str, node: Node, talker: Node, executor: CountingExecutor
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise ArithmeticError("of this callback")
+
+    if kind == "message":
+        node.create_subscription(Int32, "number", fail, 10)
+        publisher = talker.create_publisher(Int32, "number", 10)
+        wait_for(lambda: publisher.get_subscription_count() == 1)
+        publisher.publish(Int32())
+    else:
+        node.create_service(Trigger, "fail", fail)
+        client = talker.create_client(Trigger, "fail")
+        assert client.wait_for_service(10)
+        client.call_async(Trigger.Request())
+    with pytest.raises(ArithmeticError, match="of this callback"):
+        executor.spin()
