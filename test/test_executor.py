@@ -1,4 +1,4 @@
-"""The node's executor: nothing is lost, nothing waits for a service, and it rests between messages."""
+"""The node's executor: nothing waits for a service, and it rests between messages."""
 
 import threading
 import time

@@ -41,6 +41,7 @@ class ShortCallbackExecutor(Executor):
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
         """Wait for one callback and run it, or have it run; raises what any callback raised."""
+        entity: Any
         try:
             task, entity, _ = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
         except (
