@@ -53,6 +53,14 @@ class TrackerSettings:
         high=1.0,
         runtime=True,
     )
+    least_part: float = setting(
+        0.15,
+        "Parts of a mask that lie apart from the rest and hold less than this share of its area "
+        "are not shown.",
+        low=0.0,
+        high=1.0,
+        runtime=True,
+    )
     confirm_hits: int = setting(
         2,
         "Detections that a new track needs to be confirmed.",

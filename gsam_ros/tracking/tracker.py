@@ -14,6 +14,7 @@ from gsam_ros.masks import Masks
 from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.association import box_iou, mask_overlap, match
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.fragments import without_fragments
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.pointing import SAME_OBJECT, lies_on, names_of, segment_pointed
@@ -155,7 +156,7 @@ class InstanceTracker:
         logits, presence = masks.logits.cpu().numpy(), masks.presence.cpu().numpy()
         for row, (index, track) in enumerate(known):
             view = views[index]
-            track.logits = logits[row]
+            track.logits = without_fragments(logits[row], self.settings.least_part)
             track.box = Masks(track.logits[None], *view.size).boxes[0]
             track.visible = bool(presence[row] > 0) and bool(track.box[2] > track.box[0])
             if track.visible:
