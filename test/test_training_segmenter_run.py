@@ -8,16 +8,20 @@ import numpy as np
 import pytest
 import torch
 
+import gsam_ros
+from gsam_ros.training.evaluate_clips import clip_scores
+from gsam_ros.training.segmenter_batches import HardBatches, MixedBatches, StillBatches
 from gsam_ros.training.segmenter_data import (
-    MixedBatches,
-    StillBatches,
     Stills,
     click,
     clip_batch,
+    frame_batch,
 )
-from gsam_ros.training.segmenter_model import IMAGE_SIZE, load
+from gsam_ros.training.segmenter_model import IMAGE_SIZE, load, new_model, save
 from gsam_ros.training.segmenter_trainer import Stage, Trainer
-from gsam_ros.training.train_segmenter import run_stage
+from gsam_ros.training.train_segmenter import FALSE_ABSENCE, VALIDATION_SEED, calibrate, run_stage
+
+SHIPPED = Path(gsam_ros.__file__).parent / "models" / "demo-segmenter"
 
 
 def _batches(first: int, last: int, lengths: tuple[int, ...] = (2,)) -> MixedBatches:
@@ -50,6 +54,41 @@ def test_clip_batch_holds_every_object_in_its_first_frame() -> None:
     empty = batch.masks.flatten(2).amax(2) == 0
     assert not empty[batch.present].any()
     assert (batch.boxes[~batch.present] == 0).all()
+
+
+def test_frames_of_clips_as_pictures() -> None:
+    batch = frame_batch(np.random.default_rng(3), clips=2, each=2, objects=3)
+    assert batch.pixels.shape == (4, IMAGE_SIZE, IMAGE_SIZE, 3)
+    assert batch.anything is None
+    assert 0 < len(batch.image) <= 12
+    assert set(batch.image.tolist()) <= {0, 1, 2, 3}
+    assert (batch.masks.flatten(1).amax(1) > 127).all()
+    assert ((batch.boxes[:, 2:] - batch.boxes[:, :2]) > 0).all()
+
+
+def test_the_last_stage_can_be_made_longer_without_other_batches() -> None:
+    short, more = HardBatches(7, 0, 8), HardBatches(7, 2, 30)
+    assert len(more) == 28
+    for index in range(2, 8):
+        mine, theirs = short[index], more[index - 2]
+        assert type(mine) is type(theirs)
+        assert torch.equal(mine.pixels, theirs.pixels)
+    kinds = {
+        "stills" if isinstance(batch, Stills) else len(batch.pixels)
+        for batch in (more[index] for index in range(28))
+    }
+    assert kinds == {"stills", 8, 12, 16}
+
+
+def test_a_run_can_start_from_a_saved_model(tmp_path: Path) -> None:
+    saved = new_model(seed=4)
+    save(saved, tmp_path)
+    trainer = Trainer(tmp_path / "run", seed=0)
+    trainer.start_from(tmp_path)
+    for model in (trainer.model, trainer.average):
+        torch.testing.assert_close(
+            model.no_object_pointer, saved.no_object_pointer, atol=1e-4, rtol=1e-3
+        )
 
 
 @pytest.mark.parametrize("name", ["stills", "video"])
@@ -100,6 +139,12 @@ def test_rates_ramp_up_and_fall_with_the_further_of_steps_and_time() -> None:
     assert stage.factor(99, 1.0) == pytest.approx(0.1)
 
 
+def test_rates_stay_and_then_fall_in_a_line() -> None:
+    stage = Stage("hard", 100, None, 1e-3, 1e-3, warm_up=1, last_rate=0.0, fall_over=40)
+    factors = [stage.factor(step, stage.progress(step, 0)) for step in (0, 60, 80, 99)]
+    assert factors == pytest.approx([1, 1, 0.5, 0.025])
+
+
 def test_clicks_lie_where_their_labels_say() -> None:
     masks = np.zeros((2, 256, 256), np.uint8)
     masks[0, 20:60, 30:50] = 255
@@ -110,3 +155,14 @@ def test_clicks_lie_where_their_labels_say() -> None:
             assert labels[0] == 1
             for (x, y), label in zip(points.int().tolist(), labels.tolist(), strict=True):
                 assert (mask[y, x] == 255) == bool(label)
+
+
+def test_calibration_lets_few_frames_with_an_object_count_as_without() -> None:
+    model = load(SHIPPED)
+    before = float(model.mask_decoder.pred_obj_score_head.proj_out.bias.detach())
+    shift = calibrate(model, clips=4)
+    after = float(model.mask_decoder.pred_obj_score_head.proj_out.bias.detach())
+    assert after - before == pytest.approx(shift, abs=1e-5)
+    scores, present = clip_scores(model, 4, seed=VALIDATION_SEED)
+    # What is remembered hangs on the threshold a little, so a second look is not quite the first.
+    assert (scores[present] <= 0).mean() == pytest.approx(FALSE_ABSENCE, abs=0.05)

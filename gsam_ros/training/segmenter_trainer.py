@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from gsam_ros.training.segmenter_loss import Heads
-from gsam_ros.training.segmenter_model import new_model, save
+from gsam_ros.training.segmenter_model import load, new_model, save
 
-EMA_DECAY = 0.997
+EMA_DECAY = 0.995
 CLIP_NORM = 2.0
 
 
@@ -30,6 +30,8 @@ class Stage:
     warm_up: int
     last_rate: float
     """Share of the rate that is left at the end."""
+    fall_over: int | None = None
+    """Steps at the end over which the rate falls in a line; None: a cosine over the whole stage."""
 
     def progress(self, step: int, elapsed_s: float) -> float:
         """Share done, 0 to 1: of the steps, or of the time if that is bounded and further."""
@@ -39,8 +41,11 @@ class Stage:
         return min(done, 1.0)
 
     def factor(self, step: int, progress: float) -> float:
-        """What the rates are multiplied by: a ramp, then half a cosine down to `last_rate`."""
-        fall = 0.5 * (1 + math.cos(math.pi * progress))
+        """What the rates are multiplied by: a ramp, then a fall down to `last_rate`."""
+        if self.fall_over is None:
+            fall = 0.5 * (1 + math.cos(math.pi * progress))
+        else:
+            fall = min((self.steps - step) / self.fall_over, 1.0)
         return min((step + 1) / self.warm_up, 1.0) * (self.last_rate + (1 - self.last_rate) * fall)
 
 
@@ -114,6 +119,12 @@ class Trainer:
         torch.save(state, partial)
         partial.replace(self.out / "state.pt")
         save(self.average, self.out / "model")
+
+    def start_from(self, folder: Path) -> None:
+        """Take the weights of a model that was saved before; the extra heads start anew."""
+        weights = load(folder).state_dict()
+        self.model.load_state_dict(weights)
+        self.average.load_state_dict(weights)
 
     def load_state(self, stages: list[Stage]) -> None:
         """Take up the run in `out`, if there is one."""
