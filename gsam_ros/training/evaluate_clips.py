@@ -71,19 +71,6 @@ def clip_figures(
     return figures | presence_figures(np.concatenate(scores), np.concatenate(presence))
 
 
-@torch.no_grad()
-def clip_scores(
-    model: Sam2VideoModel, count: int, frames: int = 16, objects: int = 3, seed: int = SEED
-) -> tuple[np.ndarray, np.ndarray]:
-    """Scores [M] of all objects in frames 1 on of `count` clips, and whether they are there [M]."""
-    scores, present = [], []
-    for number in range(count):
-        clip = draw_clip_to_follow(np.random.default_rng([seed, 1, number]), frames, objects)
-        scores.append(follow(model, clip.images, clip.masks[0])[1][1:].ravel())
-        present.append(clip.present[1:].ravel())
-    return np.concatenate(scores), np.concatenate(present)
-
-
 def presence_figures(scores: np.ndarray, present: np.ndarray) -> dict[str, float]:
     """How well scores [N] tell frames with the object (`present` [N] bool) from those without.
 

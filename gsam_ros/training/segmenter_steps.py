@@ -22,7 +22,7 @@ SCORE_WEIGHT = 1.0
 STILL_SCORE_WEIGHT = 0.1
 """In pictures every box holds an object: there is nothing to learn but a habit."""
 TOKEN_WEIGHT = 0.5
-EMPTY_WEIGHT = 0.5
+EMPTY_WEIGHT = 0.25
 """Of the mask of an object that is out of sight: that nothing here is it has to be learnt, too."""
 PROMPT_AGAIN = 0.3
 OWN_CLOCK, THIN = 0.4, 0.3

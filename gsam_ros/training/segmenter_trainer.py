@@ -15,6 +15,8 @@ from gsam_ros.training.segmenter_model import load, new_model, save
 
 EMA_DECAY = 0.995
 CLIP_NORM = 2.0
+HEADS_RATE = 1.2e-3
+"""Least learning rate of the extra heads: a run that starts from a model has none yet."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,24 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(self._groups(stage), betas=(0.9, 0.98), eps=1e-8)
 
     def _groups(self, stage: Stage) -> list[dict]:
-        groups: dict[tuple[bool, bool], list[Tensor]] = {}
+        groups: dict[tuple[str, bool], list[Tensor]] = {}
+        rates = {
+            "model": stage.rate,
+            "memory": stage.memory_rate,
+            "heads": max(stage.rate, HEADS_RATE),
+        }
         named = [*self.model.named_parameters(), *self.heads.named_parameters(prefix="heads")]
         for name, parameter in named:
             memory = "mem" in name or "object_pointer" in name or "obj_score" in name
-            groups.setdefault((memory, parameter.ndim > 1), []).append(parameter)
+            kind = "heads" if name.startswith("heads") else "memory" if memory else "model"
+            groups.setdefault((kind, parameter.ndim > 1), []).append(parameter)
         return [
             {
                 "params": parameters,
-                "rate": stage.memory_rate if memory else stage.rate,
+                "rate": rates[kind],
                 "weight_decay": 1e-2 if matrix else 0.0,
             }
-            for (memory, matrix), parameters in groups.items()
+            for (kind, matrix), parameters in groups.items()
         ]
 
     def update(self, loss: Tensor, factor: float) -> None:
