@@ -165,7 +165,7 @@ def test_drawing_marks_what_was_found_and_leaves_the_image_alone() -> None:
     assert (image == 100).all()
     changed = (drawn != 100).any(2)
     assert changed[60, 60]  # tinted
-    expected = 0.55 * 100 + 0.45 * np.array(track_colour(1))
+    expected = 0.75 * 100 + 0.25 * np.array(track_colour(1))
     assert np.abs(drawn[60, 60] - expected).max() <= 1
     assert changed[35:47, 40:].any()  # the label, above the box
     assert not changed[76:].any()
