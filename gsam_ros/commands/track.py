@@ -6,19 +6,44 @@ import argparse
 import sys
 from pathlib import Path
 
-from gsam_ros.commands.common import fail
+from gsam_ros.commands.common import fail, positive
 
-ABOUT = "take a bag, a video or images through the machine, without ROS running"
+ABOUT = "take a bag, a video, images or a webcam through the machine, without ROS running"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be typed."""
-    parser.add_argument("source", type=Path, help="rosbag2 folder, video, image, folder of images")
-    parser.add_argument("--prompt", required=True, help='what to look for: "red mug. person."')
     parser.add_argument(
-        "--out", type=Path, default=Path("out/track"), help="folder for the results"
+        "source",
+        help="rosbag2 (folder, .mcap, .db3), video, image, folder of images, or a webcam: 0, "
+        "/dev/video0",
     )
-    parser.add_argument("--topic", default="", help="of a bag: which images")
+    parser.add_argument(
+        "--prompt",
+        default="",
+        help='what to look for: "red mug. person."; by default what the bag\'s topic /prompt says',
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/track"),
+        help="folder for the results; where it holds an interrupted run, that goes on",
+    )
+    parser.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        help="of a bag: which images; several times for several cameras",
+    )
+    parser.add_argument("--frames", type=positive, default=0, help="end after so many")
+    parser.add_argument(
+        "--save-every",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how often the run is secured; what a killed run loses at most (default: 60)",
+    )
+    parser.add_argument("--no-video", action="store_true", help="draw no annotated video")
     parser.add_argument("--device", help="auto, cpu, cuda, ...")
     parser.add_argument("--detector", help="Grounding DINO checkpoint: name, folder or hub id")
     parser.add_argument("--segmenter", help="SAM 2 checkpoint: name, folder or hub id")
@@ -33,48 +58,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Take every frame through the machine."""
-    from dataclasses import replace
-
-    from gsam_ros.evaluation.bag import BagError
-    from gsam_ros.evaluation.sources import SourceError, open_source
-    from gsam_ros.evaluation.track import track
-    from gsam_ros.evaluation.video import VideoError
+    from gsam_ros.evaluation.track_run import TrackError, TrackOptions, run_track
     from gsam_ros.pipeline.settings import Settings
-    from gsam_ros.prompts import PromptError, parse_phrases
     from gsam_ros.settings import SettingError, with_texts
 
-    try:  # before torch is loaded, which takes a while
-        parse_phrases(options.prompt)
-        settings = with_texts(Settings(), options.set)
-        source = open_source(options.source, options.topic)
-    except (BagError, OSError, PromptError, SettingError, SourceError) as error:
-        return fail(str(error))
-
-    from gsam_ros.checkpoints import CheckpointError
-    from gsam_ros.pipeline.devices import DeviceError
-    from gsam_ros.pipeline.grounded_tracker import GroundedTracker
-
-    if options.device:
-        settings = replace(settings, device=options.device)
-    if options.detector:
-        settings = replace(settings, detector=replace(settings.detector, model=options.detector))
-    if options.segmenter:
-        settings = replace(settings, segmenter=replace(settings.segmenter, model=options.segmenter))
+    named = {
+        "device": options.device,
+        "detector.model": options.detector,
+        "segmenter.model": options.segmenter,
+    }
+    chosen = [f"{name}={value}" for name, value in named.items() if value]
     try:
-        tracker = GroundedTracker(settings, progress=lambda text: print(text, file=sys.stderr))
-        tracker.set_prompt(options.prompt)
-        for phrase in tracker.vocabulary_warnings:
-            print(f"gsam: the detector knows no word of {phrase!r}", file=sys.stderr)
-        frames = track(source, tracker, options.out)
-    except (
-        BagError,
-        CheckpointError,
-        DeviceError,
-        OSError,
-        PromptError,
-        SourceError,
-        VideoError,
-    ) as error:
+        outcome = run_track(
+            TrackOptions(
+                options.source,
+                options.out,
+                options.prompt,
+                tuple(options.topic),
+                with_texts(Settings(), [*options.set, *chosen]),
+                not options.no_video,
+                options.frames,
+                options.save_every,
+            ),
+            lambda text: print(f"gsam: {text}", file=sys.stderr),
+        )
+    except (SettingError, TrackError) as error:
         return fail(str(error))
-    print(f"{frames} frames, results in {options.out}")
+    for problem in outcome.problems:
+        print(f"gsam: {problem}", file=sys.stderr)
+    if not outcome.finished:
+        print(
+            f"gsam: interrupted after {outcome.frames} frames; the same command goes on from there",
+            file=sys.stderr,
+        )
+        return 130
+    if not outcome.frames:
+        return fail(f"{options.source} holds no frame that can be read")
+    left_out = f", {outcome.unreadable} could not be read" if outcome.unreadable else ""
+    print(f"{outcome.frames} frames{left_out}, results in {options.out}")
     return 0
