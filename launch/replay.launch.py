@@ -87,7 +87,8 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
         return LaunchConfiguration(name).perform(context)
 
     bag, result, rate = argument("bag"), argument("result"), argument("rate")
-    if argument("mode") == "lossless":
+    lossless = argument("mode") == "lossless"
+    if lossless:
         namespace = argument("namespace").strip("/")
         name = f"/{namespace}{NODE}" if namespace else NODE
         streams = [Stream(argument("image_topic"), name)]
@@ -97,7 +98,10 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
         def start(event: ProcessIO) -> list[Action]:
             return [play] if RECORDER_READY in event.text.decode(errors="replace") else []
 
-        begin = OnProcessIO(target_action=record, on_stdout=start)
+        begin = [
+            OnStateTransition(goal_state="active", entities=[record]),
+            OnProcessIO(target_action=record, on_stdout=start),
+        ]
     else:
         play = ExecuteProcess(
             cmd=["ros2", "bag", "play", bag, "--clock", "100", "--rate", rate], output="screen"
@@ -105,15 +109,13 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
         record = ExecuteProcess(
             cmd=["ros2", "bag", "record", "--output", result, "--regex", RECORDED], output="screen"
         )
-        begin = OnStateTransition(goal_state="active", entities=[play])
+        begin = [OnStateTransition(goal_state="active", entities=[play])]
     end = TimerAction(
         period=LAST_RESULTS, actions=[EmitEvent(event=Shutdown(reason="the recording is over"))]
     )
-    return [
-        RegisterEventHandler(begin),
-        RegisterEventHandler(OnProcessExit(target_action=play, on_exit=[end])),
-        record,
-    ]
+    handlers = [*begin, OnProcessExit(target_action=play, on_exit=[end])]
+    started = [] if lossless else [record]
+    return [*map(RegisterEventHandler, handlers), *started]
 
 
 def _python(command: list[str]) -> ExecuteProcess:

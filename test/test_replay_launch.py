@@ -35,25 +35,24 @@ def replayed(sample: Path, result: Path, logs: Path, **arguments: str) -> None:
     given = {"bag": str(sample), "result": str(result), "image_topic": TOPIC, **arguments}
     actions = launch_stub.describe("replay.launch.py", mode="lossless", **given)
     [node] = launch_stub.of_kind(actions, "LifecycleNode")
-    [record] = launch_stub.of_kind(actions, "ExecuteProcess")
+    [_, active] = launch_stub.handlers(actions, "OnStateTransition")
+    [record] = active.entities
     [begin] = launch_stub.handlers(actions, "OnProcessIO")
     assert begin.target_action is record
     with Family(logs) as family:
         node_arguments = launch_stub.node_arguments(node)
         running = family.start("node", "-m", "gsam_ros.node_process", *node_arguments)
+        family.wait_for(running, " ready: ", 240, gives_up=" failed: ")
         recorder = family.start("recorder", *record.cmd[1:])
-        play = None
-        while play is None:  # the launch file itself decides when to play
-            family.wait_for(recorder, "ready, recording", 120)
-            said = SimpleNamespace(text=recorder.log.read_bytes())
-            play = next(iter(begin.on_stdout(said)), None)
+        family.wait_for(recorder, "ready, recording", 60)
+        [play] = begin.on_stdout(SimpleNamespace(text=recorder.log.read_bytes()))
         player = family.start("player", *play.cmd[1:])
         family.wait_for(player, seconds=240)
         family.stop(recorder)
         family.stop(running)
 
 
-def test_the_player_waits_for_the_recorder() -> None:
+def test_the_player_waits_for_node_and_recorder() -> None:
     actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless", prompt="mug.")
     [begin] = launch_stub.handlers(actions, "OnProcessIO")
     assert begin.on_stdout(SimpleNamespace(text=b"waiting\n")) == []
@@ -69,7 +68,8 @@ def test_the_player_waits_for_the_recorder() -> None:
 
 def test_a_namespace_is_that_of_all() -> None:
     actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless", namespace="/a/b/")
-    [record] = launch_stub.of_kind(actions, "ExecuteProcess")
+    [_, active] = launch_stub.handlers(actions, "OnStateTransition")
+    [record] = active.entities
     assert record.cmd[record.cmd.index("--below") + 1] == "/a/b/gsam_node"
 
 
@@ -77,13 +77,13 @@ def test_live_is_ros2_bag() -> None:
     actions = launch_stub.describe("replay.launch.py", bag="b")
     [record] = launch_stub.of_kind(actions, "ExecuteProcess")
     assert record.cmd[:3] == ["ros2", "bag", "record"]
-    [begin, _] = reversed(launch_stub.handlers(actions, "OnStateTransition"))
-    [play] = begin.entities
+    [_, active] = launch_stub.handlers(actions, "OnStateTransition")
+    [play] = active.entities
     assert play.cmd[:3] == ["ros2", "bag", "play"]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_the_node_says_what_gsam_track_says(sample: Path, tmp_path: Path) -> None:
     replayed(sample, tmp_path / "node", tmp_path / "logs", prompt=PROMPT, device="cpu")
     out = tmp_path / "track"
@@ -101,7 +101,7 @@ def test_the_node_says_what_gsam_track_says(sample: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_prompts_of_the_recording_stand_at_the_same_frames(sample: Path, tmp_path: Path) -> None:
     replayed(sample, tmp_path / "node", tmp_path / "logs", prompt_topic="/prompt", device="cpu")
     command = [sys.executable, "-m", "gsam_ros.cli", "track", str(sample), "--topic", TOPIC]
