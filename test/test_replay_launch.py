@@ -15,6 +15,7 @@ from gsam_ros.evaluation.bag import open_bag
 from gsam_ros.evaluation.compare_runs import compare_runs
 from gsam_ros.evaluation.objects import read_objects
 from gsam_ros.evaluation.processes import Family
+from gsam_ros.evaluation.run_score import result_topic
 from gsam_ros.evaluation.sample import SampleOptions, prompts_of, write_sample
 from gsam_ros.world.scene import Scene
 
@@ -92,12 +93,11 @@ def test_the_node_says_what_gsam_track_says(sample: Path, tmp_path: Path) -> Non
         "--device", "cpu",
     ]  # fmt: skip
     assert main(tracked) == 0
-    [camera] = [""]
     with open_bag(out / "result") as bag:
-        answers = list(read_objects(bag, "/gsam_node/instances", camera))
+        answers = list(read_objects(bag, result_topic(bag, "", "instances"), ""))
     assert len(answers) == FRAMES
     assert sum(map(len, answers)) > FRAMES  # there is something to compare
-    assert list(compare_runs(tmp_path / "node", out / "result", [camera])) == []
+    assert list(compare_runs(tmp_path / "node", out / "result", [""])) == []
 
 
 @pytest.mark.slow
