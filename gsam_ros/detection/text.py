@@ -34,7 +34,7 @@ class TextGroup:
         token_mask: [1, T] bool, all true: groups are not padded.
         self_attention: [1, T, T] bool, true where two tokens are of one phrase.
         position_ids: [1, T] int64, counted within each phrase.
-        phrase_of_token: [T, P] float, column p holds 1/n at the n tokens of the group's p-th words.
+        phrase_of_token: [T, P] float32, column p holds 1/n at the n tokens of the p-th words.
         phrase_index: [P] int64, which phrase of the prompt these words stand for; -1: none, they
             only compete.
     """
@@ -150,7 +150,7 @@ def _encode_group(
     ).last_hidden_state
 
     columns = [(start >= first) & (end <= last) & (end > start) for first, last in spans]
-    own = torch.stack(columns, dim=1).to(hidden.dtype)
+    own = torch.stack(columns, dim=1).float()
     return TextGroup(
         features=model.text_projection(hidden),
         token_mask=tokens.attention_mask.bool(),
