@@ -19,7 +19,7 @@ from transformers.models.grounding_dino.modeling_grounding_dino import (
     GroundingDinoModel,
 )
 
-from gsam_ros.prompts import Phrase, PromptError
+from gsam_ros.prompts import Phrase, PromptError, looked_for
 
 # The model takes "." and "?" as ends of a phrase, and brackets can spell special tokens ("[SEP]").
 _RESERVED = re.compile(r"[.?\[\]]")
@@ -86,7 +86,7 @@ def encode_text(
     places = count()
     numbers = [-1 if phrase.negative else next(places) for phrase in prompt]
     owner = [n for n, phrase in zip(numbers, prompt, strict=True) for _ in phrase.wanted]
-    words = [" ".join(_RESERVED.sub(" ", phrase).lower().split()) or "?" for phrase in phrases]
+    words = [" ".join(_RESERVED.sub(" ", looked_for(p)).split()) or "?" for p in phrases]
     lengths = [len(tokenizer(f"{word}.", add_special_tokens=False).input_ids) for word in words]
     limit = model.config.max_text_len
     for phrase, length in zip(phrases, lengths, strict=True):
