@@ -138,6 +138,36 @@ def test_absent_phrases_take_hardly_anything_away(detector, scenes, absent):
     assert np.quantile(moved, 0.9) < 0.15
 
 
+def test_a_prompt_in_groups_finds_what_one_group_finds(detector, scenes, monkeypatch):
+    """Phrases of another group are phrases that are absent: scores move a little."""
+    config = detector.model.config
+
+    def find(limit: int) -> tuple[list[int], list[Detections]]:
+        monkeypatch.setattr(config, "max_text_len", limit)
+        texts = [detector.encode(phrases) for _, phrases in scenes]
+        counts = [len(text.groups) for text in texts]
+        answers = [
+            detector.detect([still.image], text, 0.3)[0]
+            for (still, _), text in zip(scenes, texts, strict=True)
+        ]
+        return counts, answers
+
+    (one, together), (several, apart) = find(256), find(6)
+    assert set(one) == {1} and min(several) > 1
+    sure, moved = 0, []
+    for first, second in zip(together, apart, strict=True):
+        strong = first[first.scores >= 0.4]
+        sure += len(strong)
+        overlap = box_iou(strong.boxes, second.boxes)
+        overlap[strong.phrase_index[:, None] != second.phrase_index] = 0
+        held = overlap.max(1, initial=0) > 0.7
+        moved += np.abs(strong.scores - second.scores[overlap.argmax(1)])[held].tolist()
+    assert sure >= 15
+    assert len(moved) >= 0.9 * sure
+    assert np.median(moved) < 0.03
+    assert np.quantile(moved, 0.9) < 0.15
+
+
 def test_plurals_find_the_same_things(detector, scenes):
     sure, found, _ = agreement(detector, scenes, lambda phrases: tuple(f"{p}s" for p in phrases))
     assert found >= 0.9 * sure
