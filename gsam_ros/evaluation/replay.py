@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import yaml
 
+from gsam_ros.evaluation.memory_watch import MemoryWatch
 from gsam_ros.evaluation.processes import Family
 from gsam_ros.evaluation.record import READY
 
@@ -20,7 +22,7 @@ _RESULT_DEPTH = 500  # results that wait for a recorder on a slow disk
 
 def replay(
     sample: Path, result: Path, cameras: Sequence[str], logs: Path, parameters: Path | None = None
-) -> None:
+) -> np.ndarray:
     """Play `sample` through the node in real time and record everything that the node says.
 
     Args:
@@ -29,6 +31,10 @@ def replay(
         cameras: names of the cameras.
         logs: folder for log files and for the node's parameters.
         parameters: further parameters of the node, a ROS 2 parameter file.
+
+    Returns:
+        [T, 2] seconds and bytes: the node's resident memory while the recording was played, which
+        is in `logs`/memory.csv as well.
 
     Raises:
         ProcessError: one of the three failed; the others are ended.
@@ -78,9 +84,12 @@ def replay(
             *(f"/{name}/camera_info" for name in cameras),
             own_terminal=True,
         )
-        family.wait_for(player)
+        with MemoryWatch(node.pid) as memory:
+            family.wait_for(player)
+        memory.write(logs / "memory.csv")
         family.stop(recorder)
         family.stop(node)
+        return memory.samples
 
 
 def write_parameters(path: Path, cameras: Sequence[str]) -> Path:

@@ -15,6 +15,7 @@ from gsam_ros.instances import Detections, Frame, FrameResult, Instances, which
 from gsam_ros.pipeline.devices import choose_device, choose_dtype
 from gsam_ros.pipeline.newest_frames import NewestFrames
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.pipeline.single_image import find
 from gsam_ros.pipeline.stopwatch import Stopwatch
 from gsam_ros.prompts import Prompt, parse_prompt, without_phrases
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
@@ -156,6 +157,23 @@ class GroundedTracker:
         self._last_keyframe, self._turns = state.last_keyframe, state.turns
         assert state.prompt is not None
         self._adopt(state.prompt)
+
+    def detect(self, image: np.ndarray, text: str) -> tuple[Instances, Prompt]:
+        """Look at one image on its own; streams, their tracks and their prompt stay as they are.
+
+        Args:
+            image: [H, W, 3] uint8 RGB.
+            text: phrases that end with a dot.
+
+        Returns:
+            What was found, with the track id 0, and what `phrase_index` refers to (version 0).
+
+        Raises:
+            PromptError: the text can't be used.
+        """
+        encoded = self._detector.encode(parse_prompt(text))
+        found = find(self._detector, self._segmenter, image, encoded, self.settings)
+        return found, Prompt(0, encoded.phrases)
 
     def configure(self, settings: Settings) -> None:
         """Apply settings that may change while it runs; the models stay as they are."""
