@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from gsam_ros import __version__
-from gsam_ros.commands import compare, demo, detect, evaluate, track
+from gsam_ros.commands import compare, demo, detect, evaluate, sweep, track
 from gsam_ros.commands.common import fail
 
 _COMMANDS = {
@@ -17,6 +17,7 @@ _COMMANDS = {
     "detect": detect,
     "evaluate": evaluate,
     "compare": compare,
+    "sweep": sweep,
 }
 
 
