@@ -32,12 +32,13 @@ class VisionTokens:
 
     Attributes:
         tokens: [B, S, d_model].
-        positions: [B, S, d_model] sine and level embeddings.
-        valid: [B, S] bool, false on padding.
+        positions: [B or 1, S, d_model] sine and level embeddings; as all that follows, of one image
+            where they are the same for all.
+        valid: [B or 1, S] bool, false on padding.
         shapes: (height, width) of each level.
-        valid_ratios: [B, levels, 2] float32 share of each level (x, y) that is image and not
+        valid_ratios: [B or 1, levels, 2] float32 share of each level (x, y) that is image and not
             padding.
-        anchors: [B, S, 4] float32 logits of the box (centre, size) that each token proposes,
+        anchors: [B or 1, S, 4] float32 logits of the box (centre, size) that each token proposes,
             infinite where it proposes none: at the border and on padding.
     """
 
@@ -66,7 +67,8 @@ def find(
     Args:
         detector: the model.
         pixels: [B, 3, H, W] normalised.
-        pixel_mask: [B, H, W] int64, 1 on image and 0 on padding.
+        pixel_mask: [B, H, W] int64, 1 on image and 0 on padding; [1, H, W] where it is the same for
+            all images.
         groups: of the prompt's phrases.
 
     Returns:
@@ -93,7 +95,8 @@ def encode_image(
     Args:
         detector: the model.
         pixels: [B, 3, H, W] normalised.
-        pixel_mask: [B, H, W] int64, 1 on image and 0 on padding.
+        pixel_mask: [B, H, W] int64, 1 on image and 0 on padding; [1, H, W] where it is the same for
+            all images.
     """
     model = detector.model
     levels, positions = model.backbone(pixels, pixel_mask)
@@ -220,6 +223,6 @@ def _select_queries(
     likeness = likeness.masked_fill(~token_mask[:, None], float("-inf")).amax(-1)
     best = likeness.topk(model.config.num_queries, dim=1).indices[..., None]
     chosen = candidates.gather(1, best.expand(-1, -1, candidates.shape[-1]))
-    anchors = vision.anchors.gather(1, best.expand(-1, -1, 4))
+    anchors = vision.anchors.expand(batch, -1, -1).gather(1, best.expand(-1, -1, 4))
     references = (model.encoder_output_bbox_embed(chosen) + anchors).sigmoid()
     return chosen if learned is None else learned, references

@@ -7,6 +7,7 @@ from torch import nn
 from transformers import GroundingDinoForObjectDetection
 from transformers.models.grounding_dino.modeling_grounding_dino import (
     GroundingDinoBiMultiHeadAttention,
+    GroundingDinoFrozenBatchNorm2d,
     GroundingDinoMultiscaleDeformableAttention,
 )
 
@@ -25,10 +26,31 @@ def replace_layers(detector: GroundingDinoForObjectDetection) -> GroundingDinoFo
                 setattr(module, name, DeformableAttention(child))
             elif isinstance(child, GroundingDinoBiMultiHeadAttention):
                 setattr(module, name, FewWordsAttention(child))
+        if isinstance(getattr(module, "normalization", None), GroundingDinoFrozenBatchNorm2d):
+            _fold_normalization(module)
+    # As oneDNN takes convolutions, and pooling over a plane runs along the channels.
+    detector.model.backbone.to(memory_format=torch.channels_last)
     decoder = detector.model.decoder
     decoder.reference_points_head = _InOwnFormat(decoder.reference_points_head)
     use_compiled_kernel(detector)
     return detector
+
+
+def _fold_normalization(layer: nn.Module) -> None:
+    """Make a convolution with a frozen normalization behind it one convolution (ResNet).
+
+    Args:
+        layer: transformers' ResNetConvLayer or ResNetShortCut.
+    """
+    frozen = layer.normalization
+    if not isinstance(layer.convolution, nn.Conv2d) or layer.convolution.bias is not None:
+        return
+    scale = frozen.weight.float() * (frozen.running_var.float() + 1e-5).rsqrt()
+    bias = frozen.bias.float() - frozen.running_mean.float() * scale
+    weight = layer.convolution.weight
+    layer.convolution.weight.data = (weight.float() * scale[:, None, None, None]).to(weight.dtype)
+    layer.convolution.bias = nn.Parameter(bias.to(weight.dtype), requires_grad=False)
+    layer.normalization = nn.Identity()
 
 
 class _InOwnFormat(nn.Module):
