@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 
 from gsam_ros import __version__
-from gsam_ros.commands import compare, demo, evaluate, sweep, track
+from gsam_ros.commands import compare, demo, detect, evaluate, sweep, track
 from gsam_ros.commands.common import fail
 
 _COMMANDS = {
     "demo": demo,
     "track": track,
+    "detect": detect,
     "evaluate": evaluate,
     "compare": compare,
     "sweep": sweep,

@@ -19,8 +19,8 @@ from gsam_ros.pipeline.single_image import find
 from gsam_ros.pipeline.stopwatch import Stopwatch
 from gsam_ros.prompts import Prompt, parse_prompt, without_phrases
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.tracker import InstanceTracker
-from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 from gsam_ros.visual_prompts import VisualPrompt
 
 
@@ -73,7 +73,7 @@ class GroundedTracker:
         tell(f"loading the detector {self.settings.detector.model} on {device}")
         self._detector = GroundingDetector(self.settings.detector.model, device, dtype)
         tell(f"loading the segmenter {self.settings.segmenter.model} on {device}")
-        self._segmenter = TransformersSam2(self.settings.segmenter.model, device, dtype)
+        self._segmenter = load_segmenter(self.settings.segmenter, device, dtype)
         self._tracker = InstanceTracker(self._segmenter, self.settings.tracker)
         self._newest = NewestFrames(self._segmenter.encode_image)
         self._prompt: Prompt | None = None
