@@ -259,13 +259,13 @@ def test_ctrl_c_ends_the_jobs_too(sample: Path, tmp_path: Path) -> None:
     )
     [log] = wait_for_files(tmp_path, "runs/sample/*/log.txt")
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=150)
     assert process.returncode == 130, told
     assert not processes_that_name(log.parent)
 
 
 def wait_for_files(folder: Path, pattern: str) -> list[Path]:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not (found := list(folder.glob(pattern))):
         assert time.monotonic() < end
         time.sleep(0.1)
