@@ -31,7 +31,7 @@ from gsam_ros.instances import TrackState
 
 _PEDESTRIAN, _NOT_WANTED = 1, (2, 7, 8, 12)
 _IGNORE_REGION = 10
-_MOT_COLUMNS = 9  # of a truth; results and truths of others have fewer
+_MOT_COLUMNS = 9  # of the benchmark's truth; others have fewer, and results have 10
 
 
 class _Row(NamedTuple):
@@ -126,11 +126,9 @@ def _read(file: Path) -> list[_Row]:
 def _mot(line: str) -> _Row | None:
     values = [float(value) for value in line.split(",")]
     left, top, width, height = values[2:6]
-    if height != height or len(values) < 6:
-        raise ValueError("it has fewer than six numbers")
     if len(values) > 6 and values[6] == 0:
         return None
-    kind = int(values[7]) if len(values) >= _MOT_COLUMNS else _PEDESTRIAN
+    kind = int(values[7]) if len(values) == _MOT_COLUMNS else _PEDESTRIAN
     if kind not in (_PEDESTRIAN, *_NOT_WANTED):
         return None
     box = left - 1, top - 1, left - 1 + width, top - 1 + height
