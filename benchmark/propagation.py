@@ -53,7 +53,7 @@ def ours(model: TransformersSam2, count: int) -> tuple[Step, Callable[[], int]]:
     """Our tracker, and the bytes that its memory holds."""
     # Whatever the masks say, each box stays a track: this measures cost, not association.
     settings = TrackerSettings(
-        max_objects=count, duplicate_iou=1.0, confirm_hits=1, confirmed_misses=1000,
+        max_objects=count, duplicate_iou=1.0, confirm_after=0.0, confirmed_missed=1000.0,
         occluded_after=60.0,
     )  # fmt: skip
     tracker = InstanceTracker(model, settings)

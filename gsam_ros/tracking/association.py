@@ -93,8 +93,10 @@ def match(
 ) -> list[tuple[int, int]]:
     """Pair tracks with detections by likeness: first within a phrase, then across phrases.
 
-    Of two tracks that were made for one object, so, the one in sight keeps it. The last pass lets a track whose phrase the detector changes its mind about stay one track;
-    it asks for more, as another phrase mostly means another object that stands close by.
+    Within a phrase those in sight come first, so that of two tracks which were made for one object
+    one keeps it. The pass across phrases lets a track whose phrase the detector changes its mind
+    about stay one track; it asks for more, as another phrase mostly means another object that
+    stands close by.
 
     Args:
         alike: [N, M] likeness of tracks and detections.
