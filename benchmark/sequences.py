@@ -23,6 +23,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -160,7 +161,7 @@ def main() -> None:
         "--variant", action="append", default=[], help='settings "NAME=VALUE NAME=VALUE"; "" is us'
     )
     arguments.add_argument("--threads", type=int, default=1)
-    arguments.add_argument("--out", type=Path, help="JSON file to write")
+    arguments.add_argument("--out", type=Path, help="JSON file to write after each sequence")
     options = arguments.parse_args()
 
     torch.set_num_threads(options.threads)
@@ -178,21 +179,27 @@ def main() -> None:
                 own.append(outcome)
                 score[str(seed)] = score_tracking(outcome.frames)
             bar.update()
+            if options.out:  # a long run is worth something before it ends
+                rows = zip(variants, outcomes, scores, strict=True)
+                report = {name: report_of(own, score) for name, own, score in rows}
+                options.out.write_text(json.dumps(report, indent=1))
     print("| variant | HOTA | DetA | AssA | mask IoU | id switches per object | IDF1 | misses "
           "| false alarms | time of tracking | time of a step |")  # fmt: skip
     print("|---" * 11 + "|")
-    report = {}
-    for name, own, score in zip(variants, outcomes, scores, strict=True):
+    for name, own in zip(variants, outcomes, strict=True):
         total = score_tracking(joined(own).frames)
         print(row(name, total, joined(own), joined(outcomes[0])))
-        report[name] = {
-            "total": asdict(total),
-            "sequences": {seed: asdict(figures) for seed, figures in score.items()},
-            "track_ms": statistics.median(joined(own).track_ms),
-            "step_ms": statistics.median(joined(own).step_ms),
-        }
-    if options.out:
-        options.out.write_text(json.dumps(report, indent=1))
+
+
+def report_of(own: Sequence[Outcome], score: dict[str, TrackingFigures]) -> dict[str, Any]:
+    """Everything about one variant."""
+    together = joined(own)
+    return {
+        "total": asdict(score_tracking(together.frames)),
+        "sequences": {seed: asdict(figures) for seed, figures in score.items()},
+        "track_ms": statistics.median(together.track_ms),
+        "step_ms": statistics.median(together.step_ms),
+    }
 
 
 if __name__ == "__main__":

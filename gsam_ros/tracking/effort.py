@@ -19,6 +19,7 @@ from gsam_ros.tracking.track import Track
 
 _SECOND = 1_000_000_000
 _AGREED = 1.0  # seconds that a detection's word is good for
+_REFRESHED = 0.4  # seconds between two memories of a track that does not need them
 _MEETING = 0.1  # share of the smaller box that another one may cover
 
 Owned = tuple[int, Track]
@@ -54,6 +55,20 @@ def choose(
     for index, track in attending:
         track.attended = views[index].stamp
     return attending, following + [one for one in unclear[len(attending) :] if one[1].visible]
+
+
+def due(track: Track, stamp: int, settings: TrackerSettings) -> bool:
+    """Whether a frame is to be remembered, of a track that shows its object on it.
+
+    In fast mode: while it attends, and else from time to time, so that it has a fresh memory for
+    the moment when it needs one.
+    """
+    return (
+        settings.memory == "exact"
+        or track.attended == stamp
+        or track.memory.clock == 0
+        or stamp - track.remembered >= _REFRESHED * _SECOND
+    )
 
 
 def _clear(view: View, tracks: Sequence[Track]) -> list[bool]:

@@ -47,7 +47,7 @@ class TrackerSettings:
         runtime=True,
     )
     reprompt_iou: float = setting(
-        0.75,
+        0.9,
         "A track that agrees with its detection by less than this overlap has drifted, and is "
         "segmented anew from the detection's box.",
         low=0.0,
@@ -103,7 +103,7 @@ class TrackerSettings:
         runtime=True,
     )
     attention_budget: int = setting(
-        4,
+        2,
         "Tracks of all cameras that attend to their memory on one frame, where memory is fast.",
         low=0,
         high=1000,

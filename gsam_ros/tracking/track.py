@@ -45,6 +45,7 @@ class Track:
             agreed; None where the last one did.
         refuted: the detector saw something else in its place, and nothing that agrees.
         attended: stamp of the last frame on which it attended to its memory, nanoseconds.
+        remembered: stamp of the newest frame in its memory, nanoseconds.
         eclipsed: another track has what its mask shows: out of sight until a detection agrees.
         motion: where it was and how it moves; None before its first box.
         last_visible: stamp of the last frame that showed it, nanoseconds.
@@ -68,6 +69,7 @@ class Track:
     agreed: int = 0
     agreed_box: np.ndarray = field(default_factory=lambda: np.zeros(4, np.float32))
     attended: int = 0
+    remembered: int = 0
     eclipsed: bool = False
     last_visible: int = 0
     visible: bool = False

@@ -12,7 +12,7 @@ from gsam_ros.instances import Instances
 from gsam_ros.masks import Masks
 from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
-from gsam_ros.tracking.effort import Owned, choose
+from gsam_ros.tracking.effort import Owned, choose, due
 from gsam_ros.tracking.found import Found, segment_found
 from gsam_ros.tracking.fragments import without_fragments
 from gsam_ros.tracking.keyframe import Keyframe
@@ -98,7 +98,7 @@ class InstanceTracker:
         self._show([(0, track)], masks, [view])
         track.appear(view.stamp, masks.pointer[0])
         track.move(track.box, view.stamp, detected=True)
-        self._write(features, [(0, track)], masks, prompted=True)
+        self._write(features, [view], [(0, track)], masks, [0], prompted=True)
         return track
 
     def remove(self, camera: str, track_id: int) -> bool:
@@ -121,9 +121,6 @@ class InstanceTracker:
             for track in state.tracks:
                 track.visible = False
         known = attending + following
-        # Between two keyframes a box in, a box out tells memory nothing new.
-        worth = {id(t) for _, t in attending}
-        worth |= {id(t) for i, t in following if views[i].detections is not None}
         masks = self._propagate(features, attending, following, views)
         if masks is not None:
             self._show(known, masks, views)
@@ -136,8 +133,9 @@ class InstanceTracker:
         taken: list[Taken] = []
         for index, seen in found.items():
             taken += self._look(index, views[index], states[index], seen, prompted)
-        written = self._write_taken(features, taken, prompted)
-        self._remember(features, known, masks, worth - written)
+        self._remember_taken(features, views, taken, prompted)
+        if masks is not None:
+            self._remember(features, views, known, masks, {id(one.track) for one in taken})
         for state in states:
             state.settle(self.settings)
             state.grow_older(self.settings)
@@ -160,7 +158,8 @@ class InstanceTracker:
         if attending:
             where = [index for index, _ in attending]
             memories = [track.memory for _, track in attending]
-            parts.append(propagate(self.model, features, where, memories))
+            few = self.settings.memory == "fast"
+            parts.append(propagate(self.model, features, where, memories, few))
         if following:
             where = [index for index, _ in following]
             boxes = [
@@ -243,42 +242,57 @@ class InstanceTracker:
     def _remember(
         self,
         features: ImageFeatures,
+        views: Sequence[View],
         known: Sequence[Owned],
-        masks: Segmentation | None,
-        worth: set[int],
+        masks: Segmentation,
+        done: set[int],
     ) -> None:
         """Keep a memory of each propagated mask that shows its object.
 
         Args:
             features: of the views' images.
+            views: the frames.
             known: the tracks.
             masks: theirs.
-            worth: the tracks (by `id`) that are to remember.
+            done: tracks (by `id`) that have another mask by now.
         """
-        rows = [row for row, (_, track) in enumerate(known) if track.trusted and id(track) in worth]
-        if masks is not None and rows:
-            chosen = masks[torch.tensor(rows, device=self.model.device)]
-            self._write(features, [known[row] for row in rows], chosen, prompted=False)
+        rows = [
+            row
+            for row, (index, track) in enumerate(known)
+            if id(track) not in done
+            and track.trusted
+            and due(track, views[index].stamp, self.settings)
+        ]
+        self._write(features, views, [known[row] for row in rows], masks, rows, prompted=False)
 
-    def _write_taken(
-        self, features: ImageFeatures, taken: Sequence[Taken], masks: Segmentation
-    ) -> set[int]:
-        """Remember masks that came from boxes; the tracks (by `id`) that do."""
-        if taken:
-            rows = torch.tensor([one.row for one in taken], device=self.model.device)
-            owners = [(one.view_index, one.track) for one in taken]
-            self._write(features, owners, masks[rows], prompted=True)
-        return {id(one.track) for one in taken}
+    def _remember_taken(
+        self,
+        features: ImageFeatures,
+        views: Sequence[View],
+        taken: Sequence[Taken],
+        masks: Segmentation,
+    ) -> None:
+        """Keep a memory of masks that came from the boxes of detections."""
+        worth = [one for one in taken if due(one.track, views[one.view_index].stamp, self.settings)]
+        owners = [(one.view_index, one.track) for one in worth]
+        self._write(features, views, owners, masks, [one.row for one in worth], prompted=True)
 
     def _write(
         self,
         features: ImageFeatures,
+        views: Sequence[View],
         owners: Sequence[Owned],
         masks: Segmentation,
+        rows: Sequence[int],
         prompted: bool,
     ) -> None:
+        """Put `rows` of the masks into their owners' memories."""
+        if not owners:
+            return
         index = torch.tensor([view for view, _ in owners], device=self.model.device)
         flags = torch.full((len(owners),), prompted, device=self.model.device)
-        memory = self.model.encode_memory(features[index], masks, flags)
-        for row, (_, track) in enumerate(owners):
-            track.memory.remember(memory[row], masks.pointer[row], prompted)
+        chosen = masks[torch.tensor(rows, device=self.model.device)]
+        memory = self.model.encode_memory(features[index], chosen, flags)
+        for row, (view_index, track) in enumerate(owners):
+            track.memory.remember(memory[row], chosen.pointer[row], prompted)
+            track.remembered = views[view_index].stamp
