@@ -6,7 +6,7 @@ Same weights, same frames, same boxes, all in turn in one run:
 
 The objects stand side by side, and of ten frames a second the detector confirms them on every other
 one; the image encoder is part of all three. What fast mode costs in accuracy is in sequences.py.
-Absolute times depend on the machine and on what else it does; read the ratios.
+Times are of this process's CPU, with one thread by default, so that other processes hardly count.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def main() -> None:
         times: list[list[float]] = [[], [], []]
         for image in tqdm(frames(options.frames), total=options.frames, leave=False, mininterval=2):
             for side, own in zip(sides, times, strict=True):
-                start = time.perf_counter()
+                start = time.process_time()
                 side(image)
-                own.append(1e3 * (time.perf_counter() - start))
+                own.append(1e3 * (time.process_time() - start))
         # Frames with and without a detection cost differently: the mean of medians of both.
         settled = [
             statistics.mean(

@@ -56,9 +56,12 @@ def main() -> None:
         if index + 1 == EVERY:
             base = resident()
         if (index + 1) % EVERY == 0:
-            print(f"frame {index + 1}: {resident() / 1e6:.1f} MB, {100 * (resident() / base - 1):+.2f} %"
-                  f" since frame {EVERY}; {len(ids)} objects so far, {most} at most at once",
-                  flush=True)  # fmt: skip
+            grown = 100 * (resident() / base - 1)
+            print(
+                f"frame {index + 1}: {resident() / 1e6:.1f} MB, {grown:+.2f} % since frame "
+                f"{EVERY}; {len(ids)} objects so far, {most} at most at once",
+                flush=True,
+            )
     sys.exit(base > 0 and resident() / base - 1 >= 0.01)
 
 
