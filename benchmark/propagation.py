@@ -2,7 +2,7 @@
 
 Same weights, same frames, same boxes, in one run:
 
-    python benchmark/propagation.py --objects 1 4 16 --frames 60
+    python -m benchmark.propagation --objects 1 4 16 --frames 60
 
 Prints, for each number of objects, the median milliseconds per frame of both (once the memory's
 windows are full), their ratio, and how much each process state grew from the first frame to the

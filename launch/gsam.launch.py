@@ -46,6 +46,16 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="camera_info",
                 description="Of the camera, needed with depth_topic",
             ),
+            DeclareLaunchArgument(
+                "prompt_topic",
+                default_value="",
+                description="Where prompts come from; by default ~/prompt",
+            ),
+            DeclareLaunchArgument(
+                "result_depth",
+                default_value="",
+                description="Results that are kept for a slow subscriber; by default the file's",
+            ),
             DeclareLaunchArgument("namespace", default_value="", description="Of the node"),
             DeclareLaunchArgument(
                 "config_file", default_value=config, description="Parameter file of the node"
@@ -66,12 +76,14 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
     def argument(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    parameters: dict[str, str | bool] = {
+    parameters: dict[str, str | bool | int] = {
         parameter: argument(name) for name, (parameter, _) in PARAMETERS.items() if argument(name)
     }
     topic, depth = argument("image_topic"), argument("depth_topic")
     if depth:
         parameters["depth"] = True
+    if argument("result_depth"):
+        parameters["result_depth"] = int(argument("result_depth"))
     return [
         LifecycleNode(
             package="gsam_ros",
@@ -88,6 +100,7 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
                 ("image/compressed", f"{topic}/compressed"),
                 ("depth", depth or "depth"),
                 ("camera_info", argument("camera_info_topic")),
+                ("~/prompt", argument("prompt_topic") or "~/prompt"),
             ],
             output="screen",
         )

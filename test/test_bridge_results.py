@@ -111,7 +111,7 @@ def test_frame_status_adds_up(instances: Instances) -> None:
     for _ in range(3):
         statistics.frame_received()
     statistics.frame_dropped("superseded")
-    statistics.frame_processed(0.1)
+    statistics.frame_processed(0.1, objects=2)
     frame = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 1_000_000_000, "front")
     arrival = Arrival("front", 1_000_000_000, 1_200_000_000, None)
     result = FrameResult(frame, instances, PROMPT, True)

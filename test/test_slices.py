@@ -16,7 +16,7 @@ from sahi.postprocess import combine as sahi_combine
 from sahi.predict import get_sliced_prediction
 from sahi.prediction import ObjectPrediction
 from sahi.slicing import get_slice_bboxes
-from transformers import AutoProcessor
+from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from gsam_ros import checkpoints
 from gsam_ros.detection.detector import GroundingDetector
@@ -157,8 +157,9 @@ def test_boxes_are_those_of_sahis_sliced_prediction(detector, change):
     how = replace(ALWAYS, drop_cut=False, **change)
     image = small_objects(400, 600).image
     folder = checkpoints.locate("demo-detector")
+    stock = AutoModelForZeroShotObjectDetection.from_pretrained(folder).eval()
     model = HuggingfaceDetectionModel(
-        model=detector.model,
+        model=stock,
         processor=PhraseScores(AutoProcessor.from_pretrained(folder), PHRASES),
         text_labels=list(PHRASES),
         confidence_threshold=0.3,

@@ -8,12 +8,13 @@ from functools import partial
 
 import numpy as np
 import torch
-from torchvision.ops import box_convert, nms
+from torchvision.ops import nms
 from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObjectDetection
 
 from gsam_ros import checkpoints
 from gsam_ros.detection.batches import Batches, Look
-from gsam_ros.detection.forward import encode_image, ground
+from gsam_ros.detection.forward import find
+from gsam_ros.detection.layers import replace_layers
 from gsam_ros.detection.merging import combine
 from gsam_ros.detection.pixels import prepare, seen_size
 from gsam_ros.detection.settings import SliceSettings
@@ -50,8 +51,8 @@ class GroundingDetector:
         self.device, self.dtype = device, dtype
         self._batches = Batches()
         self._complaints: set[str] = set()
-        self.model = checkpoints.load(
-            GroundingDinoForObjectDetection, name, "grounding-dino", device, dtype
+        self.model = replace_layers(
+            checkpoints.load(GroundingDinoForObjectDetection, name, "grounding-dino", device, dtype)
         )
         source = checkpoints.locate(name)
         try:
@@ -163,16 +164,7 @@ class GroundingDetector:
     ) -> list[Detections]:
         """One batch through the model; -1 is the phrase of boxes that went to a negative one."""
         batch = prepare(images, self.processor, self.device, self.dtype)
-        vision = encode_image(self.model, batch.pixels, batch.mask)
-        scores, boxes, phrases = [], [], []
-        for group in text.groups:
-            logits, group_boxes = ground(self.model, vision, group)
-            best = (logits.sigmoid() @ group.phrase_of_token.to(logits.dtype)).max(-1)
-            scores.append(best.values)
-            phrases.append(group.phrase_index[best.indices])
-            boxes.append(group_boxes)
-        all_scores, all_phrases = torch.cat(scores, 1).float(), torch.cat(phrases, 1)
-        all_boxes = box_convert(torch.cat(boxes, 1).float(), "cxcywh", "xyxy")
+        all_scores, all_phrases, all_boxes = find(self.model, batch.pixels, batch.mask, text.groups)
         all_boxes = all_boxes * batch.scale[:, None]
         least = text.least_scores(threshold, self.device)
         found = []

@@ -19,7 +19,7 @@ from transformers.models.grounding_dino.modeling_grounding_dino import (
     GroundingDinoModel,
 )
 
-from gsam_ros.prompts import Phrase, PromptError
+from gsam_ros.prompts import Phrase, PromptError, looked_for
 
 # The model takes "." and "?" as ends of a phrase, and brackets can spell special tokens ("[SEP]").
 _RESERVED = re.compile(r"[.?\[\]]")
@@ -34,7 +34,7 @@ class TextGroup:
         token_mask: [1, T] bool, all true: groups are not padded.
         self_attention: [1, T, T] bool, true where two tokens are of one phrase.
         position_ids: [1, T] int64, counted within each phrase.
-        phrase_of_token: [T, P] float, column p holds 1/n at the n tokens of the group's p-th words.
+        phrase_of_token: [T, P] float32, column p holds 1/n at the n tokens of the p-th words.
         phrase_index: [P] int64, which phrase of the prompt these words stand for; -1: none, they
             only compete.
     """
@@ -86,7 +86,7 @@ def encode_text(
     places = count()
     numbers = [-1 if phrase.negative else next(places) for phrase in prompt]
     owner = [n for n, phrase in zip(numbers, prompt, strict=True) for _ in phrase.wanted]
-    words = [" ".join(_RESERVED.sub(" ", phrase).lower().split()) or "?" for phrase in phrases]
+    words = [" ".join(_RESERVED.sub(" ", looked_for(p)).split()) or "?" for p in phrases]
     lengths = [len(tokenizer(f"{word}.", add_special_tokens=False).input_ids) for word in words]
     limit = model.config.max_text_len
     for phrase, length in zip(phrases, lengths, strict=True):
@@ -150,7 +150,7 @@ def _encode_group(
     ).last_hidden_state
 
     columns = [(start >= first) & (end <= last) & (end > start) for first, last in spans]
-    own = torch.stack(columns, dim=1).to(hidden.dtype)
+    own = torch.stack(columns, dim=1).float()
     return TextGroup(
         features=model.text_projection(hidden),
         token_mask=tokens.attention_mask.bool(),

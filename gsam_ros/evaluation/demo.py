@@ -32,8 +32,9 @@ from gsam_ros.evaluation.replay import replay
 from gsam_ros.evaluation.report import as_text, rows, write_reports
 from gsam_ros.evaluation.run_score import RunScore, score_run
 from gsam_ros.evaluation.sample import SampleOptions, write_sample
+from gsam_ros.evaluation.side_by_side import side_by_side
 from gsam_ros.evaluation.timeline import write_timeline
-from gsam_ros.evaluation.video import side_by_side, write_video
+from gsam_ros.evaluation.video import write_video
 
 _MADE = (
     "video.mp4",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import threading
 import time
 from pathlib import Path
@@ -11,8 +10,9 @@ from types import TracebackType
 
 import numpy as np
 
+from gsam_ros.process_memory import resident_bytes
+
 _PERIOD = 0.5  # seconds between two looks
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class MemoryWatch:
@@ -62,15 +62,6 @@ class MemoryWatch:
                 return
             self._samples.append((time.monotonic() - start, size))
             self._over.wait(_PERIOD)
-
-
-def resident_bytes(pid: int | str = "self") -> int:
-    """Resident memory of a process in bytes (proc_pid_statm(5), second field).
-
-    Raises:
-        FileNotFoundError: there is no such process.
-    """
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
 
 
 def growth(samples: np.ndarray) -> tuple[float, float]:
