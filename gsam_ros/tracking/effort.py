@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from gsam_ros.instances import TrackState
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+from gsam_ros.tracking.propagation import propagate, segment_boxes
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track
 
@@ -55,6 +58,32 @@ def choose(
     for index, track in attending:
         track.attended = views[index].stamp
     return attending, following + [one for one in unclear[len(attending) :] if one[1].visible]
+
+
+def segment_known(
+    model: SegmentationModel,
+    features: ImageFeatures,
+    views: Sequence[View],
+    attending: Sequence[Owned],
+    following: Sequence[Owned],
+    settings: TrackerSettings,
+) -> Segmentation | None:
+    """Masks of the attending tracks, then of the following ones; None where there are neither."""
+    parts = []
+    if attending:
+        where = [index for index, _ in attending]
+        memories = [track.memory for _, track in attending]
+        few = settings.memory == "fast"
+        parts.append(propagate(model, features, where, memories, few))
+    if following:
+        where = [index for index, _ in following]
+        boxes = [
+            track.expected(views[index].stamp) / np.tile(views[index].size[::-1], 2)
+            for index, track in following
+        ]
+        fractions = torch.tensor(np.stack(boxes), dtype=torch.float32).clamp(0, 1)
+        parts.append(segment_boxes(model, features, where, fractions))
+    return Segmentation.concatenate(parts) if parts else None
 
 
 def due(track: Track, stamp: int, settings: TrackerSettings) -> bool:

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from gsam_ros.instances import Instances
 from gsam_ros.masks import Masks
 from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
-from gsam_ros.tracking.effort import Owned, choose, due
+from gsam_ros.tracking.effort import Owned, choose, due, segment_known
 from gsam_ros.tracking.found import Found, segment_found
 from gsam_ros.tracking.fragments import without_fragments
 from gsam_ros.tracking.keyframe import Keyframe
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.pointing import lies_on, names_of, segment_pointed
-from gsam_ros.tracking.propagation import propagate, segment_boxes
+from gsam_ros.tracking.remembering import Taken, write
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track
 from gsam_ros.visual_prompts import VisualPrompt
-
-
-class Taken(NamedTuple):
-    """A track that takes over the mask of a detection: a row of all that were found in a step."""
-
-    view_index: int
-    track: Track
-    row: int
 
 
 class InstanceTracker:
@@ -98,7 +88,7 @@ class InstanceTracker:
         self._show([(0, track)], masks, [view])
         track.appear(view.stamp, masks.pointer[0])
         track.move(track.box, view.stamp, detected=True)
-        self._write(features, [view], [(0, track)], masks, [0], prompted=True)
+        write(self.model, features, [view], [Taken(0, track, 0)], masks, True)
         return track
 
     def remove(self, camera: str, track_id: int) -> bool:
@@ -121,7 +111,7 @@ class InstanceTracker:
             for track in state.tracks:
                 track.visible = False
         known = attending + following
-        masks = self._propagate(features, attending, following, views)
+        masks = segment_known(self.model, features, views, attending, following, self.settings)
         if masks is not None:
             self._show(known, masks, views)
             for state in states:
@@ -133,9 +123,7 @@ class InstanceTracker:
         taken: list[Taken] = []
         for index, seen in found.items():
             taken += self._look(index, views[index], states[index], seen, prompted)
-        self._remember_taken(features, views, taken, prompted)
-        if masks is not None:
-            self._remember(features, views, known, masks, {id(one.track) for one in taken})
+        self._remember(features, views, taken, prompted, known, masks)
         for state in states:
             state.settle(self.settings)
             state.grow_older(self.settings)
@@ -145,30 +133,6 @@ class InstanceTracker:
         state = self.cameras.setdefault(view.camera, CameraTracks())
         state.begin(view)
         return state
-
-    def _propagate(
-        self,
-        features: ImageFeatures,
-        attending: Sequence[Owned],
-        following: Sequence[Owned],
-        views: Sequence[View],
-    ) -> Segmentation | None:
-        """Masks of tracks out of their memory, then of others from where they are expected."""
-        parts = []
-        if attending:
-            where = [index for index, _ in attending]
-            memories = [track.memory for _, track in attending]
-            few = self.settings.memory == "fast"
-            parts.append(propagate(self.model, features, where, memories, few))
-        if following:
-            where = [index for index, _ in following]
-            boxes = [
-                track.expected(views[index].stamp) / np.tile(views[index].size[::-1], 2)
-                for index, track in following
-            ]
-            fractions = torch.tensor(np.stack(boxes), dtype=torch.float32).clamp(0, 1)
-            parts.append(segment_boxes(self.model, features, where, fractions))
-        return Segmentation.concatenate(parts) if parts else None
 
     def _show(
         self,
@@ -243,56 +207,30 @@ class InstanceTracker:
         self,
         features: ImageFeatures,
         views: Sequence[View],
+        taken: Sequence[Taken],
+        prompted: Segmentation,
         known: Sequence[Owned],
-        masks: Segmentation,
-        done: set[int],
+        propagated: Segmentation | None,
     ) -> None:
-        """Keep a memory of each propagated mask that shows its object.
+        """Keep a memory of every mask that is worth it.
 
         Args:
             features: of the views' images.
             views: the frames.
-            known: the tracks.
-            masks: theirs.
-            done: tracks (by `id`) that have another mask by now.
+            taken: tracks with a mask from a detection's box, a row of `prompted`.
+            prompted: those masks.
+            known: tracks with a propagated mask, row by row; what a box gave goes before it.
+            propagated: those masks.
         """
-        rows = [
-            row
-            for row, (index, track) in enumerate(known)
-            if id(track) not in done
-            and track.trusted
-            and due(track, views[index].stamp, self.settings)
-        ]
-        self._write(features, views, [known[row] for row in rows], masks, rows, prompted=False)
 
-    def _remember_taken(
-        self,
-        features: ImageFeatures,
-        views: Sequence[View],
-        taken: Sequence[Taken],
-        masks: Segmentation,
-    ) -> None:
-        """Keep a memory of masks that came from the boxes of detections."""
-        worth = [one for one in taken if due(one.track, views[one.view_index].stamp, self.settings)]
-        owners = [(one.view_index, one.track) for one in worth]
-        self._write(features, views, owners, masks, [one.row for one in worth], prompted=True)
+        def worth(one: Taken) -> bool:
+            return due(one.track, views[one.view_index].stamp, self.settings)
 
-    def _write(
-        self,
-        features: ImageFeatures,
-        views: Sequence[View],
-        owners: Sequence[Owned],
-        masks: Segmentation,
-        rows: Sequence[int],
-        prompted: bool,
-    ) -> None:
-        """Put `rows` of the masks into their owners' memories."""
-        if not owners:
-            return
-        index = torch.tensor([view for view, _ in owners], device=self.model.device)
-        flags = torch.full((len(owners),), prompted, device=self.model.device)
-        chosen = masks[torch.tensor(rows, device=self.model.device)]
-        memory = self.model.encode_memory(features[index], chosen, flags)
-        for row, (view_index, track) in enumerate(owners):
-            track.memory.remember(memory[row], chosen.pointer[row], prompted)
-            track.remembered = views[view_index].stamp
+        chosen = [one for one in taken if worth(one)]
+        write(self.model, features, views, chosen, prompted, True)
+        if propagated is not None:
+            done = {id(one.track) for one in taken}
+            rest = [Taken(index, track, row) for row, (index, track) in enumerate(known)]
+            rest = [one for one in rest if id(one.track) not in done and one.track.trusted]
+            rest = [one for one in rest if worth(one)]
+            write(self.model, features, views, rest, propagated, False)
