@@ -84,6 +84,7 @@ class GroundingDetector:
         nms_iou: float = 0.6,
         slices: SliceSettings | None = None,
         choose: Sequence[Choose] | None = None,
+        weak_share: float = 1.0,
     ) -> list[Detections]:
         """Find the prompt's phrases in a batch of images.
 
@@ -94,6 +95,8 @@ class GroundingDetector:
             nms_iou: of two boxes that overlap by more, the weaker one is dropped.
             slices: whether large images are looked at in tiles, too; None: never.
             choose: for each image, which of its parts to look at; None: all.
+            weak_share: share of a phrase's least score that is enough to be told behind all others,
+                where there are no tiles (merging would let weak boxes change strong ones).
 
         Returns:
             One `Detections` per image, best first.
@@ -101,6 +104,7 @@ class GroundingDetector:
         on_device = [torch.as_tensor(image, device=self.device) for image in images]
         look = partial(self._look, text=text, threshold=threshold, nms_iou=nms_iou)
         if slices is None or slices.mode == "never":
+            look = partial(look, weak_share=weak_share)
             found = self._batches.in_turn(on_device, len(images), look)
         else:
             parts = [self._parts(image.shape[:2], slices) for image in images]
@@ -156,6 +160,7 @@ class GroundingDetector:
         text: EncodedText,
         threshold: float,
         nms_iou: float,
+        weak_share: float = 1.0,
     ) -> list[Detections]:
         """One batch through the model; -1 is the phrase of boxes that went to a negative one."""
         batch = prepare(images, self.processor, self.device, self.dtype)
@@ -166,12 +171,14 @@ class GroundingDetector:
         for image, image_boxes, image_scores, image_phrases in zip(
             images, all_boxes, all_scores, all_phrases, strict=True
         ):
-            chosen = image_scores > least[image_phrases]
+            chosen = image_scores > least[image_phrases] * weak_share
+            strong = image_scores[chosen] > least[image_phrases[chosen]]
             found.append(
                 _strongest(
                     image_boxes[chosen],
                     image_scores[chosen],
                     image_phrases[chosen],
+                    strong,
                     (image.shape[0], image.shape[1]),
                     nms_iou,
                 )
@@ -183,16 +190,20 @@ def _strongest(
     boxes: torch.Tensor,
     scores: torch.Tensor,
     phrases: torch.Tensor,
+    strong: torch.Tensor,
     size: tuple[int, int],
     nms_iou: float,
 ) -> Detections:
-    """Clip to the image ([H, W] = `size`), drop what has no area, suppress duplicates."""
+    """Clip to the image ([H, W] = `size`), drop what has no area, suppress duplicates.
+
+    No box that is not `strong` suppresses one that is.
+    """
     height, width = size
     limit = boxes.new_tensor([width, height, width, height])
     boxes = torch.minimum(boxes.clamp(min=0), limit)
     solid = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
     boxes, scores, phrases = boxes[solid], scores[solid], phrases[solid]
-    keep = nms(boxes, scores, nms_iou)
+    keep = nms(boxes, scores + strong[solid], nms_iou)  # scores end at 1
     return Detections(
         boxes[keep].cpu().numpy(), scores[keep].cpu().numpy(), phrases[keep].cpu().numpy()
     )
