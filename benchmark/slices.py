@@ -8,8 +8,8 @@ Then, on a camera that stands still, all tiles against only those with objects, 
 turn it is; what is known of the objects is where they were found before.
 
 sahi runs as its documentation shows it, tile by tile and with its own batches; it scores a box by
-its best token and not by its phrase, so its boxes differ a little from ours. Times are of the CPU, all
-sides in turn on each picture; read the ratios.
+its best token and not by its phrase, so its boxes differ a little from ours. Times are of the CPU,
+and all sides run in turn on each picture; read the ratios.
 """
 
 from __future__ import annotations
