@@ -2,7 +2,7 @@
 
 Same weights, same pictures of 1920x1080 with objects of 12 to 40 pixels:
 
-    python benchmark/slices.py --scenes 5 --frames 10
+    python -m benchmark.slices --scenes 5 --frames 10
 
 Then, on a camera that stands still, all tiles against only those with objects, with motion or whose
 turn it is; what is known of the objects is where they were found before.
@@ -66,6 +66,7 @@ def sahi(
     slices: SliceSettings,
     image: np.ndarray,
     phrases: tuple[str, ...],
+    device: str = "cpu",
 ) -> Detections:
     """sahi's wrapper of the same model."""
     model = HuggingfaceDetectionModel(
@@ -74,7 +75,7 @@ def sahi(
         text_labels=list(phrases),
         confidence_threshold=THRESHOLD,
         text_threshold=THRESHOLD,
-        device="cpu",
+        device=device,
     )
     answers = get_sliced_prediction(
         image,

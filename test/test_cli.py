@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_python_m_works_and_help_does_not_load_torch() -> None:
     assert "torch" not in told.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["track", "x"], ["demo", "--runs", "0"]])
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["track"], ["demo", "--runs", "0"]])
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
@@ -125,8 +126,9 @@ def test_a_run_compared_with_itself_has_no_pictures(
         (["track", "{tmp}/film.mp4", "--prompt", "mug."], "gsam: {tmp}/film.mp4 does not exist"),
         (
             ["track", "{run}/sample", "--prompt", "mug."],
-            "gsam: {run}/sample: choose one with --top",
+            "gsam: {run}/sample: choose with --topic, once per camera: it has images on /left/",
         ),
+        (["track", "{image}"], "gsam: {image} is no bag with prompts in it: give a --prompt"),
         (["track", "{image}", "--prompt", "..."], "gsam: the prompt '...' names no object"),
         (
             ["track", "{image}", "--prompt", "mug.", "--detector", "{tmp}/weights"],
@@ -182,3 +184,29 @@ def test_tracks_of_an_image_with_the_demo_models(
     assert "1 frames, results in" in told.out
     assert "knows no word of '叉车'" in told.err
     assert len(json.loads((tmp_path / "results.json").read_text())["images"]) == 1
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_to_the_same_tracks(tmp_path: Path) -> None:
+    """With the real machine: its memories, ids and keyframes are those of a run in one go."""
+    write_sample(tmp_path / "bag", SampleOptions(seconds=1.0))
+    track = ["track", str(tmp_path / "bag"), "--topic", "/left/image", "--no-video"]
+    track += ["--set", "detector.slices.mode=always", "--set", "detector.slices.regions=true"]
+    track += ["--set", "detector.slices.width=480", "--set", "detector.slices.height=360"]
+    assert main([*track, "--out", str(tmp_path / "whole")]) == 0
+    out = tmp_path / "out"
+    track += ["--out", str(out), "--save-every", "0"]
+    process = subprocess.Popen([sys.executable, "-m", "gsam_ros.cli", *track])
+    while process.poll() is None and not (out / "unfinished" / "part-000004").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert (out / "unfinished").exists()
+    assert not (out / "results.json").exists()
+    assert main(track) == 0
+    whole, resumed = (
+        json.loads((path / "results.json").read_text()) for path in (tmp_path / "whole", out)
+    )
+    assert resumed == whole
+    assert len(whole["images"]) == 10
+    assert len({annotation["track_id"] for annotation in whole["annotations"]}) > 3

@@ -9,7 +9,7 @@ What it leaves in its folder:
     timeline.png       who was found when, under which id
     report.html        figures, curves, ages, stages and the worst frames, to look at
     report.txt .md .json
-    logs/              of the processes, and the node's parameters
+    logs/              of the processes, the node's parameters and memory
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from gsam_ros.evaluation.replay import replay
 from gsam_ros.evaluation.report import as_text, rows, write_reports
 from gsam_ros.evaluation.run_score import RunScore, score_run
 from gsam_ros.evaluation.sample import SampleOptions, write_sample
+from gsam_ros.evaluation.side_by_side import side_by_side
 from gsam_ros.evaluation.timeline import write_timeline
-from gsam_ros.evaluation.video import side_by_side, write_video
+from gsam_ros.evaluation.video import write_video
 
 _MADE = (
     "video.mp4",
@@ -89,16 +90,18 @@ def run_demo(options: DemoOptions) -> list[str]:
     for name in _MADE:  # what an earlier run left must not be taken for this one's
         (out / name).unlink(missing_ok=True)
     cameras = _record(sample, options.sample)
+    memory = None
     for result in results:
         logs = out / "logs" / result.name
         shutil.rmtree(logs, ignore_errors=True)
         print(f"Playing through the node, {result.name} ({logs})", flush=True)
-        replay(sample, result, cameras, logs, options.parameters)
+        watched = replay(sample, result, cameras, logs, options.parameters)
+        memory = watched if memory is None else memory
     print("Scoring", flush=True)
     score = score_run(sample, results[0])
-    write_reports(score, out)
+    write_reports(score, out, memory)
     draw_run(score, sample, out)
-    print(f"\n{as_text(rows(score))}\n\nAll in {out}, {time.monotonic() - begin:.0f} s")
+    print(f"\n{as_text(rows(score, memory))}\n\nAll in {out}, {time.monotonic() - begin:.0f} s")
     problems = [*missing_frames(score), *implausible(score)]
     for result in results[1:]:
         problems.extend(_told_briefly(compare_runs(results[0], result, cameras), result))

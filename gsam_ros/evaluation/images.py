@@ -10,10 +10,8 @@ from gsam_ros.bridge.compressed_images import decode_compressed_image
 from gsam_ros.bridge.images import decode_image
 from gsam_ros.evaluation.bag import BagError, BagReader
 from gsam_ros.evaluation.objects import stamp_of
+from gsam_ros.evaluation.sources.image_topics import COMPRESSED
 from gsam_ros.pipeline.runner import BadFrameError
-
-RAW = "sensor_msgs/msg/Image"
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
 
 def read_images(

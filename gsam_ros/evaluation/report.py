@@ -7,13 +7,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
+from gsam_ros.evaluation.memory_watch import growth
 from gsam_ros.evaluation.run_score import RunScore
 
 Row = tuple[str, str, str]
 
 
-def rows(score: RunScore) -> list[Row]:
-    """(name, value, what it means) of every figure, the most asked for first."""
+def rows(score: RunScore, memory: np.ndarray | None = None) -> list[Row]:
+    """(name, value, what it means) of every figure, the most asked for first.
+
+    Args:
+        score: of the run.
+        memory: [T, 2] seconds and bytes of the node's process, where somebody watched it.
+    """
     detection, tracking, timing = score.detection, score.tracking, score.timing
     per_camera = ", ".join(f"{c.camera} {c.answered}/{c.played}" for c in score.cameras)
     dropped = ", ".join(f"{cause} {n}" for cause, n in timing.drops.items() if n) or "none"
@@ -57,6 +65,15 @@ def rows(score: RunScore) -> list[Row]:
         )
         for name, spread in timing.stages.items()
     ]
+    if memory is not None and len(memory):
+        before, at_end = (size / 1e6 for size in growth(memory))
+        table.append(
+            (
+                "memory of the node",
+                f"{at_end:.0f} MB",
+                f"in the last quarter of the run; {before:.0f} MB in the second",
+            )
+        )
     return table
 
 
@@ -86,9 +103,9 @@ def as_json(score: RunScore) -> str:
     return json.dumps(without_nan(figures), indent=2)
 
 
-def write_reports(score: RunScore, folder: Path) -> None:
-    """Write report.txt, report.md and report.json into `folder`."""
-    table = rows(score)
+def write_reports(score: RunScore, folder: Path, memory: np.ndarray | None = None) -> None:
+    """Write report.txt, report.md and report.json into `folder`; `memory` as of `rows`."""
+    table = rows(score, memory)
     (folder / "report.txt").write_text(as_text(table) + "\n")
     (folder / "report.md").write_text(as_markdown(table) + "\n")
     (folder / "report.json").write_text(as_json(score) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -14,12 +15,30 @@ from gsam_ros.instances import Detections, Frame, FrameResult, Instances, which
 from gsam_ros.pipeline.devices import choose_device, choose_dtype
 from gsam_ros.pipeline.newest_frames import NewestFrames
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.pipeline.single_image import find
 from gsam_ros.pipeline.stopwatch import Stopwatch
 from gsam_ros.prompts import Prompt, parse_prompt, without_phrases
-from gsam_ros.tracking.camera_tracks import View
+from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.tracker import InstanceTracker
-from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 from gsam_ros.visual_prompts import VisualPrompt
+
+
+@dataclass(frozen=True)
+class TrackerState:
+    """All that a step depends on besides models, settings and frames, to go on with later.
+
+    Attributes:
+        prompt: that was in force.
+        cameras: their tracks.
+        last_keyframe: stamp (ns) of each camera's last frame that the detector saw.
+        turns: which tiles' turn it is.
+    """
+
+    prompt: Prompt | None
+    cameras: dict[str, CameraTracks]
+    last_keyframe: dict[str, int]
+    turns: dict[str, TileTurns]
 
 
 class GroundedTracker:
@@ -59,7 +78,7 @@ class GroundedTracker:
         ]
         self._detector = GroundingDetector(self.settings.detector.model, device, dtype, shared)
         tell(f"loading the segmenter {self.settings.segmenter.model} on {device}")
-        self._segmenter = TransformersSam2(self.settings.segmenter.model, device, dtype)
+        self._segmenter = load_segmenter(self.settings.segmenter, device, dtype)
         self._tracker = InstanceTracker(self._segmenter, self.settings.tracker)
         self._newest = NewestFrames(self._segmenter.encode_image)
         self._prompt: Prompt | None = None
@@ -126,6 +145,40 @@ class GroundedTracker:
         """
         if not self._tracker.remove(camera, track_id):
             raise LookupError(f"no object of {which(camera)} has the id {track_id}")
+
+    def state(self) -> TrackerState:
+        """What the next step depends on: write it away before that step, it is no copy."""
+        return TrackerState(self._prompt, self._tracker.cameras, self._last_keyframe, self._turns)
+
+    def restore(self, state: TrackerState, text: str) -> None:
+        """Go on from a state of a tracker with the same models and settings.
+
+        Args:
+            state: from now on this tracker's own.
+            text: the text prompt that was in force.
+        """
+        self.set_prompt(text)
+        self._tracker.cameras = state.cameras
+        self._last_keyframe, self._turns = state.last_keyframe, state.turns
+        assert state.prompt is not None
+        self._adopt(state.prompt)
+
+    def detect(self, image: np.ndarray, text: str) -> tuple[Instances, Prompt]:
+        """Look at one image on its own; streams, their tracks and their prompt stay as they are.
+
+        Args:
+            image: [H, W, 3] uint8 RGB.
+            text: phrases that end with a dot.
+
+        Returns:
+            What was found, with the track id 0, and what `phrase_index` refers to (version 0).
+
+        Raises:
+            PromptError: the text can't be used.
+        """
+        encoded = self._detector.encode(parse_prompt(text))
+        found = find(self._detector, self._segmenter, image, encoded, self.settings)
+        return found, Prompt(0, encoded.phrases)
 
     def configure(self, settings: Settings) -> None:
         """Apply settings that may change while it runs; the models stay as they are."""

@@ -9,12 +9,33 @@ from gsam_ros.settings import setting
 
 @dataclass(frozen=True)
 class SegmenterSettings:
-    """SAM 2: what to load."""
+    """SAM 2: what to load, and at which size."""
 
     model: str = setting(
         "demo-segmenter",
-        "SAM 2 video checkpoint: a name of ours (demo-segmenter), a folder, or a Hugging Face "
-        "hub id such as facebook/sam2.1-hiera-tiny.",
+        "SAM 2 video checkpoint: a name of ours (demo-segmenter), a folder or a Hugging Face hub "
+        "id such as facebook/sam2.1-hiera-tiny or yonigozlan/EdgeTAM-hf, a .pt file of Meta's, or "
+        "the name of one, such as sam2.1_hiera_tiny.pt.",
+    )
+    package: str = setting(
+        "auto",
+        "What runs it: transformers, Meta's sam2 package, or transformers' EdgeTAM; auto takes "
+        "what the checkpoint is made for.",
+        choices=("auto", "transformers", "sam2", "edgetam"),
+    )
+    image_size: int = setting(
+        0,
+        "Pixels of the square that the model sees, in steps of 32 (EdgeTAM: 256); smaller is "
+        "faster and coarser; 0: as the checkpoint was trained.",
+        low=0,
+        high=4096,
+    )
+    memories: int = setting(
+        0,
+        "Frames that an object is remembered by, the newest prompted one included; fewer are "
+        "faster; 0: as many as the checkpoint was trained with.",
+        low=0,
+        high=64,
     )
 
 
