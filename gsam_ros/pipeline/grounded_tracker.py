@@ -72,7 +72,12 @@ class GroundedTracker:
         dtype = choose_dtype(self.settings.precision, device)
         self.device = device
         tell(f"loading the detector {self.settings.detector.model} on {device}")
-        self._detector = GroundingDetector(self.settings.detector.model, device, dtype)
+        shared = [
+            choose_device(name, "detector.devices")
+            for name in self.settings.detector.devices
+            if name
+        ]
+        self._detector = GroundingDetector(self.settings.detector.model, device, dtype, shared)
         tell(f"loading the segmenter {self.settings.segmenter.model} on {device}")
         self._segmenter = load_segmenter(self.settings.segmenter, device, dtype)
         self._tracker = InstanceTracker(self._segmenter, self.settings.tracker)
