@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gsam_ros.commands.common import bags_of_run, fail
+from gsam_ros.commands.common import add_truth_arguments, fail, score_of
 
 ABOUT = "tell what a second run on the same recording does better or worse"
 
@@ -17,9 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             name.lower(),
             type=Path,
             metavar=name,
-            help=f"{meaning}: a folder that `gsam demo` made, or a bag with results",
+            help=f"{meaning}: a folder that `gsam track` or `gsam demo` made, or a bag with "
+            "results",
         )
-    parser.add_argument("--truth", type=Path, help="the bag that both were played from")
+    add_truth_arguments(parser)
     parser.add_argument("--out", type=Path, help="folder for comparison.html and comparison.json")
     parser.add_argument(
         "--block",
@@ -36,13 +37,11 @@ def run(options: argparse.Namespace) -> int:
     from gsam_ros.evaluation.comparison.compare import compare
     from gsam_ros.evaluation.comparison.comparison_report import as_terminal, write_comparison_json
     from gsam_ros.evaluation.comparison.same_frames import ComparisonError
-    from gsam_ros.evaluation.run_score import score_run
     from gsam_ros.prompts import PromptError
 
     runs = options.run_a, options.run_b
-    bags = [bags_of_run(run, options.truth) for run in runs]
     try:
-        first, second = (score_run(truth, result) for result, truth in bags)
+        (first, images), (second, _) = (score_of(run, options) for run in runs)
         comparison = compare(first, second, options.block)
         if options.out:
             from gsam_ros.evaluation.pages.comparison_page import write_comparison_page
@@ -51,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
             write_comparison_json(options.out / "comparison.json", comparison)
             names = str(runs[0]), str(runs[1])
             page = options.out / "comparison.html"
-            write_comparison_page(page, comparison, bags[0][1], names)
+            write_comparison_page(page, comparison, images, names)
     except ComparisonError as error:
         return fail(f"{runs[0]} and {runs[1]} can't be compared: {error}")
     except (BagError, OSError, PromptError) as error:
