@@ -8,10 +8,17 @@ import sys
 from collections.abc import Sequence
 
 from gsam_ros import __version__
-from gsam_ros.commands import compare, demo, evaluate, track
+from gsam_ros.commands import compare, demo, detect, evaluate, sweep, track
 from gsam_ros.commands.common import fail
 
-_COMMANDS = {"demo": demo, "track": track, "evaluate": evaluate, "compare": compare}
+_COMMANDS = {
+    "demo": demo,
+    "track": track,
+    "detect": detect,
+    "evaluate": evaluate,
+    "compare": compare,
+    "sweep": sweep,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

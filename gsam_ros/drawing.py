@@ -20,8 +20,8 @@ _GOLDEN_RATIO = 0.618034
 def draw_instances(image: np.ndarray, result: FrameResult) -> np.ndarray:
     """A copy of the image with every instance's mask, outline, phrase, id and score.
 
-    An object keeps its colour for as long as it keeps its id. Objects that are not confirmed yet
-    have a thin outline and no tint.
+    An object keeps its colour for as long as it keeps its id; what is not followed (id 0) has one
+    by its place in the results. Tracks that are not confirmed yet have a thin outline and no tint.
 
     Args:
         image: [H, W, 3] uint8 RGB, of the result's size.
@@ -35,14 +35,16 @@ def draw_instances(image: np.ndarray, result: FrameResult) -> np.ndarray:
     thick = max(1, round(canvas.shape[0] / 320))
     labels = []
     for row, region in enumerate(instances.masks.regions):
-        colour = track_colour(int(instances.track_id[row]))
-        confirmed = instances.state[row] != TrackState.TENTATIVE
+        track = int(instances.track_id[row])
+        colour = track_colour(track or 1 + row)
+        confirmed = not track or instances.state[row] != TrackState.TENTATIVE
         inside = region.logits > 0
         if confirmed:
             _tint(canvas[region.window], inside, colour)
         _outline(canvas, region, inside, colour, thick if confirmed else 1)
         phrase = result.prompt.classes[instances.phrase_index[row]] if result.prompt else ""
-        text = f"{phrase} #{instances.track_id[row]} {instances.scores[row]:.2f}"
+        followed = f" #{track}" if track else ""
+        text = f"{phrase}{followed} {instances.scores[row]:.2f}"
         labels.append((text, instances.boxes[row], colour))
     plates = LabelPlates(canvas)
     for text, box, colour in labels:  # above all masks

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from gsam_ros.commands.common import fail, positive
+from gsam_ros.commands.machine import add_machine_arguments, machine_settings
 
 ABOUT = "take a bag, a video, images or a webcam through the machine, without ROS running"
 
@@ -44,30 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how often the run is secured; what a killed run loses at most (default: 60)",
     )
     parser.add_argument("--no-video", action="store_true", help="draw no annotated video")
-    parser.add_argument("--device", help="auto, cpu, cuda, ...")
-    parser.add_argument("--detector", help="Grounding DINO checkpoint: name, folder or hub id")
-    parser.add_argument("--segmenter", help="SAM 2 checkpoint: name, folder or hub id")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="any other setting, by the name of the node's parameter: detector.slices.mode=auto",
-    )
+    add_machine_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Take every frame through the machine."""
     from gsam_ros.evaluation.track_run import TrackError, TrackOptions, run_track
-    from gsam_ros.pipeline.settings import Settings
-    from gsam_ros.settings import SettingError, with_texts
+    from gsam_ros.settings import SettingError
 
-    named = {
-        "device": options.device,
-        "detector.model": options.detector,
-        "segmenter.model": options.segmenter,
-    }
-    chosen = [f"{name}={value}" for name, value in named.items() if value]
     try:
         outcome = run_track(
             TrackOptions(
@@ -75,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
                 options.out,
                 options.prompt,
                 tuple(options.topic),
-                with_texts(Settings(), [*options.set, *chosen]),
+                machine_settings(options),
                 not options.no_video,
                 options.frames,
                 options.save_every,

@@ -10,14 +10,16 @@ import yaml
 
 from gsam_ros.evaluation.memory_watch import MemoryWatch
 from gsam_ros.evaluation.processes import Family
-from gsam_ros.evaluation.record import READY
-
-NODE = "/gsam_node"
-"""The node's full name, below which its results lie."""
+from gsam_ros.evaluation.replay_commands import (
+    RECORDER_READY,
+    RESULT_DEPTH,
+    player_command,
+    recorder_command,
+    streams_of,
+)
 
 _LOAD_LIMIT = 300.0  # seconds until the node has loaded its models
 _DISCOVERY_LIMIT = 30.0  # seconds until the recorder has found its topics
-_RESULT_DEPTH = 500  # results that wait for a recorder on a slow disk
 
 
 def replay(
@@ -52,36 +54,14 @@ def replay(
             "~/prompt:=/prompt",
             *(word for file in files for word in ("--params-file", str(file))),
         )
-        status = {f"/{name}/image": f"{NODE}/{name}/frame_status" for name in cameras}
-        labels = [f"{NODE}/{name}/label_info" for name in cameras]
-        instances = [f"{NODE}/{name}/instances" for name in cameras]
-        recorder = family.start(
-            "recorder",
-            "-m",
-            "gsam_ros.evaluation.record",
-            str(result),
-            "--below",
-            NODE,
-            "--expect",
-            *status.values(),
-            *labels,
-            *instances,
-        )
+        streams = streams_of(cameras)
+        recorder = family.start("recorder", *recorder_command(result, streams))
         family.wait_for(node, " ready: ", _LOAD_LIMIT, gives_up=" failed: ")
-        family.wait_for(recorder, READY, _DISCOVERY_LIMIT)
+        family.wait_for(recorder, RECORDER_READY, _DISCOVERY_LIMIT)
+        infos = [f"/{name}/camera_info" for name in cameras]
         player = family.start(
             "player",
-            "-m",
-            "gsam_ros.evaluation.play",
-            str(sample),
-            "--prompt",
-            "/prompt",
-            "--frames",
-            *(f"{image}={answer}" for image, answer in status.items()),
-            "--labels",
-            *labels,
-            "--topics",
-            *(f"/{name}/camera_info" for name in cameras),
+            *player_command(sample, streams, prompt="/prompt", others=infos),
             own_terminal=True,
         )
         with MemoryWatch(node.pid) as memory:
@@ -98,7 +78,7 @@ def write_parameters(path: Path, cameras: Sequence[str]) -> Path:
         "use_sim_time": True,
         "mode": "lossless",
         "cameras": list(cameras),
-        "result_depth": _RESULT_DEPTH,
+        "result_depth": RESULT_DEPTH,
     }
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=False))
     return path
