@@ -4,8 +4,8 @@ A frame after the first: our detector, which has encoded the text before, agains
 processor, model and post-processing, on the architecture of grounding-dino-tiny with random
 weights:
 
-    python benchmark/detector.py frame --rounds 3
-    python benchmark/detector.py frame --detector demo-detector --rounds 20
+    python -m benchmark.detector frame --rounds 3
+    python -m benchmark.detector frame --detector demo-detector --rounds 20
 
 The share of the machine's matrix peak is what the products of a forward would take at the speed of
 one large product, measured beside it, over the CPU time that the whole detection takes.
@@ -13,7 +13,7 @@ one large product, measured beside it, over the CPU time that the whole detectio
 12 tiles of a picture of 1920x1080 against sahi, one by one and in its own batches, and how many of
 the boxes agree (IoU of at least 0.99):
 
-    python benchmark/detector.py tiles --rounds 3
+    python -m benchmark.detector tiles --rounds 3
 
 All sides run in turn, and each round gives a ratio; the median is told. Absolute times depend on
 the machine and on what else it does, CPU seconds less so.

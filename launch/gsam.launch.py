@@ -1,6 +1,7 @@
-"""Start gsam_node on one camera.
+"""Start gsam_node on one camera, or on several.
 
     ros2 launch gsam_ros gsam.launch.py image_topic:=/camera/image_raw prompt:="red mug. person."
+    ros2 launch gsam_ros gsam.launch.py cameras:="left=/left/image_raw right=/right/image_raw" ...
 
 Every other parameter goes into a parameter file: config_file:=my.yaml (see config/gsam.yaml).
 What is given here as an argument stands above the file; what is left empty is left to the file.
@@ -35,6 +36,12 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="image",
                 description="Image topic of the camera (with image_transport:=compressed, the name "
                 "without /compressed)",
+            ),
+            DeclareLaunchArgument(
+                "cameras",
+                default_value="",
+                description="Several cameras instead, NAME=IMAGE_TOPIC with spaces between; NAME's "
+                "results come out below ~/NAME",
             ),
             DeclareLaunchArgument(
                 "depth_topic",
@@ -76,10 +83,16 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
     def argument(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    parameters: dict[str, str | bool | int] = {
+    parameters: dict[str, str | bool | int | list[str]] = {
         parameter: argument(name) for name, (parameter, _) in PARAMETERS.items() if argument(name)
     }
-    topic, depth = argument("image_topic"), argument("depth_topic")
+    depth = argument("depth_topic")
+    cameras = _cameras(argument("cameras"))
+    topics = {f"{name}/image": topic for name, topic in cameras.items()}
+    if cameras:
+        parameters["cameras"] = list(cameras)
+    else:
+        topics["image"] = argument("image_topic")
     if depth:
         parameters["depth"] = True
     if argument("result_depth"):
@@ -96,8 +109,8 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
                 {"use_sim_time": argument("use_sim_time").lower() in ("true", "1", "yes")},
             ],
             remappings=[
-                ("image", topic),
-                ("image/compressed", f"{topic}/compressed"),
+                *topics.items(),
+                *((f"{name}/compressed", f"{topic}/compressed") for name, topic in topics.items()),
                 ("depth", depth or "depth"),
                 ("camera_info", argument("camera_info_topic")),
                 ("~/prompt", argument("prompt_topic") or "~/prompt"),
@@ -105,3 +118,13 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             output="screen",
         )
     ]
+
+
+def _cameras(text: str) -> dict[str, str]:
+    """Name to image topic of "left=/left/image_raw right=/right/image_raw"."""
+    pairs = [pair.partition("=") for pair in text.split()]
+    if any(not (name and topic) for name, _, topic in pairs):
+        raise ValueError(
+            f"cameras is {text!r}: write NAME=IMAGE_TOPIC for each camera, with spaces between"
+        )
+    return {name: topic for name, _, topic in pairs}

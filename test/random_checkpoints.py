@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,24 @@ def small_detector_config() -> GroundingDinoConfig:
     )
 
 
+@torch.no_grad()
+def speak_up(mask_heads: Iterable[Any], memory_outputs: Iterable[Any], loudness: float) -> None:
+    """Give random weights a voice.
+
+    As they are drawn, logits are near 0 and hardly depend on memory: nothing would show an error.
+
+    Args:
+        mask_heads: the last layer of each network that makes masks.
+        memory_outputs: the last layer of each attention to memory.
+        loudness: by which logits grow.
+    """
+    for layer in mask_heads:
+        layer.weight.mul_(loudness)
+        layer.bias.mul_(loudness)
+    for layer in memory_outputs:
+        layer.weight.mul_(8)
+
+
 def save_segmenter(folder: Path, config: Sam2VideoConfig | None = None) -> Path:
     """Write a segmenter whose objects count as visible."""
     if config is None:
@@ -81,12 +100,19 @@ def save_segmenter(folder: Path, config: Sam2VideoConfig | None = None) -> Path:
     else:
         torch.manual_seed(3)
         model = Sam2VideoModel(config)
+    _speak_up_transformers(model, 100)
     model.mask_decoder.pred_obj_score_head.proj_out.bias.data.add_(0.5)
     if config is None:
         segmenter_model.save(model, folder)
     else:
         model.save_pretrained(folder)
     return folder
+
+
+def _speak_up_transformers(model: Any, loudness: float) -> None:
+    heads = [network.proj_out for network in model.mask_decoder.output_hypernetworks_mlps]
+    layers = model.memory_attention.layers
+    speak_up(heads, [layer.cross_attn_image.o_proj for layer in layers], loudness)
 
 
 def small_edgetam_config() -> EdgeTamVideoConfig:
@@ -120,6 +146,7 @@ def save_edgetam(folder: Path) -> Path:
     for module in model.spatial_perceiver.modules():
         if isinstance(module, torch.nn.Linear):
             module.reset_parameters()
+    _speak_up_transformers(model, 300)
     model.mask_decoder.pred_obj_score_head.proj_out.bias.data.add_(0.5)
     model.save_pretrained(folder)
     segmenter_model.processor().save_pretrained(folder)
@@ -157,12 +184,19 @@ def small_sam2_config(version: str = "sam2.1") -> Any:
     return config
 
 
-def save_sam2(folder: Path, version: str = "sam2.1") -> Path:
-    """Write a .pt file as Meta's, and the .yaml beside it that says what it is."""
+def save_sam2(folder: Path, version: str = "sam2.1", configuration: Path | None = None) -> Path:
+    """Write a .pt file as Meta's, of a published configuration or a small one.
+
+    Beside the small one lies a .yaml that says what it is.
+    """
     torch.manual_seed(7)
-    config = small_sam2_config(version)
+    config: Any = OmegaConf.load(configuration) if configuration else small_sam2_config(version)
     model = instantiate(config.model)
+    heads = [network.layers[-1] for network in model.sam_mask_decoder.output_hypernetworks_mlps]
+    layers = model.memory_attention.layers
+    speak_up(heads, [layer.cross_attn_image.out_proj for layer in layers], 50)
     model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.add_(0.5)
-    OmegaConf.save(config, folder / "small.yaml")
+    if not configuration:
+        OmegaConf.save(config, folder / "small.yaml")
     torch.save({"model": model.state_dict()}, folder / "small.pt")
     return folder / "small.pt"

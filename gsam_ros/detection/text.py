@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import count
 
 import torch
@@ -46,6 +46,10 @@ class TextGroup:
     phrase_of_token: torch.Tensor
     phrase_index: torch.Tensor
 
+    def to(self, device: torch.device) -> TextGroup:
+        """The same on another device."""
+        return TextGroup(*(getattr(self, entry.name).to(device) for entry in fields(self)))
+
 
 @dataclass(frozen=True)
 class EncodedText:
@@ -62,6 +66,10 @@ class EncodedText:
     groups: tuple[TextGroup, ...]
     unknown: tuple[str, ...]
     thresholds: tuple[float | None, ...]
+
+    def to(self, device: torch.device) -> EncodedText:
+        """The same on another device."""
+        return replace(self, groups=tuple(group.to(device) for group in self.groups))
 
     def least_scores(self, default: float, device: torch.device) -> torch.Tensor:
         """[phrases + 1] float32 least score of each phrase, the last for what only competes.

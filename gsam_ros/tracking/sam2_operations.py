@@ -99,6 +99,8 @@ class Sam2Operations(ABC):
     ):
         """Put the parts together; `dtype` is that of features and memories."""
         self.device, self.dtype = device, dtype
+        # As in the reference implementation: half the bytes, and the same masks.
+        self.memory_dtype = torch.bfloat16
         self.image_size = rules.image_size
         self.num_memories, self.max_pointers = rules.num_memories, rules.max_pointers
         self._rules, self._embeddings, self._attention = rules, embeddings, attention
@@ -212,10 +214,16 @@ class Sam2Operations(ABC):
         self, features: ImageFeatures, masks: Segmentation, prompted: torch.Tensor
     ) -> torch.Tensor:
         size = (self.image_size, self.image_size)
-        logits = interpolate(masks.logits[:, None], size, mode="bilinear", align_corners=False)
-        # A prompted mask is taken at its word, a propagated one by its probability.
-        shown = torch.where(prompted[:, None, None, None], (logits > 0).float(), logits.sigmoid())
-        shown = (shown * self._rules.scale + self._rules.bias).to(self.dtype)
+        shown = interpolate(masks.logits[:, None], size, mode="bilinear", align_corners=False)
+        # A prompted mask is taken at its word, a propagated one by its probability. In place: these
+        # are the largest tensors of tracking.
+        if prompted.all():
+            shown = (shown > 0).float()
+        elif prompted.any():
+            shown = torch.where(prompted[:, None, None, None], (shown > 0).float(), shown.sigmoid())
+        else:
+            shown.sigmoid_()
+        shown = shown.mul_(self._rules.scale).add_(self._rules.bias).to(self.dtype)
         memory = self._encode_masks(features, shown)
         if self._embeddings.no_object is not None:
             hidden = (masks.presence <= 0).to(memory.dtype)
@@ -246,8 +254,7 @@ class Sam2Operations(ABC):
 
     def _keep(self, memory: torch.Tensor) -> torch.Tensor:
         """Memories [N, D, h, w] in the form that is kept, [N, T, D]."""
-        # bfloat16 as in the reference implementation: half the bytes, and the same results.
-        return memory.flatten(2).mT.to(torch.bfloat16)
+        return memory.flatten(2).mT.to(self.memory_dtype)
 
     def _no_points(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         points = torch.zeros(count, 1, 2, device=self.device, dtype=self.dtype)

@@ -51,6 +51,8 @@ class TransformersSam2(Sam2Operations):
         self.model: Any = checkpoints.load(
             self.model_class, name, model_type, device, dtype, change
         )
+        # Its convolutions are a tenth faster so.
+        self.model.memory_encoder.to(memory_format=torch.channels_last)
         config = self.model.config
         rules = Rules(
             image_size=config.image_size,

@@ -9,21 +9,24 @@ from transformers import Sam2VideoModel
 from gsam_ros.training.segmenter_data import Clips, Stills, normalise
 from gsam_ros.training.segmenter_forward import (
     Decoded,
-    Memory,
     Prompts,
     decode,
     encode_images,
     prompt,
-    recall,
     remember,
 )
 from gsam_ros.training.segmenter_loss import Heads, decoded_loss, iou, near_box, score_loss
+from gsam_ros.training.segmenter_memory import ClipMemory
 
 SCORE_WEIGHT = 1.0
 STILL_SCORE_WEIGHT = 0.1
 """In pictures every box holds an object: there is nothing to learn but a habit."""
 TOKEN_WEIGHT = 0.5
+EMPTY_WEIGHT = 0.25
+"""Of the mask of an object that is out of sight: that nothing here is it has to be learnt, too."""
 PROMPT_AGAIN = 0.3
+OWN_CLOCK, THIN = 0.4, 0.3
+"""Shares of the clips whose memory is read as the tracker does, and thinned; see `ClipMemory`."""
 MAX_AGE = 200
 """Frames that a clip's first frame may pretend to lie back."""
 
@@ -38,7 +41,8 @@ def still_loss(model: Sam2VideoModel, heads: Heads, batch: Stills) -> tuple[Tens
     present = torch.ones(len(target), dtype=torch.bool)
     loss = loss + TOKEN_WEIGHT * tokens.mean()
     loss = loss + STILL_SCORE_WEIGHT * score_loss(decoded.score, present).mean()
-    loss = loss + heads.image_loss(features, batch.anything.float())
+    if batch.anything is not None:
+        loss = loss + heads.image_loss(features, batch.anything.float())
     return loss, float(iou(decoded.logits.detach(), target).mean())
 
 
@@ -61,8 +65,8 @@ def clip_loss(
     features = encode_images(model, normalise(batch.pixels.flatten(0, 1)))
     born = -_pretended_age(generator)
     again = _frame_to_prompt_again(batch, generator)
-    prompted: list[tuple[int, Memory]] = []
-    propagated: list[tuple[int, Memory]] = []
+    kind = float(torch.rand(1, generator=generator))
+    memory = ClipMemory(born, own_clock=kind < OWN_CLOCK, thinned=kind > 1 - THIN)
     total = torch.zeros(())
     ious: list[Tensor] = []
     for t in range(frames):
@@ -74,24 +78,19 @@ def clip_loss(
         elif t == again:
             decoded = prompt(model, here, Prompts.of_boxes(_jitter(boxes, generator)))
         else:
-            top = recall(model, here, _aged(prompted, t), _aged(propagated, t))
+            top = memory.recall(model, here, t, generator)
             decoded = decode(model, here, top, Prompts.none(len(top)))
             tokens = heads.token_loss("memory", top.flatten(2).mT, target, near, boxes)
-            total = total + TOKEN_WEIGHT * _mean_where(present, tokens)
+            total = total + TOKEN_WEIGHT * tokens.mean()
             ious.append(iou(decoded.logits.detach(), target)[present])
         total = total + _frame_loss(heads, decoded, target, near, boxes, present)
         by_truth = torch.rand(len(present), generator=generator) < truth_share
         counts = torch.where(by_truth, present, decoded.score.detach() > 0)
-        if t in (0, again):
-            memory = remember(model, here, decoded, counts, prompted=True)
-            prompted.append((t if prompted else born, memory))
-        elif t + 1 < frames:
-            propagated.append((t, remember(model, here, decoded, counts, prompted=False)))
+        if t + 1 < frames:
+            prompted = t in (0, again)
+            kept = remember(model, here, decoded, counts, prompted)
+            memory.add(t, kept, counts, prompted)
     return total / frames, float(torch.cat(ious).mean())
-
-
-def _aged(memories: list[tuple[int, Memory]], now: int) -> list[tuple[int, Memory]]:
-    return [(now - born, memory) for born, memory in memories]
 
 
 def _frame_to_prompt_again(batch: Clips, generator: torch.Generator) -> int | None:
@@ -111,15 +110,11 @@ def _jitter(boxes: Tensor, generator: torch.Generator) -> Tensor:
 def _frame_loss(
     heads: Heads, decoded: Decoded, target: Tensor, near: Tensor, boxes: Tensor, present: Tensor
 ) -> Tensor:
+    """Mean over the objects; one that is out of sight has an empty mask to be told."""
     tokens = heads.token_loss("decoder", decoded.image_tokens, target, near, boxes)
-    masks = decoded_loss(decoded, target, near) + TOKEN_WEIGHT * tokens
-    score = score_loss(decoded.score, present).mean()
-    return _mean_where(present, masks) + SCORE_WEIGHT * score
-
-
-def _mean_where(present: Tensor, loss: Tensor) -> Tensor:
-    """Mean over all objects, with 0 for those that are not there to be outlined."""
-    return torch.where(present, loss, 0.0).mean()
+    masks = decoded_loss(decoded, target, near)
+    masks = torch.where(present, masks, EMPTY_WEIGHT * masks) + TOKEN_WEIGHT * tokens
+    return masks.mean() + SCORE_WEIGHT * score_loss(decoded.score, present).mean()
 
 
 def _pretended_age(generator: torch.Generator) -> int:
