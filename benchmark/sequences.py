@@ -1,8 +1,8 @@
 """How well objects keep ids and masks: HOTA, id switches and mask IoU over generated sequences.
 
-    python benchmark/sequences.py                          # 20 sequences of 200 frames
-    python benchmark/sequences.py --tuning --sequences 4 --frames 60
-    python benchmark/sequences.py --variant "" --variant tracker.reprompt_iou=0.9
+    python -m benchmark.sequences                          # 20 sequences of 200 frames
+    python -m benchmark.sequences --tuning --sequences 4 --frames 60
+    python -m benchmark.sequences --variant "" --variant tracker.reprompt_iou=0.9
 
 Each sequence is one camera of a new demo world: nine objects, each named by the prompt, two of them
 alike; four cross the others' paths, three leave the image and come back, a pillar hides what passes

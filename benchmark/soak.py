@@ -1,6 +1,6 @@
 """Memory of the process over a long stream: objects come and go, and nothing may grow.
 
-    python benchmark/soak.py --frames 10000
+    python -m benchmark.soak --frames 10000
 
 One camera of a demo world after the other is played for 200 frames on one stream, whose stamps go
 on; so objects enter, leave, return and are replaced, tracks are lost and end. Prints the resident
@@ -20,9 +20,9 @@ from itertools import count, islice
 from pathlib import Path
 
 import torch
-from sequences import PERIOD, World
 from tqdm import tqdm
 
+from benchmark.sequences import PERIOD, World
 from gsam_ros.instances import Frame
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
