@@ -14,7 +14,7 @@ env = . scripts/env.sh &&
 python = $(env) $(GSAM_VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format colcon lock clean
+.PHONY: help setup demo bench test lint format colcon lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##/  make \1 -/p' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,9 @@ setup:  ## the virtual environment with ROS 2, torch and this package's messages
 
 demo: setup  ## play a sample recording through the node and score the result, into out/demo
 	@$(python) -m gsam_ros.cli demo --out out/demo
+
+bench: setup  ## compare speed, memory and accuracy with what one would otherwise pick, into out/bench
+	@$(python) benchmark/bench.py --out out/bench
 
 test: lint colcon  ## lint, types, the colcon build, then every test
 	@$(python) -m pytest $(PYTEST)

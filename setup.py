@@ -22,6 +22,17 @@ def requirements(name: str) -> list[str]:
     return (ROOT / "requirements" / f"{name}.txt").read_text().split("\n")[:-1]
 
 
+def definitions() -> list[tuple[str, list[str]]]:
+    """The messages, of which bags are written where there is no ROS 2."""
+    return [
+        (
+            f"share/gsam_ros/{folder}",
+            sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(f"{folder}/*.msg")),
+        )
+        for folder in ("msg", "third_party/vision_msgs/msg")
+    ]
+
+
 setup(
     name=of_manifest("name"),
     version=of_manifest("version"),
@@ -31,9 +42,10 @@ setup(
     maintainer=of_manifest("maintainer"),
     python_requires=">=3.10",
     packages=find_packages(include=["gsam_ros", "gsam_ros.*"]),
+    data_files=definitions(),
     package_data={"gsam_ros": ["models/*/*"]},
     install_requires=requirements("core"),
-    extras_require={"sam2": requirements("sam2")},
+    extras_require={"ray": requirements("ray"), "sam2": requirements("sam2")},
     entry_points={"console_scripts": ["gsam = gsam_ros.cli:main"]},
     zip_safe=False,
 )

@@ -1,20 +1,36 @@
-"""Our streaming memory against transformers' stock video session: time and memory, as ratios.
+"""Our streaming memory against the stock video predictors: time per frame and memory, as ratios.
 
-Same weights, same frames, same boxes, in one run:
+Same weights, same frames, same boxes, in one run, alternating frame by frame:
 
-    python benchmark/propagation.py --objects 1 4 16 --frames 60
+    python -m benchmark.propagation --objects 1 4 16 --frames 60 --out FOLDER
 
-Prints, for each number of objects, the median milliseconds per frame of both (once the memory's
-windows are full), their ratio, and how much each process state grew from the first frame to the
-last. Absolute times depend on the machine and on what else it does; read the ratios.
+- ours: the image encoder, memory attention, decoder and memory encoder, as `InstanceTracker` calls
+  them, for all objects in one batch;
+- tracker: `InstanceTracker` itself, with what it does besides (association, boxes, the life of a
+  track), and no memories of frames on which it takes an object for hidden;
+- sam2: Meta's `SAM2VideoPredictor` (its masks are left at the size of the logits, which spares it
+  the enlarging that it does for users);
+- transformers: the stock session of `Sam2VideoModel`.
+
+Prints the median milliseconds per frame once the memory's windows are full, the ratios, whether
+ours and sam2's masks are the same, and how much each one's process grew at its peak: each side runs
+once more in a process of its own for that. Absolute times depend on the machine and on what else it
+does; read the ratios.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import multiprocessing
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -24,12 +40,19 @@ from transformers import Sam2VideoProcessor
 from gsam_ros import checkpoints
 from gsam_ros.instances import Detections
 from gsam_ros.tracking.camera_tracks import View
-from gsam_ros.tracking.settings import TrackerSettings
+from gsam_ros.tracking.memory import TrackMemory
+from gsam_ros.tracking.packages import load_segmenter
+from gsam_ros.tracking.propagation import propagate, segment_boxes
+from gsam_ros.tracking.settings import SegmenterSettings, TrackerSettings
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 
+# The key mapping from transformers' weights to sam2's modules is the tests' oracle.
+sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
+
 HEIGHT, WIDTH = 480, 640
-Step = Callable[[np.ndarray], None]
+Step = Callable[[np.ndarray], Any]
+Make = Callable[[TransformersSam2, int], Step]
 
 
 def frames(count: int) -> Iterator[np.ndarray]:
@@ -49,89 +72,225 @@ def grid(count: int) -> np.ndarray:
                     np.float32)  # fmt: skip
 
 
-def ours(model: TransformersSam2, count: int) -> tuple[Step, Callable[[], int]]:
-    """Our tracker, and the bytes that its memory holds."""
+def ours(model: TransformersSam2, count: int) -> Step:
+    """The operations of tracking; every frame is remembered, as the stock predictors do."""
+    memories = [TrackMemory(model.num_memories, model.max_pointers) for _ in range(count)]
+    index = torch.zeros(count, dtype=torch.long)
+    boxes = torch.from_numpy(grid(count) / np.array([WIDTH, HEIGHT] * 2, np.float32))
+
+    def step(image: np.ndarray) -> torch.Tensor:
+        features = model.encode_image([image])
+        prompted = memories[0].clock == 0
+        if prompted:
+            masks = segment_boxes(model, features, index.tolist(), boxes)
+        else:
+            masks = propagate(model, features, index.tolist(), memories)
+        tokens = model.encode_memory(features[index], masks, torch.full((count,), prompted))
+        for row, memory in enumerate(memories):
+            memory.remember(tokens[row], masks.pointer[row], prompted)
+        return masks.logits
+
+    return step
+
+
+def tracker(model: TransformersSam2, count: int) -> Step:
+    """Our tracker."""
     # Whatever the masks say, each box stays a track: this measures cost, not association.
     settings = TrackerSettings(
         max_objects=count, duplicate_iou=1.0, confirm_hits=1, confirmed_misses=1000,
         occluded_after=60.0,
     )  # fmt: skip
-    tracker = InstanceTracker(model, settings)
-    tracker.set_phrases(("thing",))
-    boxes = grid(count)
-    found = Detections(boxes, np.ones(count, np.float32), np.zeros(count, np.int64))
+    tracking = InstanceTracker(model, settings)
+    tracking.set_phrases(("thing",))
+    found = Detections(grid(count), np.ones(count, np.float32), np.zeros(count, np.int64))
     stamps = iter(range(10**9))
 
     def step(image: np.ndarray) -> None:
         stamp = next(stamps)
         features = model.encode_image([image])
-        tracker.step(features, [View("", stamp, (HEIGHT, WIDTH), None if stamp else found)])
+        tracking.step(features, [View("", stamp, (HEIGHT, WIDTH), None if stamp else found)])
+        assert len(tracking.cameras[""].tracks) == count
 
-    def held() -> int:
-        tracks = tracker.cameras[""].tracks
-        assert len(tracks) == count, f"{len(tracks)} of {count} objects are tracked"
-        kept = [frame for track in tracks for _, frame in track.memory.frames()]
-        return sum(frame.features.nbytes + frame.pointer.nbytes for frame in kept)
-
-    return step, held
+    return step
 
 
-def stock(
-    model: TransformersSam2, processor: Sam2VideoProcessor, count: int
-) -> tuple[Step, Callable[[], int]]:
-    """transformers' streaming session as its documentation uses it, and the bytes it holds."""
+def sam2(model: TransformersSam2, count: int) -> Step:
+    """Meta's predictor as its documentation uses it, fed one frame at a time."""
+    from sam2_oracle import predictor_of_transformers
+
+    predictor = predictor_of_transformers(model.model)
+    size = model.image_size
+    fed: list[np.ndarray] = []
+
+    class Video:
+        """Frames by number; only the newest is there."""
+
+        def __len__(self) -> int:
+            return 10**6
+
+        def __getitem__(self, number: int) -> torch.Tensor:
+            return model.pixels(fed)[0]
+
+    walk: Iterator[Any] = iter(())
+
+    def step(image: np.ndarray) -> torch.Tensor:
+        nonlocal walk
+        first = not fed
+        fed[:] = [image]
+        if first:
+            video = (Video(), size // 4, size // 4)
+            with patch("sam2.sam2_video_predictor.load_video_frames", return_value=video):
+                state = predictor.init_state("frames as they come")
+            for number, box in enumerate(grid(count) / np.array([WIDTH, HEIGHT] * 2)):
+                predictor.add_new_points_or_box(state, 0, number, box=box, normalize_coords=False)
+            walk = predictor.propagate_in_video(state)
+        with torch.inference_mode():
+            return next(walk)[2][:, 0]
+
+    return step
+
+
+def transformers(model: TransformersSam2, count: int) -> Step:
+    """transformers' streaming session as its documentation uses it."""
+    processor = Sam2VideoProcessor.from_pretrained(checkpoints.locate("demo-segmenter"))
     session = processor.init_video_session(inference_device="cpu", dtype=torch.float32)
 
     def step(image: np.ndarray) -> None:
-        pixels = processor(images=image, return_tensors="pt")
         if not session.get_obj_num():
             processor.add_inputs_to_inference_session(
                 inference_session=session,
                 frame_idx=0,
                 obj_ids=list(range(1, count + 1)),
                 input_boxes=[grid(count).tolist()],
-                original_size=pixels.original_sizes[0],
+                original_size=torch.tensor([HEIGHT, WIDTH]),
             )
-        output = model.model(inference_session=session, frame=pixels.pixel_values[0])
-        processor.post_process_masks(
-            [output.pred_masks], original_sizes=pixels.original_sizes, binarize=True
-        )
+        model.model(inference_session=session, frame=model.pixels([image])[0])
 
-    def held() -> int:
-        total = sum(frame.nbytes for frame in (session.processed_frames or {}).values())
-        for outputs in session.output_dict_per_obj.values():
-            for by_frame in outputs.values():
-                for output in by_frame.values():
-                    total += sum(t.nbytes for t in output.values() if isinstance(t, torch.Tensor))
-        return total
+    return step
 
-    return step, held
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+SIDES: dict[str, Make] = {
+    "ours": ours,
+    "tracker": tracker,
+    "sam2": sam2,
+    "transformers": transformers,
+}
+
+
+def compare(
+    model: TransformersSam2,
+    count: int,
+    length: int,
+    sides: list[str],
+    clock: Callable[[], float],
+) -> dict[str, Any]:
+    """Milliseconds per frame of each side, alternating, and how equal ours and sam2's masks are."""
+    steps = {side: SIDES[side](model, count) for side in sides}
+    times: dict[str, list[float]] = {side: [] for side in sides}
+    equal = []
+    for image in tqdm(frames(length), total=length, leave=False, mininterval=2):
+        logits = {}
+        for side, step in steps.items():
+            start = clock()
+            logits[side] = step(image)
+            times[side].append(1e3 * (clock() - start))
+        if "sam2" in logits:
+            same = (logits["ours"] > 0) == (logits["sam2"] > 0)
+            equal.append(float(same.float().mean()))
+    # Frames with and without a detection differ: the mean of the medians of both.
+    full = min(20, length // 3)
+    settled = {
+        side: statistics.mean(statistics.median(t[full + turn :: 2]) for turn in (0, 1))
+        for side, t in times.items()
+    }
+    return {
+        "objects": count,
+        "milliseconds": settled,
+        "times_ours": {side: settled[side] / settled["ours"] for side in sides},
+        "equal_pixels": min(equal, default=None),
+    }
+
+
+def peak(arguments: tuple[SegmenterSettings, int, int, int, str]) -> float:
+    """Megabytes by which the process of one side grew at its peak, in that process."""
+    settings, threads, count, length, side = arguments
+    torch.set_num_threads(threads)
+    os.environ["TQDM_DISABLE"] = "1"
+    model = load(settings)
+    model.encode_image([next(frames(1))])
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is what is held now
+    before = _peak_kilobytes()
+    step = SIDES[side](model, count)
+    for image in frames(length):
+        step(image)
+    return (_peak_kilobytes() - before) / 1e3
+
+
+def _peak_kilobytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    [line] = [line for line in lines if line.startswith("VmHWM:")]
+    return int(line.split()[1])
+
+
+def load(settings: SegmenterSettings) -> TransformersSam2:
+    """The segmenter; the others' modules are made of its weights."""
+    model = load_segmenter(settings, torch.device("cpu"))
+    assert isinstance(model, TransformersSam2)
+    return model
 
 
 def main() -> None:
-    """Run both sides, alternating frame by frame, and print a table."""
+    """Run the sides, print a table, and write benchmark.json."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--segmenter", default="demo-segmenter")
+    arguments.add_argument("--image-size", type=int, default=0)
     arguments.add_argument("--objects", type=int, nargs="+", default=[1, 4, 16])
     arguments.add_argument("--frames", type=int, default=60)
+    arguments.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    arguments.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="cpu: of this process, on a busy machine"
+    )
+    arguments.add_argument("--no-memory", action="store_true", help="time alone")
+    arguments.add_argument("--out", type=Path, help="folder for propagation.json")
     options = arguments.parse_args()
+    sides = ["ours", *(side for side in options.sides if side != "ours")]
+    torch.set_num_threads(options.threads)
+    os.environ["TQDM_DISABLE"] = "1"  # sam2 draws a bar of its own
 
-    model = TransformersSam2(options.segmenter, torch.device("cpu"))
-    processor = Sam2VideoProcessor.from_pretrained(checkpoints.locate(options.segmenter))
-    print("| objects | ours, ms | stock, ms | stock / ours | ours holds, MB | stock holds, MB |")
-    print("|---|---|---|---|---|---|")
+    settings = SegmenterSettings(model=options.segmenter, image_size=options.image_size)
+    model = load(settings)
+    table = []
+    print(_line("objects", [f"{side}, ms" for side in sides],
+                [f"{side} / ours" for side in sides[1:]], ["equal pixels"]))  # fmt: skip
+    print(_line("---", ["---"] * (2 * len(sides))))
     for count in options.objects:
-        sides = [ours(model, count), stock(model, processor, count)]
-        times: list[list[float]] = [[], []]
-        for image in tqdm(frames(options.frames), total=options.frames, leave=False, mininterval=2):
-            for side, (step, _) in enumerate(sides):
-                start = time.perf_counter()
-                step(image)
-                times[side].append(1e3 * (time.perf_counter() - start))
-        settled = [statistics.median(t[options.frames // 3 :]) for t in times]
-        held = [measure() / 1e6 for _, measure in sides]
-        print(f"| {count} | {settled[0]:.1f} | {settled[1]:.1f} | {settled[1] / settled[0]:.2f} "
-              f"| {held[0]:.2f} | {held[1]:.2f} |")  # fmt: skip
+        row = compare(model, count, options.frames, sides, CLOCKS[options.clock])
+        table.append(row)
+        equal = row["equal_pixels"]
+        print(_line(count, [f"{row['milliseconds'][side]:.1f}" for side in sides],
+                    [f"{row['times_ours'][side]:.2f}" for side in sides[1:]],
+                    ["-" if equal is None else f"{equal:.5f}"]))  # fmt: skip
+    if not options.no_memory:
+        print("\n" + _line("objects", [f"{side}, peak MB" for side in sides]))
+        print(_line("---", ["---"] * len(sides)))
+        for row in table:
+            count = row["objects"]
+            jobs = [(settings, options.threads, count, options.frames, side) for side in sides]
+            with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+                row["peak_megabytes"] = dict(zip(sides, pool.map(peak, jobs, 1), strict=True))
+            print(_line(count, [f"{row['peak_megabytes'][side]:.0f}" for side in sides]))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        told = {"options": {k: str(v) for k, v in vars(options).items()}, "rows": table}
+        (options.out / "propagation.json").write_text(json.dumps(told, indent=2) + "\n")
+
+
+def _line(first: object, *cells: list[str]) -> str:
+    sys.stdout.flush()  # of the line before: a benchmark that is broken off leaves what it has
+    return " | ".join([f"| {first}", *(cell for group in cells for cell in group)]) + " |"
 
 
 if __name__ == "__main__":

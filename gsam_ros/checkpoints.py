@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,7 +60,12 @@ def locate(name: str) -> str:
 
 
 def load(
-    model_class: type[Model], name: str, model_type: str, device: torch.device, dtype: torch.dtype
+    model_class: type[Model],
+    name: str,
+    model_type: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    change: Callable[[Any], None] | None = None,
 ) -> Model:
     """Load a model for inference, whole or not at all.
 
@@ -69,6 +75,7 @@ def load(
         model_type: what the checkpoint's configuration has to call itself.
         device: where the weights go.
         dtype: what floating point weights are converted to.
+        change: changes the checkpoint's configuration in place, before the model is built.
 
     Raises:
         CheckpointError: no such model, another architecture, a damaged or incomplete file.
@@ -76,8 +83,11 @@ def load(
     source = locate(name)
     try:
         _check_type(name, source, model_type)
+        config = model_class.config_class.from_pretrained(source)
+        if change:
+            change(config)
         model, report = model_class.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, output_loading_info=True
+            source, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
     except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]

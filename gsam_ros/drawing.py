@@ -9,18 +9,19 @@ import cv2
 import numpy as np
 
 from gsam_ros.instances import FrameResult, TrackState
+from gsam_ros.label_plates import Colour, LabelPlates
 from gsam_ros.masks import Region
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_TINT = 0.45  # share of an object's colour in its pixels
+_TINT = 0.25  # share of a track's colour in its pixels: a red mug has to stay red
+_EDGE = (16, 16, 16)  # around the outline, so that it shows on any ground
 _GOLDEN_RATIO = 0.618034
 
 
 def draw_instances(image: np.ndarray, result: FrameResult) -> np.ndarray:
     """A copy of the image with every instance's mask, outline, phrase, id and score.
 
-    An object keeps its colour for as long as it keeps its id. Objects that are not confirmed yet
-    have a thin outline and no tint.
+    An object keeps its colour for as long as it keeps its id; what is not followed (id 0) has one
+    by its place in the results. Tracks that are not confirmed yet have a thin outline and no tint.
 
     Args:
         image: [H, W, 3] uint8 RGB, of the result's size.
@@ -34,59 +35,45 @@ def draw_instances(image: np.ndarray, result: FrameResult) -> np.ndarray:
     thick = max(1, round(canvas.shape[0] / 320))
     labels = []
     for row, region in enumerate(instances.masks.regions):
-        colour = track_colour(int(instances.track_id[row]))
-        confirmed = instances.state[row] != TrackState.TENTATIVE
+        track = int(instances.track_id[row])
+        colour = track_colour(track or 1 + row)
+        confirmed = not track or instances.state[row] != TrackState.TENTATIVE
         inside = region.logits > 0
         if confirmed:
             _tint(canvas[region.window], inside, colour)
         _outline(canvas, region, inside, colour, thick if confirmed else 1)
         phrase = result.prompt.classes[instances.phrase_index[row]] if result.prompt else ""
-        text = f"{phrase} #{instances.track_id[row]} {instances.scores[row]:.2f}"
+        followed = f" #{track}" if track else ""
+        text = f"{phrase}{followed} {instances.scores[row]:.2f}"
         labels.append((text, instances.boxes[row], colour))
+    plates = LabelPlates(canvas)
     for text, box, colour in labels:  # above all masks
-        _label(canvas, text, box, colour)
+        plates.put(text, box, colour)
     return canvas
 
 
 @lru_cache(maxsize=1024)
-def track_colour(track_id: int) -> tuple[int, int, int]:
+def track_colour(track_id: int) -> Colour:
     """RGB of a track; neighbouring ids lie far apart on the colour circle."""
     hue = track_id * _GOLDEN_RATIO % 1.0
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, 1.0)
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def _tint(window: np.ndarray, inside: np.ndarray, colour: tuple[int, int, int]) -> None:
+def _tint(window: np.ndarray, inside: np.ndarray, colour: Colour) -> None:
     mixed = window[inside] * (1 - _TINT) + np.multiply(colour, _TINT)
     window[inside] = mixed.astype(np.uint8)
 
 
 def _outline(
-    canvas: np.ndarray,
-    region: Region,
-    inside: np.ndarray,
-    colour: tuple[int, int, int],
-    thickness: int,
+    canvas: np.ndarray, region: Region, inside: np.ndarray, colour: Colour, thickness: int
 ) -> None:
+    """The mask's outer edge and the edges of its holes."""
     contours, _ = cv2.findContours(
         inside.astype(np.uint8),
-        cv2.RETR_EXTERNAL,
+        cv2.RETR_CCOMP,
         cv2.CHAIN_APPROX_SIMPLE,
         offset=(region.left, region.top),
     )
+    cv2.drawContours(canvas, contours, -1, _EDGE, thickness + 2, cv2.LINE_AA)
     cv2.drawContours(canvas, contours, -1, colour, thickness, cv2.LINE_AA)
-
-
-def _label(canvas: np.ndarray, text: str, box: np.ndarray, colour: tuple[int, int, int]) -> None:
-    """The text on a plate of the object's colour, above its box where there is room."""
-    height, width = canvas.shape[:2]
-    scale = max(0.4, height / 1200)
-    (text_width, text_height), baseline = cv2.getTextSize(text, _FONT, scale, 1)
-    plate = text_height + baseline + 2
-    left = int(np.clip(box[0], 0, max(width - text_width - 2, 0)))
-    top = int(np.clip(box[1] - plate, 0, max(height - plate, 0)))
-    cv2.rectangle(canvas, (left, top), (left + text_width + 2, top + plate), colour, cv2.FILLED)
-    dark = np.dot(colour, (0.299, 0.587, 0.114)) > 128
-    ink = (0, 0, 0) if dark else (255, 255, 255)
-    origin = (left + 1, top + text_height + 1)
-    cv2.putText(canvas, text, origin, _FONT, scale, ink, 1, cv2.LINE_AA)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, wait
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,10 +17,12 @@ from rclpy.exceptions import InvalidTopicNameException
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.parameter import Parameter
 from rclpy.validate_topic_name import validate_topic_name
+from std_srvs.srv import SetBool
 
 from gsam_ros import ros_parameters
 from gsam_ros.bridge import qos
 from gsam_ros.bridge.camera import Camera, decode
+from gsam_ros.bridge.detect_service import DetectService
 from gsam_ros.bridge.diagnostics import (
     Health,
     camera_health,
@@ -30,6 +33,7 @@ from gsam_ros.bridge.diagnostics import (
 from gsam_ros.bridge.lifecycle import SUCCESS, ManagedNode, TransitionError
 from gsam_ros.bridge.log import ThrottledLog
 from gsam_ros.bridge.pointing import ObjectServices, PointingTopics
+from gsam_ros.bridge.prompt_service import PromptService
 from gsam_ros.bridge.prompt_topic import PromptTopic
 from gsam_ros.instances import FrameResult
 from gsam_ros.node_settings import NodeSettings
@@ -41,13 +45,12 @@ from gsam_ros.pipeline.inbox import (
     LiveInbox,
     LosslessInbox,
 )
-from gsam_ros.pipeline.loading import LoadError, free_device_memory, load_tracker
+from gsam_ros.pipeline.loading import LoadError, free_device_memory, load_tracker, memory_in_use
 from gsam_ros.pipeline.prompting import PromptKeeper
 from gsam_ros.pipeline.runner import ERROR, Runner
 from gsam_ros.pipeline.settings import Settings
-from gsam_ros.prompts import Prompt, PromptError, parse_phrases
+from gsam_ros.prompts import Prompt, PromptError
 from gsam_ros.settings import SettingError
-from gsam_ros.srv import SetPrompt
 
 if TYPE_CHECKING:
     from gsam_ros.pipeline.grounded_tracker import GroundedTracker
@@ -80,6 +83,8 @@ class GsamNode(ManagedNode):
         self._cameras: dict[str, Camera] = {}
         self._runner: Runner | None = None
         self._active = False
+        self._enabled = True
+        self._subscribing = threading.Lock()
         self._lossless = False
         self._exiting = threading.Event()
         self._model_health = Health("models", 1, "not loaded: the node is not configured")
@@ -90,16 +95,15 @@ class GsamNode(ManagedNode):
         if self._options.prompt:
             self._request_prompt(self._options.prompt)
         PromptTopic(self, "~/prompt", self._request_prompt)
-        self.create_service(
-            SetPrompt,
-            "~/set_prompt",
-            self._set_prompt,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
+        PromptService(self, self._prompts.request, self._await)
         PointingTopics(
             self, self._all_cameras, lambda: self._options.clicked_name, self._prompts.point_out
         )
         ObjectServices(self, self._all_cameras, self._run)
+        DetectService(self, self._run)
+        self.create_service(
+            SetBool, "~/enable", self._enable, callback_group=MutuallyExclusiveCallbackGroup()
+        )
         self._images = MutuallyExclusiveCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # On a steady clock: with use_sim_time and no clock running, health must show all the same.
@@ -154,27 +158,27 @@ class GsamNode(ManagedNode):
 
     def activate(self) -> None:
         """Subscribe the cameras."""
-        options = self._options
-        profile = qos.image_input(options.image_reliability, self._lossless)
-        assert self._runner
-        for camera in self._cameras.values():
-            camera.subscribe(self._runner.put, profile, self._images)
-        self._active = True
+        with self._subscribing:
+            self._active = True
+            for camera in self._cameras.values():
+                camera.statistics.reset()
+            if self._enabled:
+                self._subscribe()
 
     def deactivate(self) -> None:
         """Drop the subscriptions and the tracks; keep the models."""
-        self._active = False
-        for camera in self._cameras.values():
-            camera.unsubscribe()
+        with self._subscribing:
+            self._active = False
+            self._unsubscribe()
         assert self._runner
         self._await(self._runner.drain())
 
     def release(self) -> None:
         """Give the models back, and their memory."""
-        self._active = False
+        with self._subscribing:
+            self._active = False
+            self._unsubscribe()
         self._prompts.detach()
-        for camera in self._cameras.values():
-            camera.unsubscribe()
         if self._runner:
             self._runner.stop()
             self._runner = None
@@ -183,6 +187,29 @@ class GsamNode(ManagedNode):
         self._cameras.clear()
         self._model_health = Health("models", 1, "not loaded: the node is not configured")
         free_device_memory()
+
+    def _subscribe(self) -> None:
+        profile = qos.image_input(self._options.image_reliability, self._lossless)
+        assert self._runner
+        for camera in self._cameras.values():
+            camera.subscribe(self._runner.put, profile, self._images)
+
+    def _unsubscribe(self) -> None:
+        for camera in self._cameras.values():
+            camera.unsubscribe()
+
+    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """Pause or go on, in any state: paused, no image is taken, and tracks and models stay."""
+        with self._subscribing:
+            if self._active and request.data != self._enabled:
+                if request.data:
+                    self._subscribe()
+                else:
+                    self._unsubscribe()
+            self._enabled = request.data
+        response.success = True
+        response.message = "" if request.data else "paused: ~/enable with true goes on"
+        return response
 
     def _autostart(self) -> None:
         try:
@@ -201,8 +228,8 @@ class GsamNode(ManagedNode):
                 raise TransitionError("the node is told to end")
         return future.result()
 
-    def _run(self, function: Callable[[GroundedTracker], None]) -> None:
-        """Have a function called with the tracker between two frames.
+    def _run(self, function: Callable[[GroundedTracker], T]) -> T:
+        """Have a function called with the tracker between two frames; returns what it returned.
 
         Raises:
             TransitionError: there is no tracker.
@@ -210,7 +237,7 @@ class GsamNode(ManagedNode):
         if not self._runner:
             raise TransitionError("the models are not loaded: configure the node first")
         try:
-            self._await(self._runner.call(function))
+            return self._await(self._runner.call(function))
         except CancelledError:
             raise TransitionError("the node was shut down meanwhile") from None
 
@@ -254,23 +281,6 @@ class GsamNode(ManagedNode):
         except PromptError:
             return  # told by _prompt_rejected
 
-    def _set_prompt(
-        self, request: SetPrompt.Request, response: SetPrompt.Response
-    ) -> SetPrompt.Response:
-        try:
-            outcome = self._prompts.request(request.text)
-            if outcome is None:
-                response.message = "kept: it comes into force when the models are loaded"
-                response.phrases = list(parse_phrases(request.text))
-            else:
-                prompt = self._await(outcome)
-                response.prompt_version = prompt.version
-                response.phrases = list(prompt.phrases)
-            response.success = True
-        except (PromptError, TransitionError, CancelledError) as error:
-            response.message = str(error) or "the node was shut down meanwhile"
-        return response
-
     def _prompt_changed(self, prompt: Prompt, unknown: tuple[str, ...]) -> None:
         threshold = self._machine.detector.box_threshold
         for camera in self._cameras.values():
@@ -307,11 +317,15 @@ class GsamNode(ManagedNode):
 
     def _publish_diagnostics(self) -> None:
         prompts = self._prompts
+        # A copy: other threads put another health in its place, and this one only adds to it.
+        models = replace(self._model_health, values=memory_in_use())
         healths = [
-            self._model_health,
+            models,
             prompt_health(prompts.current, prompts.unknown, prompts.rejection),
         ]
-        for camera in self._all_cameras() if self._active else ():
+        if not self._enabled:
+            healths.append(Health("cameras", 1, "paused by ~/enable: no image is taken"))
+        for camera in self._all_cameras() if self._active and self._enabled else ():
             snapshot, publishers = camera.statistics.snapshot(), self.count_publishers(camera.topic)
             healths.append(
                 camera_health(

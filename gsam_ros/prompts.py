@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 MAX_PHRASES = 255
@@ -18,6 +18,8 @@ MAX_CHARACTERS = 20_000
 _SEPARATOR = re.compile(r"(?<!\d)\.|\.(?!\d)|[,;\n\r\u3001\u3002\uff0c\uff1b]")
 
 _SCORE = re.compile(r"0(\.\d+)?|1(\.0+)?")
+
+_ARTICLE = re.compile(r"(?:an?|the)\s+(?=\w)", re.IGNORECASE)
 
 
 class PromptError(ValueError):
@@ -72,7 +74,7 @@ def without_phrases(names: Iterable[str], phrases: Iterable[str]) -> tuple[str, 
     ('Tool',)
     """
     taken = {phrase.casefold() for phrase in phrases}
-    return _once(name for name in names if name.casefold() not in taken)
+    return _once((name for name in names if name.casefold() not in taken), str.casefold)
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,17 @@ class Phrase:
         return self.words or (self.name,)
 
 
+def looked_for(words: str) -> str:
+    """What the detector is asked for: no capitals, and no article, whose own score says nothing.
+
+    Two phrases that ask for the same are one.
+
+    >>> looked_for("The red Mug"), looked_for("a")
+    ('red mug', 'a')
+    """
+    return _ARTICLE.sub("", words.lower(), count=1) if _ARTICLE.match(words) else words.lower()
+
+
 def parse_phrases(text: str) -> tuple[str, ...]:
     """The names in a text prompt, which are the labels of its results.
 
@@ -113,8 +126,9 @@ def parse_prompt(text: str) -> tuple[Phrase, ...]:
     """Split a text prompt into its phrases.
 
     Phrases end with a dot, a comma, a semicolon or a new line. White space is folded, and a phrase
-    that stands twice (capitals aside) counts once, where it first stood. `name:0.5` has a threshold
-    of its own, `name=words|words` is found by any of these words, and `!name` only competes.
+    that stands twice (capitals and articles aside) counts once, as and where it first stood.
+    `name:0.5` has a threshold of its own, `name=words|words` is found by any of these words, and
+    `!name` only competes.
 
     Raises:
         PromptError: no name at all, more than `MAX_PHRASES`, more than `MAX_CHARACTERS`, a phrase
@@ -131,7 +145,7 @@ def parse_prompt(text: str) -> tuple[Phrase, ...]:
         if not _names_something(typed):
             continue
         phrase = _parse_phrase(typed)
-        known = unique.setdefault(phrase.name.casefold(), phrase)
+        known = unique.setdefault(_meant(phrase.name), phrase)
         if _meaning(known) != _meaning(phrase):
             raise PromptError(
                 f"{phrase.name!r} stands in the prompt twice and means two things: write it once"
@@ -146,6 +160,12 @@ def parse_prompt(text: str) -> tuple[Phrase, ...]:
         raise PromptError(
             f"the prompt has {len(names)} phrases, the most is {MAX_PHRASES} "
             "(semantic_mask has 8 bits): leave some out"
+        )
+    wanted = sum(len(phrase.wanted) for phrase in unique.values())
+    if wanted > MAX_PHRASES:
+        raise PromptError(
+            f"the prompt has {wanted} phrases with synonyms and negative ones, the most is "
+            f"{MAX_PHRASES} (each costs time on every image): leave some out"
         )
     _check_words(unique.values())
     return tuple(unique.values())
@@ -172,23 +192,28 @@ def _parse_phrase(typed: str) -> Phrase:
             f"{typed[:40]!r} is no phrase: write one name, and after = the words for it with | "
             'between them, like "mug=cup|coffee mug."'
         )
-    return Phrase(name.strip(), _once(words), threshold, negative)
+    return Phrase(name.strip(), _once(words, _meant), threshold, negative)
 
 
 def _names_something(text: str) -> bool:
     return any(character.isalnum() for character in text)
 
 
-def _once(words: Iterable[str]) -> tuple[str, ...]:
-    """The words without those that stand twice, capitals aside; the first spelling stays."""
+def _meant(words: str) -> str:
+    """The same for words that mean the same."""
+    return looked_for(words).casefold()
+
+
+def _once(words: Iterable[str], key: Callable[[str], str]) -> tuple[str, ...]:
+    """The words without those that stand twice by `key`; the first spelling stays."""
     unique: dict[str, str] = {}
     for word in words:
-        unique.setdefault(word.casefold(), word)
+        unique.setdefault(key(word), word)
     return tuple(unique.values())
 
 
 def _meaning(phrase: Phrase) -> tuple[object, ...]:
-    words = frozenset(word.casefold() for word in phrase.wanted)
+    words = frozenset(_meant(word) for word in phrase.wanted)
     return words, phrase.threshold, phrase.negative
 
 
@@ -197,7 +222,7 @@ def _check_words(phrases: Iterable[Phrase]) -> None:
     owner: dict[str, str] = {}
     for phrase in phrases:
         for word in phrase.wanted:
-            other = owner.setdefault(word.casefold(), phrase.name)
+            other = owner.setdefault(_meant(word), phrase.name)
             if other != phrase.name:
                 raise PromptError(
                     f"{word!r} stands for {other!r} and for {phrase.name!r}: leave it out of one"

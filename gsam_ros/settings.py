@@ -112,6 +112,8 @@ def with_texts(settings: S, assignments: Sequence[str]) -> S:
 def _value(name: str, text: str, kind: type) -> Any:
     if kind is str:
         return text
+    if kind is tuple:
+        return tuple(entry.strip() for entry in text.strip("[]").split(","))
     if kind is bool:
         if text.lower() in ("true", "false"):
             return text.lower() == "true"

@@ -1,6 +1,7 @@
-"""Start gsam_node on one camera.
+"""Start gsam_node on one camera, or on several.
 
     ros2 launch gsam_ros gsam.launch.py image_topic:=/camera/image_raw prompt:="red mug. person."
+    ros2 launch gsam_ros gsam.launch.py cameras:="left=/left/image_raw right=/right/image_raw" ...
 
 Every other parameter goes into a parameter file: config_file:=my.yaml (see config/gsam.yaml).
 What is given here as an argument stands above the file; what is left empty is left to the file.
@@ -17,7 +18,7 @@ from launch import LaunchContext, LaunchDescription
 PARAMETERS = {
     "prompt": ("prompt", 'What to look for, phrases ended by dots: "red mug. person."'),
     "detector_model": ("detector.model", "Grounding DINO: demo-detector, a folder or a hub id"),
-    "segmenter_model": ("segmenter.model", "SAM 2: demo-segmenter, a folder or a hub id"),
+    "segmenter_model": ("segmenter.model", "SAM 2: demo-segmenter, a folder, a hub id, a .pt"),
     "slices": ("detector.slices.mode", "Small objects by tiles of the image: never, auto, always"),
     "device": ("device", "auto, cpu, cuda, cuda:1, ..."),
     "mode": ("mode", "live or lossless"),
@@ -37,6 +38,12 @@ def generate_launch_description() -> LaunchDescription:
                 "without /compressed)",
             ),
             DeclareLaunchArgument(
+                "cameras",
+                default_value="",
+                description="Several cameras instead, NAME=IMAGE_TOPIC with spaces between; NAME's "
+                "results come out below ~/NAME",
+            ),
+            DeclareLaunchArgument(
                 "depth_topic",
                 default_value="",
                 description="Depth image registered to the camera's; gives detections_3d",
@@ -45,6 +52,16 @@ def generate_launch_description() -> LaunchDescription:
                 "camera_info_topic",
                 default_value="camera_info",
                 description="Of the camera, needed with depth_topic",
+            ),
+            DeclareLaunchArgument(
+                "prompt_topic",
+                default_value="",
+                description="Where prompts come from; by default ~/prompt",
+            ),
+            DeclareLaunchArgument(
+                "result_depth",
+                default_value="",
+                description="Results that are kept for a slow subscriber; by default the file's",
             ),
             DeclareLaunchArgument("namespace", default_value="", description="Of the node"),
             DeclareLaunchArgument(
@@ -66,12 +83,20 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
     def argument(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    parameters: dict[str, str | bool] = {
+    parameters: dict[str, str | bool | int | list[str]] = {
         parameter: argument(name) for name, (parameter, _) in PARAMETERS.items() if argument(name)
     }
-    topic, depth = argument("image_topic"), argument("depth_topic")
+    depth = argument("depth_topic")
+    cameras = _cameras(argument("cameras"))
+    topics = {f"{name}/image": topic for name, topic in cameras.items()}
+    if cameras:
+        parameters["cameras"] = list(cameras)
+    else:
+        topics["image"] = argument("image_topic")
     if depth:
         parameters["depth"] = True
+    if argument("result_depth"):
+        parameters["result_depth"] = int(argument("result_depth"))
     return [
         LifecycleNode(
             package="gsam_ros",
@@ -84,11 +109,22 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
                 {"use_sim_time": argument("use_sim_time").lower() in ("true", "1", "yes")},
             ],
             remappings=[
-                ("image", topic),
-                ("image/compressed", f"{topic}/compressed"),
+                *topics.items(),
+                *((f"{name}/compressed", f"{topic}/compressed") for name, topic in topics.items()),
                 ("depth", depth or "depth"),
                 ("camera_info", argument("camera_info_topic")),
+                ("~/prompt", argument("prompt_topic") or "~/prompt"),
             ],
             output="screen",
         )
     ]
+
+
+def _cameras(text: str) -> dict[str, str]:
+    """Name to image topic of "left=/left/image_raw right=/right/image_raw"."""
+    pairs = [pair.partition("=") for pair in text.split()]
+    if any(not (name and topic) for name, _, topic in pairs):
+        raise ValueError(
+            f"cameras is {text!r}: write NAME=IMAGE_TOPIC for each camera, with spaces between"
+        )
+    return {name: topic for name, _, topic in pairs}

@@ -1,28 +1,41 @@
 """Play a recording through gsam_node and record what comes out.
 
     ros2 launch gsam_ros replay.launch.py bag:=my_bag result:=my_result \
-        image_topic:=/camera/image_raw prompt:="red mug. person."
+        image_topic:=/camera/image_raw prompt:="red mug. person." mode:=lossless
 
 The recording starts when the models are loaded, the node runs on the recording's clock, and all
-ends when the recording does. In live mode, the default, results are as they would have been on the
-robot. `gsam demo` and `gsam track` wait for the node instead and lose no frame.
+ends when the recording does. In live mode, the default, `ros2 bag play` doesn't wait for anybody:
+results are as they would have been on the robot. In lossless mode the player waits for the node, no
+frame is lost, and ids and boxes are those of `gsam track` on the same recording.
 """
+
+import sys
 
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
     ExecuteProcess,
     IncludeLaunchDescription,
+    OpaqueFunction,
     RegisterEventHandler,
     TimerAction,
 )
-from launch.event_handlers import OnProcessExit
+from launch.event_handlers import OnProcessExit, OnProcessIO
 from launch.events import Shutdown
+from launch.events.process import ProcessIO
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.substitutions import FindPackageShare
 
-from launch import LaunchDescription
+from gsam_ros.evaluation.replay_commands import (
+    NODE,
+    RECORDER_READY,
+    RESULT_DEPTH,
+    Stream,
+    player_command,
+    recorder_command,
+)
+from launch import Action, LaunchContext, LaunchDescription
 
 # The overlay is left out: it is drawn only where somebody looks.
 RECORDED = (
@@ -34,18 +47,10 @@ LAST_RESULTS = 3.0  # seconds between the recording's end and ours
 
 def generate_launch_description() -> LaunchDescription:
     """Describe what is started."""
-    bag, result = LaunchConfiguration("bag"), LaunchConfiguration("result")
-    play = ExecuteProcess(
-        cmd=["ros2", "bag", "play", bag, "--clock", "100", "--rate", LaunchConfiguration("rate")],
-        output="screen",
-    )
-    record = ExecuteProcess(
-        cmd=["ros2", "bag", "record", "--output", result, "--regex", RECORDED], output="screen"
-    )
-    # It declares image_topic, prompt, models, device, ... and takes what was given to this file.
+    # It declares prompt, models, device, ... and takes what was given to this file.
     node = IncludeLaunchDescription(
         PathJoinSubstitution([FindPackageShare("gsam_ros"), "launch", "gsam.launch.py"]),
-        launch_arguments={"use_sim_time": "true"}.items(),
+        launch_arguments={"use_sim_time": "true", "result_depth": str(RESULT_DEPTH)}.items(),
     )
     return LaunchDescription(
         [
@@ -54,7 +59,14 @@ def generate_launch_description() -> LaunchDescription:
                 "result", default_value="gsam_result", description="Recording to write; a new name"
             ),
             DeclareLaunchArgument("rate", default_value="1.0", description="Speed of the playing"),
-            RegisterEventHandler(OnStateTransition(goal_state="active", entities=[play])),
+            DeclareLaunchArgument("mode", default_value="live", description="live or lossless"),
+            DeclareLaunchArgument(
+                "image_topic", default_value="/image", description="Images of the recording"
+            ),
+            DeclareLaunchArgument(
+                "prompt_topic", default_value="", description="Prompts in the recording, if any"
+            ),
+            DeclareLaunchArgument("namespace", default_value="", description="Of the node"),
             RegisterEventHandler(
                 OnStateTransition(
                     start_state="configuring",
@@ -64,18 +76,49 @@ def generate_launch_description() -> LaunchDescription:
                     ],
                 )
             ),
-            RegisterEventHandler(
-                OnProcessExit(
-                    target_action=play,
-                    on_exit=[
-                        TimerAction(
-                            period=LAST_RESULTS,
-                            actions=[EmitEvent(event=Shutdown(reason="the recording is over"))],
-                        )
-                    ],
-                )
-            ),
-            record,
+            OpaqueFunction(function=_player_and_recorder),
             node,
         ]
+    )
+
+
+def _player_and_recorder(context: LaunchContext) -> list[Action]:
+    def argument(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    bag, result, rate = argument("bag"), argument("result"), argument("rate")
+    lossless = argument("mode") == "lossless"
+    if lossless:
+        namespace = argument("namespace").strip("/")
+        name = f"/{namespace}{NODE}" if namespace else NODE
+        streams = [Stream(argument("image_topic"), name)]
+        record = _python(recorder_command(result, streams, name))
+        play = _python(player_command(bag, streams, prompt=argument("prompt_topic"), rate=rate))
+
+        def start(event: ProcessIO) -> list[Action]:
+            return [play] if RECORDER_READY in event.text.decode(errors="replace") else []
+
+        begin = [
+            OnStateTransition(goal_state="active", entities=[record]),
+            OnProcessIO(target_action=record, on_stdout=start),
+        ]
+    else:
+        play = ExecuteProcess(
+            cmd=["ros2", "bag", "play", bag, "--clock", "100", "--rate", rate], output="screen"
+        )
+        record = ExecuteProcess(
+            cmd=["ros2", "bag", "record", "--output", result, "--regex", RECORDED], output="screen"
+        )
+        begin = [OnStateTransition(goal_state="active", entities=[play])]
+    end = TimerAction(
+        period=LAST_RESULTS, actions=[EmitEvent(event=Shutdown(reason="the recording is over"))]
+    )
+    handlers = [*begin, OnProcessExit(target_action=play, on_exit=[end])]
+    started = [] if lossless else [record]
+    return [*map(RegisterEventHandler, handlers), *started]
+
+
+def _python(command: list[str]) -> ExecuteProcess:
+    return ExecuteProcess(
+        cmd=[sys.executable, *command], output="screen", additional_env={"PYTHONUNBUFFERED": "1"}
     )

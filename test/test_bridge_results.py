@@ -111,7 +111,7 @@ def test_frame_status_adds_up(instances: Instances) -> None:
     for _ in range(3):
         statistics.frame_received()
     statistics.frame_dropped("superseded")
-    statistics.frame_processed(0.1)
+    statistics.frame_processed(0.1, objects=2)
     frame = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 1_000_000_000, "front")
     arrival = Arrival("front", 1_000_000_000, 1_200_000_000, None)
     result = FrameResult(frame, instances, PROMPT, True)
@@ -165,7 +165,7 @@ def test_drawing_marks_what_was_found_and_leaves_the_image_alone() -> None:
     assert (image == 100).all()
     changed = (drawn != 100).any(2)
     assert changed[60, 60]  # tinted
-    expected = 0.55 * 100 + 0.45 * np.array(track_colour(1))
+    expected = 0.75 * 100 + 0.25 * np.array(track_colour(1))
     assert np.abs(drawn[60, 60] - expected).max() <= 1
     assert changed[35:47, 40:].any()  # the label, above the box
     assert not changed[76:].any()

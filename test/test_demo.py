@@ -28,7 +28,12 @@ def test_the_demo_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert report["timing"]["age"]["p50"] > 0
     assert {"decode", "detect"} <= report["timing"]["stages"].keys()
     assert sum(report["tracking"][key] for key in ("hits", "misses")) > FRAMES
-    assert "frames out" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "frames out" in told
+    assert "memory of the node" in told
+    seconds, size = (tmp_path / "logs" / "result" / "memory.csv").read_text().split()[-1].split(",")
+    assert float(seconds) > 0
+    assert 1e8 < int(size) < 1e10  # torch alone takes hundreds of megabytes
     assert cv2.VideoCapture(str(tmp_path / "video.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES
     for name in ("contact_sheet.png", "timeline.png"):
         assert cv2.imread(str(tmp_path / name)) is not None

@@ -11,7 +11,7 @@ import pytest
 from gsam_ros.evaluation.bag import BagWriter, open_bag
 from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.processes import Child, Family, ProcessError
-from gsam_ros.evaluation.record import READY
+from gsam_ros.evaluation.replay_commands import RECORDER_READY
 
 FAKE_NODE = str(Path(__file__).with_name("evaluation_fake_node.py"))
 FRAMES = 40
@@ -73,7 +73,7 @@ def test_every_answer_is_recorded_under_the_right_prompt(
         "--expect",
         "/gsam/front/instances",
     )
-    family.wait_for(recorder, READY, 30)
+    family.wait_for(recorder, RECORDER_READY, 30)
     family.wait_for(family.start("player", "-m", "gsam_ros.evaluation.play", str(bag), *PLAY))
     family.stop(recorder)
     with open_bag(bag) as sample, open_bag(tmp_path / "result") as result:

@@ -1,51 +1,34 @@
-"""`gsam track` without models: sources of frames, and the files that results become."""
+"""`gsam track` without models: the files that results become, and runs that are interrupted."""
 
 from __future__ import annotations
 
+import gc
 import json
+import os
+import pickle
+import signal
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from evaluation_trackers import BLUE, RED, RedFinder, picture
 from pycocotools import mask as coco_mask
 
-from gsam_ros.evaluation.bag import BagWriter
-from gsam_ros.evaluation.sample import START, SampleOptions, write_sample
+from gsam_ros.evaluation.bag import open_bag
+from gsam_ros.evaluation.run_parts import PartsError
+from gsam_ros.evaluation.run_state import StateError, load_state, save_state
+from gsam_ros.evaluation.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.sources import SourceError, open_source
+from gsam_ros.evaluation.sources.source import Item, Origin, Source
 from gsam_ros.evaluation.track import track
-from gsam_ros.evaluation.video import VideoError, write_video
-from gsam_ros.instances import Frame, FrameResult, Instances, TrackState
-from gsam_ros.masks import Masks
-from gsam_ros.prompts import Prompt
+from gsam_ros.evaluation.video import VideoError, join_videos, write_video
+from gsam_ros.instances import Frame
 
-RED, BLUE = (200, 10, 10), (10, 10, 200)
-
-
-def picture(colour: tuple[int, int, int], width: int = 64) -> np.ndarray:
-    return np.full((48, width, 3), colour, np.uint8)
-
-
-class RedFinder:
-    """A tracker that finds the left half of every frame that is red."""
-
-    def step(self, frames: list[Frame]) -> list[FrameResult]:
-        [frame] = frames
-        height, width = frame.image.shape[:2]
-        prompt = Prompt(1, ("blue mug", "red mug"))
-        if frame.image[0, 0, 0] < 128:
-            return [FrameResult(frame, Instances.none(height, width), prompt, False)]
-        logits = np.full((1, height, width), -1.0, np.float32)
-        logits[:, :, : width // 2] = 1
-        found = Instances(
-            np.array([[0, 0, width // 2, height]], np.float32),
-            np.array([0.75], np.float32),
-            np.array([1]),
-            np.array([9]),
-            np.array([TrackState.CONFIRMED], np.uint8),
-            Masks(logits, height, width),
-        )
-        return [FrameResult(frame, found, prompt, True)]
+PROMPT = "blue mug. red mug."
 
 
 @pytest.fixture
@@ -58,82 +41,260 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def test_images_come_in_the_order_of_their_names_and_red_is_red(folder: Path) -> None:
-    frames = list(open_source(folder))
-    assert [frame.token for frame in frames] == ["a.png", "b.png", "c.png"]
-    assert [frame.stamp for frame in frames] == [0, 10**8, 2 * 10**8]
-    assert tuple(frames[0].image[0, 0]) == RED
+def results(out: Path) -> dict[str, Any]:
+    return json.loads((out / "results.json").read_text())
 
 
-def test_one_image_is_a_source(folder: Path) -> None:
-    source = open_source(folder / "b.png")
-    assert (source.length, len(list(source))) == (1, 1)
+def video_frames(path: Path) -> int:
+    return len(list(open_source(path).items()))
 
 
-def test_a_video_keeps_its_rate_and_its_colours(tmp_path: Path) -> None:
-    path = tmp_path / "clip.mp4"
-    assert write_video(path, [picture(RED), picture(BLUE), picture(RED)], 25.0) == 3
-    source = open_source(path)
-    assert (source.rate, source.length) == (25.0, 3)
-    frames = list(source)
-    assert [frame.stamp for frame in frames] == [0, 40_000_000, 80_000_000]
-    assert np.abs(frames[1].image.astype(int) - BLUE).max() < 40
-
-
-def test_a_bag_with_several_image_topics_asks_which(tmp_path: Path) -> None:
-    write_sample(tmp_path / "bag", SampleOptions(seconds=0.2))
-    with pytest.raises(SourceError, match=r"--topic: it has images on /left/image, /left/image/c"):
-        open_source(tmp_path / "bag")
-    with pytest.raises(SourceError, match=r"has no images on /top: it has images on /left/image"):
-        open_source(tmp_path / "bag", "/top")
-    source = open_source(tmp_path / "bag", "/left/image/compressed")
-    assert [frame.stamp for frame in source] == [START, START + 10**8]
-
-
-def test_sources_that_cannot_be_read_are_named(tmp_path: Path, folder: Path) -> None:
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    text = tmp_path / "film.mp4"
-    text.write_text("no film")
-    with BagWriter(tmp_path / "bag") as writer:
-        writer.add_topic("/chatter", "std_msgs/msg/String")
-    for path, complaint in {
-        tmp_path / "nowhere": "nowhere does not exist",
-        empty: r"empty holds no images .* and no bag",
-        text: r"film.mp4 is no video that OpenCV reads, no image, and no bag",
-        tmp_path / "bag": r"bag: choose one with --topic: it has no images at all",
-    }.items():
-        with pytest.raises(SourceError, match=complaint):
-            open_source(path)
-    (folder / "b.png").write_bytes(b"no image")
-    with pytest.raises(SourceError, match=r"b\.png is no image that can be read"):
-        list(open_source(folder))
-
-
-def test_results_become_coco_and_a_video(folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert track(open_source(folder), RedFinder(), out) == 3
-    data = json.loads((out / "results.json").read_text())
+def test_results_become_a_coco_file(folder: Path, tmp_path: Path) -> None:
+    outcome = track(open_source(folder), RedFinder(), tmp_path / "out", PROMPT)
+    assert (outcome.frames, outcome.unreadable, outcome.finished) == (3, 0, True)
+    data = results(tmp_path / "out")
     assert [image["file_name"] for image in data["images"]] == ["a.png", "b.png", "c.png"]
+    assert [image["stamp_ns"] for image in data["images"]] == [0, 10**8, 2 * 10**8]
     assert data["categories"] == [{"id": 1, "name": "blue mug"}, {"id": 2, "name": "red mug"}]
-    assert [(a["image_id"], a["track_id"], a["category_id"]) for a in data["annotations"]] == [
-        (1, 9, 2),
-        (3, 9, 2),
-    ]
+    assert [
+        (a["id"], a["image_id"], a["track_id"], a["category_id"]) for a in data["annotations"]
+    ] == [(1, 1, 1, 2), (2, 3, 2, 2)]
     first = data["annotations"][0]
     assert (first["bbox"], first["area"], first["score"]) == ([0, 0, 32, 48], 32 * 48, 0.75)
     pixels = coco_mask.decode(first["segmentation"])
     assert pixels[:, :32].all()
     assert not pixels[:, 32:].any()
-    assert cv2.VideoCapture(str(out / "video.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 3
 
 
-def test_what_was_done_before_a_source_broke_off_is_kept(folder: Path, tmp_path: Path) -> None:
+def test_results_become_text_a_video_and_a_list_of_frames(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    track(open_source(folder), RedFinder(), out, PROMPT)
+    # Frames and pixels of MOTChallenge count from 1.
+    assert (out / "mot.txt").read_text().splitlines() == [
+        "1,1,1.00,1.00,32.00,48.00,0.7500,-1,-1,-1",
+        "3,2,1.00,1.00,32.00,48.00,0.7500,-1,-1,-1",
+    ]
+    assert video_frames(out / "video.mp4") == 3
+    assert (out / "frames.csv").read_text().splitlines()[1:3] == [
+        ",1,0,a.png,1,1,",
+        ",2,100000000,b.png,0,0,",
+    ]
+    run = json.loads((out / "run.json").read_text())
+    assert (run["frames"], run["prompt"], run["settings"]["detector.rate"]) == (3, PROMPT, 5.0)
+    assert not (out / "unfinished").exists()
+
+
+def test_results_become_a_bag_with_the_node_s_topics(folder: Path, tmp_path: Path) -> None:
+    track(open_source(folder), RedFinder(), tmp_path / "out", PROMPT)
+    with open_bag(tmp_path / "out" / "result") as bag:
+        assert bag.topics == {
+            "/gsam_node/label_info": "vision_msgs/msg/LabelInfo",
+            "/gsam_node/detections": "vision_msgs/msg/Detection2DArray",
+            "/gsam_node/instances": "gsam_ros/msg/InstanceArray",
+            "/gsam_node/instance_mask": "sensor_msgs/msg/Image",
+            "/gsam_node/semantic_mask": "sensor_msgs/msg/Image",
+            "/gsam_node/frame_status": "gsam_ros/msg/FrameStatus",
+        }
+        [info] = bag.messages("/gsam_node/label_info")
+        assert [(c.class_id, c.class_name) for c in info.class_map] == [
+            (1, "blue mug"),
+            (2, "red mug"),
+        ]
+        found = list(bag.messages("/gsam_node/detections"))
+        assert [[d.id for d in message.detections] for message in found] == [["1"], [], ["2"]]
+        mask = next(bag.messages("/gsam_node/semantic_mask"))
+        assert set(mask.data.reshape(48, 64)[:, :32].ravel()) == {2}
+        last = list(bag.messages("/gsam_node/frame_status"))[-1]
+        assert (last.frames_received, last.frames_processed, last.keyframe) == (3, 3, True)
+        assert list(last.stage_names) == ["decode", "messages", "overlay"]
+        assert last.age == pytest.approx(sum(last.stage_ms) / 1e3)
+        assert bag.seconds == pytest.approx(0.2)
+
+
+def test_every_camera_of_a_bag_has_its_own_results(tmp_path: Path) -> None:
+    write_sample(tmp_path / "bag", SampleOptions(seconds=0.3))
+    source = open_source(tmp_path / "bag", ["/left/image", "/right/image/compressed"], prompts=True)
+    track(source, RedFinder(), tmp_path / "out")
+    images = results(tmp_path / "out")["images"]
+    assert [image["camera"] for image in images] == ["left", "right"] * 3
+    for name in ("mot_left.txt", "mot_right.txt", "video_left.mp4", "video_right.mp4"):
+        assert (tmp_path / "out" / name).is_file()
+    with open_bag(tmp_path / "out" / "result") as bag, open_bag(tmp_path / "bag") as sample:
+        truth = next(sample.messages("/right/truth"))
+        found = next(bag.messages("/gsam_node/right/instances"))
+        assert str(found.header) == str(truth.header)
+        infos = list(bag.messages("/gsam_node/left/label_info"))
+        prompts = [message.data for message in sample.messages("/prompt")]
+    told = [" ".join(f"{c.class_name}." for c in info.class_map) for info in infos]
+    assert told == prompts  # the bag's own prompts, from the moments at which they were recorded
+
+
+def test_images_of_several_sizes_make_a_video_of_the_first_one_s_size(
+    folder: Path, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(folder / "d.png"), picture(RED, width=129)[..., ::-1])
+    source = open_source(folder)
+    # The size holds for every part of the run.
+    assert track(source, RedFinder(), tmp_path / "out", PROMPT, part_seconds=0).frames == 4
+    assert [image["width"] for image in results(tmp_path / "out")["images"]] == [64, 64, 64, 129]
+    frames = list(open_source(tmp_path / "out" / "video.mp4").items())
+    assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 4
+
+
+def test_unreadable_frames_are_named_and_the_rest_is_done(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "b.png").write_bytes(b"no image")
-    with pytest.raises(SourceError, match=r"b\.png"):
-        track(open_source(folder), RedFinder(), tmp_path / "out")
-    data = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert len(data["images"]) == len(data["annotations"]) == 1
+    outcome = track(open_source(folder), RedFinder(), tmp_path / "out", PROMPT)
+    assert (outcome.frames, outcome.unreadable) == (2, 1)
+    assert outcome.problems == ("b.png is left out: it is no image that can be read",)
+    assert "b.png is left out" in capsys.readouterr().err
+    assert ",2,100000000,b.png,,,it is no" in (tmp_path / "out" / "frames.csv").read_text()
+    # Frame 3 stays frame 3.
+    assert [line[0] for line in (tmp_path / "out" / "mot.txt").read_text().splitlines()] == [
+        "1",
+        "3",
+    ]
+    with open_bag(tmp_path / "out" / "result") as bag:
+        counts = [dict(zip(s.drop_causes, s.drop_counts, strict=True))
+                  for s in bag.messages("/gsam_node/frame_status")]  # fmt: skip
+    assert counts == [{}, {"bad_image": 1}, {"bad_image": 1}]
+
+
+class Film(Source):
+    """Frames made as they are asked for; red every third."""
+
+    def __init__(self, length: int, stamps: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        self.length = length
+        self._stamps = stamps
+
+    def items(self, skip: int = 0) -> Iterator[Item]:
+        for i in range(skip, self.length):
+            stamp = self._stamps[i] if self._stamps else i * 10**8
+            yield Frame(picture(BLUE if i % 3 else RED), stamp, "", Origin(f"frame {i}", stamp))
+
+    def identity(self) -> dict[str, Any]:
+        return {"kind": "film", "length": self.length}
+
+
+def test_frames_with_old_stamps_are_left_out_as_the_node_does(tmp_path: Path) -> None:
+    film = Film(4, (10**9, 10**9, 11 * 10**8, 0))  # twice the same, newer, far back
+    outcome = track(film, RedFinder(), tmp_path / "out", PROMPT)
+    assert (outcome.frames, outcome.unreadable) == (3, 1)
+    assert "stamp 1.000 is not newer" in outcome.problems[0]
+
+
+@pytest.mark.parametrize("fails_at", [0, 1, 4, 8])
+def test_a_run_that_was_killed_goes_on_to_the_same_results(tmp_path: Path, fails_at: int) -> None:
+    track(Film(9), RedFinder(), tmp_path / "whole", PROMPT)
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError, match="fell over"):
+        track(Film(9), RedFinder(fails_at), out, PROMPT, part_seconds=0)
+    assert not (out / "results.json").exists()  # nothing half-written looks whole
+    assert not (out / "result").exists()
+    tracker = RedFinder()
+    outcome = track(Film(9), tracker, out, PROMPT)
+    assert (outcome.frames, outcome.resumed, tracker.steps) == (9, fails_at, 9 - fails_at)
+    for name in ("results.json", "mot.txt", "frames.csv"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert video_frames(out / "video.mp4") == 9
+    told = []
+    for path in (out, tmp_path / "whole"):
+        with open_bag(path / "result") as bag:
+            topics = [topic for topic in bag.topics if not topic.endswith("frame_status")]
+            told.append(list(bag.records(topics)))
+            counts = [s.frames_processed for s in bag.messages("/gsam_node/frame_status")]
+            assert counts == list(range(1, 10))
+    assert told[0] == told[1]
+
+
+def test_a_signal_ends_a_run_after_its_frame_and_it_goes_on_from_there(tmp_path: Path) -> None:
+    class Interrupted(RedFinder):
+        def step(self, frames: Any) -> Any:
+            if self.steps == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().step(frames)
+
+    out = tmp_path / "out"
+    outcome = track(Film(9), Interrupted(), out, PROMPT)
+    assert (outcome.finished, outcome.frames) == (False, 4)
+    assert [path.name for path in out.iterdir()] == ["unfinished"]
+    outcome = track(Film(9), RedFinder(), out, PROMPT)
+    assert (outcome.finished, outcome.frames, outcome.resumed) == (True, 9, 4)
+
+
+def test_a_source_that_never_ends_is_complete_when_it_is_interrupted(tmp_path: Path) -> None:
+    class Endless(Film):
+        endless = True
+
+    class Interrupted(RedFinder):
+        def step(self, frames: Any) -> Any:
+            if self.steps == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().step(frames)
+
+    outcome = track(Endless(99), Interrupted(), tmp_path / "out", PROMPT)
+    assert (outcome.finished, outcome.frames) == (True, 4)
+    assert len(results(tmp_path / "out")["images"]) == 4
+
+
+def test_another_run_does_not_go_on_with_what_is_there(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="fell over"):
+        track(Film(9), RedFinder(5), tmp_path, PROMPT, part_seconds=0)
+    with pytest.raises(PartsError, match=r"unfinished run with another prompt: remove .*unfinis"):
+        track(Film(9), RedFinder(), tmp_path, "ball.")
+    with pytest.raises(PartsError, match="another source: "):
+        track(Film(8), RedFinder(), tmp_path, PROMPT)
+
+
+def test_a_finished_run_is_replaced_by_the_next(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for prompt in (PROMPT, "ball."):
+        track(open_source(folder), RedFinder(), out, prompt)
+    assert [c["name"] for c in results(out)["categories"]] == ["ball"]
+
+
+def test_a_state_holds_data_and_nothing_else(tmp_path: Path) -> None:
+    save_state(tmp_path / "good.pt", {"a": np.arange(3)})
+    assert load_state(tmp_path / "good.pt", "cpu")["a"].tolist() == [0, 1, 2]
+    save_state(tmp_path / "evil.pt", {"a": os.system})
+    with pytest.raises(StateError, match=r"a state holds no posix\.system"):
+        load_state(tmp_path / "evil.pt", "cpu")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "good.pt").read_bytes()[:50])
+    with pytest.raises(StateError):
+        load_state(tmp_path / "cut.pt", "cpu")
+    assert pickle.dumps(os.system)  # it can be pickled, which is the point
+
+
+def test_an_end_after_so_many_frames(tmp_path: Path) -> None:
+    outcome = track(Film(9), RedFinder(), tmp_path / "out", PROMPT, limit=4, video=False)
+    assert outcome.frames == 4
+    assert not (tmp_path / "out" / "video.mp4").exists()
+
+
+@pytest.mark.timeout(120)
+def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
+    class Watched(RedFinder):
+        def step(self, frames: Any) -> Any:
+            if self.steps in (200, 700):
+                gc.collect()
+                used.append(tracemalloc.get_traced_memory()[0])
+            return super().step(frames)
+
+    used: list[int] = []
+    tracemalloc.start()
+    # A part a frame would hide what a part holds, one part would hide what parts leave behind.
+    track(Film(701), Watched(), tmp_path, PROMPT, video=False, part_seconds=1.0)
+    tracemalloc.stop()
+    # A chunk of the bag, up to 1 MB, may be under way at either moment. 500 images would be 4.6 MB.
+    assert used[1] - used[0] < 1_500_000
+
+
+def test_results_are_never_written_over_their_source(tmp_path: Path) -> None:
+    write_video(tmp_path / "video.mp4", [picture(RED)], 10)
+    with pytest.raises(SourceError, match="would be written over by its own results"):
+        track(open_source(tmp_path / "video.mp4"), RedFinder(), tmp_path, PROMPT)
 
 
 def test_a_video_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -141,11 +302,14 @@ def test_a_video_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write_video(tmp_path / "no_folder" / "v.mp4", [picture(RED)], 10)
 
 
-def test_images_of_several_sizes_make_a_video_of_the_first_one_s_size(
-    folder: Path, tmp_path: Path
-) -> None:
-    cv2.imwrite(str(folder / "d.png"), picture(RED, width=128)[..., ::-1])
-    assert track(open_source(folder), RedFinder(), tmp_path / "out") == 4
-    data = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert [image["width"] for image in data["images"]] == [64, 64, 64, 128]
-    assert cv2.VideoCapture(str(tmp_path / "out" / "video.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 4
+def test_videos_are_joined_without_a_picture_lost_or_moved(tmp_path: Path) -> None:
+    colours = [(i * 25, 0, 255 - i * 25) for i in range(9)]
+    for name, part in {"a": colours[:1], "b": colours[1:6], "c": colours[6:]}.items():
+        write_video(tmp_path / f"{name}.mp4", map(picture, part), 29.97)
+    join_videos(tmp_path / "j.mp4", [tmp_path / f"{name}.mp4" for name in "abc"], 29.97)
+    source = open_source(tmp_path / "j.mp4")
+    frames = list(source.items())
+    assert source.rate == pytest.approx(29.97, abs=0.01)
+    assert [round(frame.stamp / 1e9 * 29.97) for frame in frames] == list(range(9))
+    for frame, colour in zip(frames, colours, strict=True):
+        assert np.abs(frame.image.astype(int) - colour).max() < 40

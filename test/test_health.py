@@ -26,7 +26,7 @@ def test_statistics_count_all_and_measure_the_last_seconds() -> None:
         now.value += 0.1
         statistics.frame_received()
         if i % 10:
-            statistics.frame_processed(0.05 if i < 98 else 0.5)
+            statistics.frame_processed(0.05 if i < 98 else 0.5, objects=i % 4)
         else:
             statistics.frame_dropped("superseded")
     taken = statistics.snapshot()
@@ -34,12 +34,15 @@ def test_statistics_count_all_and_measure_the_last_seconds() -> None:
     assert taken.rate_in == pytest.approx(10, abs=0.3)
     assert taken.rate_out == pytest.approx(9, abs=0.3)
     assert taken.recent_drops == {"superseded": 5}
+    assert taken.objects == 99 % 4
     assert taken.age_p50 == pytest.approx(0.05)
     assert taken.age_p99 == pytest.approx(0.5)
     now.value += 7
     quiet = statistics.snapshot()
     assert (quiet.silence, quiet.rate_in, quiet.age_p50) == (pytest.approx(7), 0, None)
     assert (quiet.received, quiet.recent_drops) == (100, {})
+    statistics.expect_frames()
+    assert statistics.snapshot().silence == 0
     statistics.reset()
     assert statistics.counts() == (0, 0, {})
 
@@ -55,6 +58,7 @@ def snapshot(**changes: object) -> Snapshot:
         "age_p50": 0.04,
         "age_p99": 0.06,
         "silence": 0.1,
+        "objects": 3,
     }
     return Snapshot(**(values | changes))
 
@@ -80,6 +84,7 @@ def test_camera_health_names_the_trouble(changes, publishers, level, words) -> N
     assert health.level == level
     assert words in health.message
     assert health.name == "camera cam"
+    assert health.values["objects in sight"] == "3"
     assert health.values["frames received"] == str(snapshot(**changes).received)
 
 

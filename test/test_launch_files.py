@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gsam_ros.ros_parameters import all_leaves
 
@@ -45,8 +46,25 @@ def declared(path: Path) -> set[str]:
     return names | set(parameter_table()) if path.name == "gsam.launch.py" else names
 
 
+def published() -> set[str]:
+    """What the node publishes for a camera, below its name."""
+    bridge = ROOT / "gsam_ros" / "bridge"
+    source = "".join((bridge / name).read_text() for name in ("camera.py", "results_3d.py"))
+    return {
+        node.args[1].value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "publisher"
+        and isinstance(node.args[1], ast.Constant)
+    }
+
+
 def test_there_are_launch_files() -> None:
-    assert {path.name for path in FILES} == {"gsam.launch.py", "replay.launch.py"}
+    assert {path.name for path in FILES} == {
+        "gsam.launch.py",
+        "replay.launch.py",
+        "usb_camera.launch.py",
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -68,30 +86,29 @@ def test_arguments_stand_for_parameters_that_exist() -> None:
 def test_the_example_in_the_file_uses_declared_arguments(path: Path) -> None:
     example = ast.get_docstring(parse(path)) or ""
     used = {word.partition(":=")[0] for word in example.split() if ":=" in word}
-    allowed = declared(path) | declared(LAUNCH / "gsam.launch.py")  # replay includes it
+    allowed = declared(path) | declared(LAUNCH / "gsam.launch.py")  # the others include it
     assert used
     assert used <= allowed
 
 
+def test_rviz_shows_topics_that_are_published() -> None:
+    display = yaml.safe_load((ROOT / "config" / "gsam.rviz").read_text())["Visualization Manager"]
+    shown = {d["Topic"]["Value"] for d in display["Displays"] if "Topic" in d}
+    assert shown
+    assert shown <= {f"/gsam_node/{topic}" for topic in published()}
+
+
 def test_what_is_recorded_is_what_is_published() -> None:
-    bridge = ROOT / "gsam_ros" / "bridge"
-    source = "".join((bridge / name).read_text() for name in ("camera.py", "results_3d.py"))
-    published = {
-        node.args[1].value
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) == "publisher"
-        and isinstance(node.args[1], ast.Constant)
-    }
     for node in parse(LAUNCH / "replay.launch.py").body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "RECORDED":
             pattern = ast.literal_eval(node.value)
     recorded = set(pattern.partition("(")[2].rstrip(")").split("|"))
-    assert recorded == published - {"overlay", "instance_cloud"}
+    assert recorded == published() - {"overlay", "instance_cloud"}
 
 
 def test_arguments_that_the_readme_shows_are_declared() -> None:
     """An argument that no launch file declares is passed over without a word."""
-    shown = set(re.findall(r"\b(\w+):=", (ROOT / "README.md").read_text()))
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    shown = {name for page in pages for name in re.findall(r"\b(?!__)(\w+):=", page.read_text())}
     assert shown
     assert shown <= set().union(*map(declared, FILES))

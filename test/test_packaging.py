@@ -4,8 +4,10 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -269,3 +271,22 @@ def test_a_fast_dds_profile_that_holds_a_1080p_image():
     }
     assert numbers["maxMessageSize"] > 1920 * 1080 * 3
     assert numbers["segment_size"] >= 2 * numbers["maxMessageSize"]
+
+
+def test_what_pip_installs_holds_the_messages(tmp_path):
+    """Bags are written from their definitions where there is no ROS 2."""
+    source = tmp_path / "source"
+    for name in ("setup.py", "pyproject.toml", "package.xml", "LICENSE", "MANIFEST.in"):
+        (source / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, source / name)
+    for folder in ("msg", "third_party", "requirements"):
+        shutil.copytree(ROOT / folder, source / folder)
+    (source / "gsam_ros").mkdir()
+    (source / "gsam_ros" / "__init__.py").touch()
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "-q", "-w", tmp_path, source], check=True)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        found = {name.partition(".data/data/share/gsam_ros/")[2] for name in archive.namelist()}
+    assert "msg/InstanceArray.msg" in found
+    assert "third_party/vision_msgs/msg/Detection2D.msg" in found

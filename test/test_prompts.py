@@ -32,6 +32,11 @@ from gsam_ros.prompts import (
         ("cafe\u0301.", ("café",)),  # composed, so that equal words are equal strings
         ("ball... mug..", ("ball", "mug")),
         ("!. ball. -.", ("ball",)),  # no letter, no phrase
+        ("a red mug. The ball. AN apple.", ("a red mug", "The ball", "AN apple")),  # as typed
+        ("a mug. Mug. the mug. theme.", ("a mug", "theme")),  # an article makes no other thing
+        ("mug. mugs.", ("mug", "mugs")),  # the model knows its plurals: "glasses" are no glass
+        ("a. the.", ("a", "the")),  # an article alone is a word
+        ("STRASSE. straße.", ("STRASSE",)),
     ],
 )
 def test_phrases(text, phrases):
@@ -54,6 +59,7 @@ def test_phrases(text, phrases):
         ("mug:0.5. Mug:0.5.", [Phrase("mug", threshold=0.5)]),
         ("mug=a|b. mug=B|A.", [Phrase("mug", ("a", "b"))]),
         ("3.5 mm jack:0.4", [Phrase("3.5 mm jack", threshold=0.4)]),
+        ("the mug=a cup|cup|the glass", [Phrase("the mug", ("a cup", "the glass"))]),
     ],
 )
 def test_thresholds_synonyms_and_negatives(text, phrases):
@@ -81,6 +87,8 @@ def test_thresholds_synonyms_and_negatives(text, phrases):
         ("car. !Car", "'Car' stands in the prompt twice"),
         ("mug=cup. glass=Cup", "'Cup' stands for 'mug' and for 'glass'"),
         ("mug=mug|cup. cup.", "'cup' stands for 'mug' and for 'cup'"),
+        ("mug=a cup. the cup.", "'the cup' stands for 'mug' and for 'the cup'"),
+        ("a mug:0.5. mug:0.6.", "'mug' stands in the prompt twice"),
     ],
 )
 def test_phrases_that_are_none_are_named(text, told):
@@ -99,6 +107,12 @@ def test_limits_are_named():
     assert len(parse_phrases(".".join(f"thing {i}" for i in range(MAX_PHRASES)))) == MAX_PHRASES
     with pytest.raises(PromptError, match="256 phrases, the most is 255"):
         parse_phrases(".".join(f"thing {i}" for i in range(MAX_PHRASES + 1)))
+    with pytest.raises(PromptError, match="1000 phrases, the most is 255"):
+        parse_phrases(". ".join(f"thing {i}" for i in range(1000)))
+    with pytest.raises(PromptError, match=r"301 phrases with synonyms.* the most is 255"):
+        parse_phrases("ball. toy=" + "|".join(f"toy {i}" for i in range(300)))
+    with pytest.raises(PromptError, match="301 phrases with synonyms and negative ones"):
+        parse_phrases("ball." + ".".join(f"!toy {i}" for i in range(300)))
     with pytest.raises(PromptError, match=str(MAX_CHARACTERS)):
         parse_phrases("a" * (MAX_CHARACTERS + 1))
 

@@ -8,29 +8,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from random_checkpoints import save_edgetam, save_segmenter
 from transformers import Sam2VideoProcessor
 
 from gsam_ros.tracking.memory import MAX_PROMPTED, TrackMemory
+from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.propagation import propagate, segment_boxes
+from gsam_ros.tracking.settings import SegmenterSettings
 from gsam_ros.tracking.transformers_sam2 import TransformersSam2
-from gsam_ros.training import segmenter_model
 
 FRAMES = 24  # more than the 16 frames of the pointers' window
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+@pytest.fixture(scope="module", params=["transformers", "edgetam"])
+def folder(request, tmp_path_factory) -> Path:
     """A segmenter with random weights whose objects count as visible."""
-    model = segmenter_model.new_model(seed=3)
-    model.mask_decoder.pred_obj_score_head.proj_out.bias.data.add_(0.5)
-    path = tmp_path_factory.mktemp("segmenter")
-    segmenter_model.save(model, path)
-    return path
+    save = save_edgetam if request.param == "edgetam" else save_segmenter
+    return save(tmp_path_factory.mktemp(request.param))
 
 
 @pytest.fixture(scope="module")
 def model(folder) -> TransformersSam2:
-    return TransformersSam2(str(folder), torch.device("cpu"))
+    model = load_segmenter(SegmenterSettings(model=str(folder)), torch.device("cpu"))
+    assert isinstance(model, TransformersSam2)  # or the EdgeTAM that is one
+    return model
 
 
 def video(seed: int, height: int, width: int) -> list[np.ndarray]:
@@ -47,7 +48,7 @@ def session_logits(model, folder, frames, start, box) -> list[torch.Tensor]:
     height, width = frames[0].shape[:2]
     logits = []
     for frame in frames[start:]:
-        pixels = model._pixels([frame])[0]
+        pixels = model.pixels([frame])[0]
         if not logits:
             processor.add_inputs_to_inference_session(
                 inference_session=session,

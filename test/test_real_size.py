@@ -8,9 +8,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from random_checkpoints import save_detector, save_segmenter
-from transformers import BertConfig, GroundingDinoConfig, Sam2VideoConfig, SwinConfig
+from transformers import (
+    AutoModelForZeroShotObjectDetection,
+    AutoProcessor,
+    BertConfig,
+    GroundingDinoConfig,
+    Sam2VideoConfig,
+    SwinConfig,
+)
 
+from gsam_ros.detection.forward import find
+from gsam_ros.detection.pixels import prepare
 from gsam_ros.detection.settings import DetectorSettings
 from gsam_ros.instances import Frame
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
@@ -64,3 +74,31 @@ def test_the_published_sizes_load_and_stream(tracker):
         assert result.keyframe == (time != 1)
         assert result.instances.masks.logits.shape[1:] in {(256, 256), (1, 1)}
         assert (result.instances.boxes <= [320, 240, 320, 240]).all()
+
+
+@pytest.mark.slow
+@torch.inference_mode()
+def test_scores_are_transformers_logits_reduced_by_phrase(tracker):
+    """Random weights propose hundreds of boxes that are equally likely, and rounding picks some."""
+    detector = tracker._detector
+    stock = AutoModelForZeroShotObjectDetection.from_pretrained(detector.model.name_or_path).eval()
+    processor = AutoProcessor.from_pretrained(detector.model.name_or_path)
+    image = np.random.default_rng(1).integers(0, 255, (240, 320, 3)).astype(np.uint8)
+    inputs = processor(images=[image], text=["red mug. ball. dog."], return_tensors="pt")
+    outputs = stock(**inputs)
+    # [CLS] red mug . ball . dog . [SEP]
+    spans = ([1, 2], [4], [6])
+    best = torch.stack([outputs.logits.sigmoid()[0][:, s].mean(1) for s in spans], 1).max(1)
+    centre, size = outputs.pred_boxes[0].split(2, 1)
+    expected = torch.cat([centre - size / 2, centre + size / 2, best.values[:, None]], 1)
+    expected = torch.cat([expected, best.indices[:, None]], 1)
+
+    batch = prepare([image], detector.processor, detector.device, torch.float32)
+    groups = detector.encode(("red mug", "ball", "dog")).groups
+    scores, phrases, boxes = find(detector.model, batch.pixels, batch.mask, groups)
+    found = torch.cat([boxes[0], scores[0, :, None], phrases[0, :, None]], 1)
+    assert len(found) == 900
+    distance = torch.cdist(found, expected, p=float("inf"))
+    for nearest in (distance.min(0).values, distance.min(1).values):
+        assert (nearest < 1e-3).float().mean() > 0.98
+        assert nearest.median() < 1e-4

@@ -16,7 +16,7 @@ from sahi.postprocess import combine as sahi_combine
 from sahi.predict import get_sliced_prediction
 from sahi.prediction import ObjectPrediction
 from sahi.slicing import get_slice_bboxes
-from transformers import AutoProcessor
+from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from gsam_ros import checkpoints
 from gsam_ros.detection.detector import GroundingDetector
@@ -25,6 +25,7 @@ from gsam_ros.detection.settings import DetectorSettings, SliceSettings
 from gsam_ros.detection.slicing import tiles, views
 from gsam_ros.instances import Detections
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.prompts import Phrase
 from gsam_ros.settings import SettingError
 from gsam_ros.tracking.association import box_iou
 from gsam_ros.world.stills import Still, draw_still
@@ -149,19 +150,27 @@ class PhraseScores:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{}, {"merge": "NMS", "metric": "IOU"}, {"full_image": False, "overlap": 0.4, "batch": 3}],
+    ("change", "phrases"),
+    [
+        ({}, PHRASES),
+        ({"merge": "NMS", "metric": "IOU"}, PHRASES),
+        ({"full_image": False, "overlap": 0.4, "batch": 3}, PHRASES),
+        ({}, ("mug", "ring", "ball", "star")),  # of one word: as sahi comes, nothing changed
+    ],
     ids=str,
 )
-def test_boxes_are_those_of_sahis_sliced_prediction(detector, change):
+def test_boxes_are_those_of_sahis_sliced_prediction(detector, change, phrases):
     how = replace(ALWAYS, drop_cut=False, **change)
     image = small_objects(400, 600).image
     folder = checkpoints.locate("demo-detector")
+    stock = AutoModelForZeroShotObjectDetection.from_pretrained(folder).eval()
+    processor = AutoProcessor.from_pretrained(folder)
     model = HuggingfaceDetectionModel(
-        model=detector.model,
-        processor=PhraseScores(AutoProcessor.from_pretrained(folder), PHRASES),
-        text_labels=list(PHRASES),
+        model=stock,
+        processor=processor if phrases is not PHRASES else PhraseScores(processor, phrases),
+        text_labels=list(phrases),
         confidence_threshold=0.3,
+        text_threshold=0.3,
         device="cpu",
     )
     expected = get_sliced_prediction(
@@ -176,7 +185,7 @@ def test_boxes_are_those_of_sahis_sliced_prediction(detector, change):
         postprocess_match_metric=how.metric,
         verbose=0,
     ).object_prediction_list
-    [got] = detector.detect([image], detector.encode(PHRASES), 0.3, 1.0, how)
+    [got] = detector.detect([image], detector.encode(phrases), 0.3, 1.0, how)
     assert len(got) == len(expected) > 5
     boxes = np.array([answer.bbox.to_xyxy() for answer in expected], np.float32)
     overlap = box_iou(got.boxes, boxes)
@@ -185,7 +194,7 @@ def test_boxes_are_those_of_sahis_sliced_prediction(detector, change):
     assert overlap.max(1).min() >= 0.99
     scores = np.array([expected[i].score.value for i in partner])
     np.testing.assert_allclose(got.scores, scores, atol=1e-3)
-    assert [PHRASES[i] for i in got.phrase_index] == [expected[i].category.name for i in partner]
+    assert [phrases[i] for i in got.phrase_index] == [expected[i].category.name for i in partner]
 
 
 # What users see
@@ -301,33 +310,13 @@ def test_a_tile_larger_than_the_image_is_cut_to_it_and_said_once(detector, caplo
     assert "300x200 pixels: its tiles get 300" in record.message
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_said_once(caplog, monkeypatch):
-    detector = GroundingDetector("demo-detector", torch.device("cpu"))
-    text = detector.encode(PHRASES)
-    image = small_objects(300, 500).image
-    [expected] = detector.detect([image], text, slices=replace(ALWAYS, batch=2))
-    look, tried = detector._look, []
-
-    def limited(images, **options):
-        tried.append(len(images))
-        if len(images) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return look(images, **options)
-
-    monkeypatch.setattr(detector, "_look", limited)
-    for _ in range(2):
-        with caplog.at_level(logging.WARNING, "gsam_ros"):
-            [found] = detector.detect([image], text, slices=replace(ALWAYS, batch=5))
-    np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.01)
-    assert tried.count(5) == 1, "what did not fit once is not tried again"
-    [record] = caplog.records
-    assert "detector.slices.batch" in record.message
-
-
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         ({"overlap": 1.0}, "detector.slices.overlap is 1.0: give a value from 0.0 to 0.9"),
+        ({"overlap": 1.5}, "detector.slices.overlap is 1.5: give a value from 0.0 to 0.9"),
+        ({"threshold": -0.1}, "detector.slices.threshold is -0.1: give a value from 0.01 to 1.0"),
+        ({"batch": 0}, "detector.slices.batch is 0: give a value from 1 to 1024"),
         ({"width": -1}, "detector.slices.width is -1: give a value from 0 to"),
         ({"mode": "on"}, "detector.slices.mode is 'on': give one of never, auto, always"),
         ({"merge": "LSNMS"}, "detector.slices.metric is IOS: LSNMS takes IOU only"),
@@ -336,3 +325,18 @@ def test_a_batch_that_does_not_fit_is_halved_and_said_once(caplog, monkeypatch):
 def test_bad_settings_are_named(change, told):
     with pytest.raises(SettingError, match=told):
         Settings(detector=DetectorSettings(slices=SliceSettings(**change)))
+
+
+@pytest.mark.parametrize("name", ["box_threshold", "nms_iou"])
+def test_negative_thresholds_are_named(name):
+    with pytest.raises(SettingError, match=f"detector.{name} is -0.2: give a value from 0.0 to 1"):
+        Settings(detector=DetectorSettings(**{name: -0.2}))
+
+
+def test_phrases_keep_their_own_thresholds_in_tiles(detector):
+    image = small_objects(480, 640).image
+    [every] = detector.detect([image], detector.encode(PHRASES), 0.3, slices=ALWAYS)
+    prompt = [Phrase(PHRASES[0], threshold=0.99), *map(Phrase, PHRASES[1:])]
+    [fewer] = detector.detect([image], detector.encode(prompt), 0.3, slices=ALWAYS)
+    assert (every.phrase_index == 0).any() and not (fewer.phrase_index == 0).any()
+    np.testing.assert_array_equal(fewer.boxes, every[every.phrase_index != 0].boxes)

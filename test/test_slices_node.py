@@ -18,6 +18,7 @@ def test_slices_are_switched_on_while_the_node_runs(tmp_path_factory: pytest.Tem
     still = draw_still(rng, 720, 960, [PAIR], max_objects=40, share=(12 / 720, 40 / 720))
     world = World(tmp_path_factory.mktemp("slices"))
     options = {"mode": "lossless", "device": "cpu", "detector__slices__width": 5000}
+    options["detector__devices"] = ["cpu", "cpu"]
     with world.client() as client, world.gsam_node(**options):
         client.listen_to_results()
         client.wait_for_state("active")

@@ -113,7 +113,7 @@ class Camera:
         self, handle: Callable[[Arrival], None], profile: QoSProfile, group: CallbackGroup
     ) -> None:
         """Hand every image to `handle` from now on, undecoded."""
-        self.statistics.reset()
+        self.statistics.expect_frames()
 
         def receive(data: bytes) -> None:
             self.statistics.frame_received()
@@ -188,7 +188,7 @@ class Camera:
             self._overlay.publish(encode_image(drawn, "rgb8", header))
             stage_ms["overlay"] = 1e3 * (time.perf_counter() - start)
         now = self._node.get_clock().now().nanoseconds
-        self.statistics.frame_processed((now - arrival.stamp) / 1e9)
+        self.statistics.frame_processed((now - arrival.stamp) / 1e9, len(instances))
         self._publish_status(arrival, result, stage_ms, now)
 
     def publish_drop(self, arrival: Arrival, cause: str, reason: str, answer: bool) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage
 
 from gsam_ros.bridge.images import ENCODINGS, to_rgb
 from gsam_ros.pipeline.runner import BadFrameError
+
+if TYPE_CHECKING:  # as in images.py
+    from sensor_msgs.msg import CompressedImage
 
 
 def decode_compressed_image(message: CompressedImage) -> np.ndarray:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rclpy.logging import get_logger
-from sensor_msgs.msg import Image
+
+if TYPE_CHECKING:  # bags are read on machines without ROS, where there is no cv_bridge either
+    from sensor_msgs.msg import Image
 
 _ENCODINGS = frozenset(
     [
@@ -39,7 +40,9 @@ def _working_bridge() -> Any:
     """A `cv_bridge.CvBridge` that passed its test, or None."""
     try:
         bridge = importlib.import_module("cv_bridge").CvBridge()
-        blue = Image(height=2, width=2, encoding="bgr8", step=6)
+        blue = importlib.import_module("sensor_msgs.msg").Image(
+            height=2, width=2, encoding="bgr8", step=6
+        )
         blue.data.frombytes(bytes((255, 0, 0)) * 4)
         image = np.asarray(bridge.imgmsg_to_cv2(blue, "rgb8"))
         if image.shape != (2, 2, 3) or (image != (0, 0, 255)).any():
@@ -47,7 +50,7 @@ def _working_bridge() -> Any:
     except ModuleNotFoundError:
         return None
     except Exception as error:  # noqa: BLE001  a foreign binary may raise anything
-        get_logger("gsam_ros").warning(
+        importlib.import_module("rclpy.logging").get_logger("gsam_ros").warning(
             f"cv_bridge is installed and does not work ({type(error).__name__}: {error}); "
             "images are converted without it"
         )

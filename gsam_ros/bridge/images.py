@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
 
 from gsam_ros.bridge import cv_bridge
 from gsam_ros.pipeline.runner import BadFrameError
+
+if TYPE_CHECKING:  # images are decoded on machines without ROS, too, out of bags
+    from sensor_msgs.msg import Image
+    from std_msgs.msg import Header
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,8 @@ def to_rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:
 
 def encode_image(image: np.ndarray, encoding: str, header: Header) -> Image:
     """A message of an array, [H, W] or [H, W, C], contiguous, of the encoding's own type."""
+    from sensor_msgs.msg import Image
+
     message = Image(
         header=header,
         height=image.shape[0],

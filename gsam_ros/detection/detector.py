@@ -8,14 +8,14 @@ from functools import partial
 
 import numpy as np
 import torch
-from torchvision.ops import box_convert, nms
 from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObjectDetection
 
 from gsam_ros import checkpoints
-from gsam_ros.detection.batches import Batches, Look
-from gsam_ros.detection.forward import encode_image, ground
+from gsam_ros.detection.batches import Look, share_out
+from gsam_ros.detection.layers import replace_layers
 from gsam_ros.detection.merging import combine
-from gsam_ros.detection.pixels import prepare, seen_size
+from gsam_ros.detection.pixels import seen_size
+from gsam_ros.detection.replica import Replica
 from gsam_ros.detection.settings import SliceSettings
 from gsam_ros.detection.slicing import views
 from gsam_ros.detection.text import EncodedText, encode_text
@@ -36,23 +36,36 @@ class GroundingDetector:
     merged from two phrases or broken into word pieces.
     """
 
-    def __init__(self, name: str, device: torch.device, dtype: torch.dtype = torch.float32):
+    def __init__(
+        self,
+        name: str,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        devices: Sequence[torch.device] = (),
+    ):
         """Load a checkpoint.
 
         Args:
             name: as in `checkpoints.locate`.
             device: where it runs.
             dtype: of the weights.
+            devices: that share the tiles of images; none: `device` alone. One that stands twice
+                gets two batches at a time.
 
         Raises:
             checkpoints.CheckpointError: it can't be loaded.
         """
         self.device, self.dtype = device, dtype
-        self._batches = Batches()
         self._complaints: set[str] = set()
-        self.model = checkpoints.load(
-            GroundingDinoForObjectDetection, name, "grounding-dino", device, dtype
-        )
+        models = {
+            where: replace_layers(
+                checkpoints.load(
+                    GroundingDinoForObjectDetection, name, "grounding-dino", where, dtype
+                )
+            )
+            for where in dict.fromkeys([device, *devices])
+        }
+        self.model = models[device]
         source = checkpoints.locate(name)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(source)
@@ -61,6 +74,7 @@ class GroundingDetector:
             raise checkpoints.CheckpointError(
                 f"the model {name!r} comes without a tokenizer or preprocessor_config.json: {error}"
             ) from error
+        self._replicas = [Replica(models[where], self.processor) for where in (devices or [device])]
 
     def encode(self, prompt: Sequence[Phrase | str]) -> EncodedText:
         """Run the text side for a prompt; keep the result for as long as the prompt stands.
@@ -83,6 +97,7 @@ class GroundingDetector:
         nms_iou: float = 0.6,
         slices: SliceSettings | None = None,
         choose: Sequence[Choose] | None = None,
+        weak_share: float = 1.0,
     ) -> list[Detections]:
         """Find the prompt's phrases in a batch of images.
 
@@ -93,26 +108,32 @@ class GroundingDetector:
             nms_iou: of two boxes that overlap by more, the weaker one is dropped.
             slices: whether large images are looked at in tiles, too; None: never.
             choose: for each image, which of its parts to look at; None: all.
+            weak_share: share of a phrase's least score that is enough to be told behind all others,
+                where there are no tiles (merging would let weak boxes change strong ones).
 
         Returns:
             One `Detections` per image, best first.
         """
         on_device = [torch.as_tensor(image, device=self.device) for image in images]
-        look = partial(self._look, text=text, threshold=threshold, nms_iou=nms_iou)
         if slices is None or slices.mode == "never":
-            found = self._batches.in_turn(on_device, len(images), look)
+            first = self._replicas[0]
+            found = first.look_in_turn(on_device, text, threshold, nms_iou, weak_share)
         else:
+            looks: list[Look] = [
+                partial(replica.look_in_turn, text=text, threshold=threshold, nms_iou=nms_iou)
+                for replica in self._replicas
+            ]
             parts = [self._parts(image.shape[:2], slices) for image in images]
             if choose is not None:
                 parts = [pick(boxes) for pick, boxes in zip(choose, parts, strict=True)]
-            found = self._look_at(parts, on_device, look, slices, nms_iou)
+            found = self._look_at(parts, on_device, looks, slices, nms_iou)
         return [answer[answer.phrase_index >= 0] for answer in found]
 
     def _look_at(
         self,
         parts: Sequence[np.ndarray],
         images: Sequence[torch.Tensor],
-        look: Look,
+        looks: Sequence[Look],
         slices: SliceSettings,
         nms_iou: float,
     ) -> list[Detections]:
@@ -122,7 +143,7 @@ class GroundingDetector:
             for image, boxes in zip(images, parts, strict=True)
             for x0, y0, x1, y1 in boxes.tolist()
         ]
-        found = self._batches.by_size(cut, slices.batch, look)
+        found = share_out(cut, slices.batch, looks)
         ends = np.cumsum([len(boxes) for boxes in parts])
         return [
             combine(found[end - len(boxes) : end], boxes, tuple(image.shape[:2]), slices, nms_iou)
@@ -148,59 +169,3 @@ class GroundingDetector:
         if message not in self._complaints:
             self._complaints.add(message)
             _LOG.warning(message)
-
-    def _look(
-        self,
-        images: Sequence[torch.Tensor],
-        text: EncodedText,
-        threshold: float,
-        nms_iou: float,
-    ) -> list[Detections]:
-        """One batch through the model; -1 is the phrase of boxes that went to a negative one."""
-        batch = prepare(images, self.processor, self.device, self.dtype)
-        vision = encode_image(self.model, batch.pixels, batch.mask)
-        scores, boxes, phrases = [], [], []
-        for group in text.groups:
-            logits, group_boxes = ground(self.model, vision, group)
-            best = (logits.sigmoid() @ group.phrase_of_token.to(logits.dtype)).max(-1)
-            scores.append(best.values)
-            phrases.append(group.phrase_index[best.indices])
-            boxes.append(group_boxes)
-        all_scores, all_phrases = torch.cat(scores, 1).float(), torch.cat(phrases, 1)
-        all_boxes = box_convert(torch.cat(boxes, 1).float(), "cxcywh", "xyxy")
-        all_boxes = all_boxes * batch.scale[:, None]
-        least = text.least_scores(threshold, self.device)
-        found = []
-        for image, image_boxes, image_scores, image_phrases in zip(
-            images, all_boxes, all_scores, all_phrases, strict=True
-        ):
-            chosen = image_scores > least[image_phrases]
-            found.append(
-                _strongest(
-                    image_boxes[chosen],
-                    image_scores[chosen],
-                    image_phrases[chosen],
-                    (image.shape[0], image.shape[1]),
-                    nms_iou,
-                )
-            )
-        return found
-
-
-def _strongest(
-    boxes: torch.Tensor,
-    scores: torch.Tensor,
-    phrases: torch.Tensor,
-    size: tuple[int, int],
-    nms_iou: float,
-) -> Detections:
-    """Clip to the image ([H, W] = `size`), drop what has no area, suppress duplicates."""
-    height, width = size
-    limit = boxes.new_tensor([width, height, width, height])
-    boxes = torch.minimum(boxes.clamp(min=0), limit)
-    solid = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
-    boxes, scores, phrases = boxes[solid], scores[solid], phrases[solid]
-    keep = nms(boxes, scores, nms_iou)
-    return Detections(
-        boxes[keep].cpu().numpy(), scores[keep].cpu().numpy(), phrases[keep].cpu().numpy()
-    )

@@ -21,7 +21,8 @@ class DetectorPixels:
 
     Attributes:
         pixels: [B, 3, H, W].
-        mask: [B, H, W] int64, 1 on image and 0 on padding.
+        mask: [B, H, W] int64, 1 on image and 0 on padding; [1, H, W] where none is padded, so that
+            what depends on it alone is computed once.
         scale: [B, 4] factors from (x, y, x, y) in [0, 1] of the padded image to pixels of the
             original image.
     """
@@ -80,14 +81,18 @@ def prepare(
 
     height, width = (max(tensor.shape[axis] for tensor in resized) for axis in (1, 2))
     pixels = torch.zeros(len(resized), 3, height, width, device=device)
-    mask = torch.zeros(len(resized), height, width, dtype=torch.int64, device=device)
+    padded = len({tensor.shape for tensor in resized}) > 1
+    mask = torch.zeros(
+        len(resized) if padded else 1, height, width, dtype=torch.int64, device=device
+    )
     scale = torch.empty(len(resized), 4)
     for index, (tensor, (image_height, image_width)) in enumerate(
         zip(resized, original, strict=True)
     ):
         used_height, used_width = tensor.shape[1:]
         pixels[index, :, :used_height, :used_width] = tensor
-        mask[index, :used_height, :used_width] = 1
+        mask[index if padded else 0, :used_height, :used_width] = 1
         x, y = image_width * width / used_width, image_height * height / used_height
         scale[index] = torch.tensor([x, y, x, y])
-    return DetectorPixels(pixels.to(dtype), mask, scale.to(device))
+    pixels = pixels.to(dtype, memory_format=torch.channels_last)
+    return DetectorPixels(pixels, mask, scale.to(device))

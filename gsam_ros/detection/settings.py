@@ -98,7 +98,8 @@ class SliceSettings:
     )
     batch: int = setting(
         8,
-        "Tiles that go through the model at once; halved where they don't fit into memory.",
+        "Tiles that go through the model at once, at most: fewer where free memory holds fewer, "
+        "and half as many from the moment that it runs out.",
         low=1,
         high=1024,
         runtime=True,
@@ -138,5 +139,10 @@ class DetectorSettings:
         low=0.001,
         high=1000.0,
         runtime=True,
+    )
+    devices: tuple[str, ...] = setting(
+        ("",),
+        "Devices that share the tiles of an image among them, such as [cuda:0, cuda:1]; one empty "
+        "name: the machine's device alone.",
     )
     slices: SliceSettings = field(default_factory=SliceSettings)

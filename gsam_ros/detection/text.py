@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import count
 
 import torch
@@ -19,7 +19,7 @@ from transformers.models.grounding_dino.modeling_grounding_dino import (
     GroundingDinoModel,
 )
 
-from gsam_ros.prompts import Phrase, PromptError
+from gsam_ros.prompts import Phrase, PromptError, looked_for
 
 # The model takes "." and "?" as ends of a phrase, and brackets can spell special tokens ("[SEP]").
 _RESERVED = re.compile(r"[.?\[\]]")
@@ -34,7 +34,7 @@ class TextGroup:
         token_mask: [1, T] bool, all true: groups are not padded.
         self_attention: [1, T, T] bool, true where two tokens are of one phrase.
         position_ids: [1, T] int64, counted within each phrase.
-        phrase_of_token: [T, P] float, column p holds 1/n at the n tokens of the group's p-th words.
+        phrase_of_token: [T, P] float32, column p holds 1/n at the n tokens of the p-th words.
         phrase_index: [P] int64, which phrase of the prompt these words stand for; -1: none, they
             only compete.
     """
@@ -45,6 +45,10 @@ class TextGroup:
     position_ids: torch.Tensor
     phrase_of_token: torch.Tensor
     phrase_index: torch.Tensor
+
+    def to(self, device: torch.device) -> TextGroup:
+        """The same on another device."""
+        return TextGroup(*(getattr(self, entry.name).to(device) for entry in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,10 @@ class EncodedText:
     groups: tuple[TextGroup, ...]
     unknown: tuple[str, ...]
     thresholds: tuple[float | None, ...]
+
+    def to(self, device: torch.device) -> EncodedText:
+        """The same on another device."""
+        return replace(self, groups=tuple(group.to(device) for group in self.groups))
 
     def least_scores(self, default: float, device: torch.device) -> torch.Tensor:
         """[phrases + 1] float32 least score of each phrase, the last for what only competes.
@@ -86,7 +94,7 @@ def encode_text(
     places = count()
     numbers = [-1 if phrase.negative else next(places) for phrase in prompt]
     owner = [n for n, phrase in zip(numbers, prompt, strict=True) for _ in phrase.wanted]
-    words = [" ".join(_RESERVED.sub(" ", phrase).lower().split()) or "?" for phrase in phrases]
+    words = [" ".join(_RESERVED.sub(" ", looked_for(p)).split()) or "?" for p in phrases]
     lengths = [len(tokenizer(f"{word}.", add_special_tokens=False).input_ids) for word in words]
     limit = model.config.max_text_len
     for phrase, length in zip(phrases, lengths, strict=True):
@@ -150,7 +158,7 @@ def _encode_group(
     ).last_hidden_state
 
     columns = [(start >= first) & (end <= last) & (end > start) for first, last in spans]
-    own = torch.stack(columns, dim=1).to(hidden.dtype)
+    own = torch.stack(columns, dim=1).float()
     return TextGroup(
         features=model.text_projection(hidden),
         token_mask=tokens.attention_mask.bool(),

@@ -29,6 +29,7 @@ from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
 from gsam_ros.evaluation.message_types import MessageTypeError, typestore
+from gsam_ros.evaluation.salvage import STORAGE_ENDINGS, Salvage, SalvageError
 
 if sys.version_info >= (3, 14):
     from compression.zstd import ZstdError
@@ -86,26 +87,28 @@ class BagReader:
     Attributes:
         path: the bag's folder or file.
         topics: topic name to message type, for example `sensor_msgs/msg/Image`.
+        damage: what is missing of a recording that was cut off; empty where it is whole.
     """
 
-    def __init__(self, path: Path, reader: AnyReader) -> None:
+    def __init__(self, path: Path, reader: AnyReader | Salvage) -> None:
         self.path = path
         self.topics = {c.topic: c.msgtype for c in reader.connections}
-        self._reader = reader
+        self.damage = reader.told if isinstance(reader, Salvage) else ""
+        self._reader: Any = reader
 
     @property
     def start(self) -> int:
         """Nanoseconds, when the first message was recorded."""
-        return self._reader.start_time
+        return int(self._reader.start_time)
 
     @property
     def seconds(self) -> float:
         """From the first message to the last."""
-        return self._reader.duration / 1e9
+        return float(self._reader.duration) / 1e9
 
     def count(self, topics: Collection[str]) -> int:
         """How many messages `topics` have together."""
-        return sum(c.msgcount for c in self._reader.connections if c.topic in topics)
+        return sum(int(c.msgcount) for c in self._reader.connections if c.topic in topics)
 
     def records(self, topics: Collection[str]) -> Iterator[Record]:
         """The messages of `topics` in the order of their recording.
@@ -139,40 +142,74 @@ class BagReader:
         """
         try:
             return self._reader.deserialize(record.data, self.topics[record.topic])
-        except AnyReaderError as error:
+        except (AnyReaderError, SalvageError) as error:
             raise BagError(
                 f"{self.path}: a message of {record.topic} is damaged: {error}"
             ) from error
 
 
 @contextmanager
-def open_bag(path: Path) -> Iterator[BagReader]:
-    """Open a rosbag2 folder (sqlite3 or mcap) for reading.
+def open_bag(path: Path, salvage: bool = False) -> Iterator[BagReader]:
+    """Open a rosbag2 for reading: its folder, or its only storage file (.mcap, .db3).
+
+    Args:
+        path: of the recording.
+        salvage: read what can be read of one that was cut off, and say so in `damage`.
 
     Raises:
         BagError: there is none, it is empty, or its storage was cut off or damaged.
     """
-    reader = _open(path)
+    reader = _open(path, salvage)
     try:
         yield BagReader(path, reader)
     finally:
         reader.close()
 
 
-def _open(path: Path) -> AnyReader:
+def is_bag(path: Path) -> bool:
+    """Whether a rosbag2 lies there, whole or not."""
+    if path.is_dir():
+        return any(p.suffix in STORAGE_ENDINGS or p.name == "metadata.yaml" for p in path.iterdir())
+    return path.suffix in STORAGE_ENDINGS
+
+
+@contextmanager
+def salvaged_bag(path: Path) -> Iterator[BagReader]:
+    """What can be read of a damaged recording, whatever opening it as a whole would say.
+
+    Raises:
+        BagError: nothing can be read.
+    """
+    yield BagReader(path, _salvage(path))
+
+
+def _open(path: Path, salvage: bool) -> AnyReader | Salvage:
     if not path.exists():
         raise BagError(f"{path} does not exist")
     try:
         reader = AnyReader([path], default_typestore=_types_of_old_bags())
         reader.open()
     except FileNotFoundError as error:
-        raise BagError(f"{path} is no rosbag2 recording: it holds no metadata.yaml") from error
+        if not salvage or not is_bag(path):
+            raise BagError(f"{path} is no rosbag2 recording: it holds no metadata.yaml") from error
+        return _salvage(path)
     except _DAMAGE as error:
-        raise BagError(
-            f"{path} can't be read ({error}): was its recording cut off? "
-            "`ros2 bag reindex` may help"
-        ) from error
+        if not salvage:
+            raise BagError(
+                f"{path} can't be read ({error}): was its recording cut off? "
+                "`ros2 bag reindex` may help"
+            ) from error
+        return _salvage(path)
     return reader
+
+
+def _salvage(path: Path) -> Salvage:
+    try:
+        return Salvage(path, _types_of_old_bags())
+    except SalvageError as error:
+        raise BagError(
+            f"{path} was cut off or damaged, and no message of it can be read: {error}"
+        ) from error
 
 
 def _types_of_old_bags() -> Typestore:

@@ -20,6 +20,7 @@ def share_folders(package: str) -> Iterator[Path]:
     for prefix in [*filter(None, prefixes), sys.prefix]:
         yield Path(prefix) / "share" / package
     yield _SOURCE_TREE / "third_party" / package
+    yield Path(sys.prefix) / "share" / "gsam_ros" / "third_party" / package  # pip puts it there
 
 
 def shared_file(relative: str) -> Path:

@@ -20,10 +20,8 @@ from rclpy.subscription import Subscription
 
 from gsam_ros.evaluation.bag import LATCHED, BagError, BagWriter
 from gsam_ros.evaluation.message_types import MessageTypeError, register, typestore
+from gsam_ros.evaluation.replay_commands import RECORDER_READY
 from gsam_ros.evaluation.ros_session import Session, message_class, session
-
-READY = "ready, recording"
-"""The first words on standard output once every expected topic is being recorded."""
 
 _DEPTH = 500  # messages that may wait while the disk is slow
 _LOOK_EVERY = 0.2  # seconds between two looks for new topics
@@ -58,12 +56,15 @@ class Recorder:
         self.messages = 0
 
     def run(self, expected: Collection[str]) -> None:
-        """Record until the process is asked to end; print `READY` when all expected are there."""
+        """Record until the process is asked to end.
+
+        Prints `RECORDER_READY` when all expected topics are there.
+        """
         ready = False
         while not self._session.stopped:
             self._look_for_topics()
             if not ready and all(self._connected(topic) for topic in expected):
-                print(f"{READY} {len(self._subscriptions)} topics", flush=True)
+                print(f"{RECORDER_READY} {len(self._subscriptions)} topics", flush=True)
                 ready = True
             self._session.spin(_LOOK_EVERY)
         self._finish()

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import yaml
 
+from gsam_ros.evaluation.memory_watch import MemoryWatch
 from gsam_ros.evaluation.processes import Family
-from gsam_ros.evaluation.record import READY
-
-NODE = "/gsam_node"
-"""The node's full name, below which its results lie."""
+from gsam_ros.evaluation.replay_commands import (
+    RECORDER_READY,
+    RESULT_DEPTH,
+    player_command,
+    recorder_command,
+    streams_of,
+)
 
 _LOAD_LIMIT = 300.0  # seconds until the node has loaded its models
 _DISCOVERY_LIMIT = 30.0  # seconds until the recorder has found its topics
-_RESULT_DEPTH = 500  # results that wait for a recorder on a slow disk
 
 
 def replay(
     sample: Path, result: Path, cameras: Sequence[str], logs: Path, parameters: Path | None = None
-) -> None:
+) -> np.ndarray:
     """Play `sample` through the node in real time and record everything that the node says.
 
     Args:
@@ -29,6 +33,10 @@ def replay(
         cameras: names of the cameras.
         logs: folder for log files and for the node's parameters.
         parameters: further parameters of the node, a ROS 2 parameter file.
+
+    Returns:
+        [T, 2] seconds and bytes: the node's resident memory while the recording was played, which
+        is in `logs`/memory.csv as well.
 
     Raises:
         ProcessError: one of the three failed; the others are ended.
@@ -46,41 +54,22 @@ def replay(
             "~/prompt:=/prompt",
             *(word for file in files for word in ("--params-file", str(file))),
         )
-        status = {f"/{name}/image": f"{NODE}/{name}/frame_status" for name in cameras}
-        labels = [f"{NODE}/{name}/label_info" for name in cameras]
-        instances = [f"{NODE}/{name}/instances" for name in cameras]
-        recorder = family.start(
-            "recorder",
-            "-m",
-            "gsam_ros.evaluation.record",
-            str(result),
-            "--below",
-            NODE,
-            "--expect",
-            *status.values(),
-            *labels,
-            *instances,
-        )
+        streams = streams_of(cameras)
+        recorder = family.start("recorder", *recorder_command(result, streams))
         family.wait_for(node, " ready: ", _LOAD_LIMIT, gives_up=" failed: ")
-        family.wait_for(recorder, READY, _DISCOVERY_LIMIT)
+        family.wait_for(recorder, RECORDER_READY, _DISCOVERY_LIMIT)
+        infos = [f"/{name}/camera_info" for name in cameras]
         player = family.start(
             "player",
-            "-m",
-            "gsam_ros.evaluation.play",
-            str(sample),
-            "--prompt",
-            "/prompt",
-            "--frames",
-            *(f"{image}={answer}" for image, answer in status.items()),
-            "--labels",
-            *labels,
-            "--topics",
-            *(f"/{name}/camera_info" for name in cameras),
+            *player_command(sample, streams, prompt="/prompt", others=infos),
             own_terminal=True,
         )
-        family.wait_for(player)
+        with MemoryWatch(node.pid) as memory:
+            family.wait_for(player)
+        memory.write(logs / "memory.csv")
         family.stop(recorder)
         family.stop(node)
+        return memory.samples
 
 
 def write_parameters(path: Path, cameras: Sequence[str]) -> Path:
@@ -89,7 +78,7 @@ def write_parameters(path: Path, cameras: Sequence[str]) -> Path:
         "use_sim_time": True,
         "mode": "lossless",
         "cameras": list(cameras),
-        "result_depth": _RESULT_DEPTH,
+        "result_depth": RESULT_DEPTH,
     }
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=False))
     return path

@@ -25,6 +25,7 @@ from pycocotools import mask as coco_mask
 
 from gsam_ros.evaluation.bag import LATCHED, BagWriter
 from gsam_ros.evaluation.message_types import typestore
+from gsam_ros.evaluation.result_messages import box_message, image_message
 from gsam_ros.instances import TrackState
 from gsam_ros.world.room import PinholeCamera
 from gsam_ros.world.scene import RenderedFrame, Scene
@@ -138,7 +139,7 @@ def truth_message(header: Any, frame: RenderedFrame) -> Any:
             phrase=phrase_of(pair),
             score=float(frame.visible[i]),
             state=int(TrackState.CONFIRMED),
-            bbox=_box_message(frame.boxes[i]),
+            bbox=box_message(*frame.boxes[i].tolist()),
             mask=_mask_message(frame.masks[i]),
         )
         for i, pair in enumerate(frame.pairs)
@@ -157,27 +158,14 @@ def _write_frame(writer: BagWriter, camera: PinholeCamera, time: int, frame: Ren
     header = types["std_msgs/msg/Header"](stamp, f"{camera.name}_optical")
     depth = np.round(frame.depth * 1000).clip(0, 65535).astype("<u2")
     messages = {
-        "image": _image_message(header, frame.image, "rgb8"),
+        "image": image_message(header, frame.image, "rgb8"),
         "image/compressed": _jpeg_message(header, frame.image),
         "camera_info": _camera_info(header, camera),
-        "depth": _image_message(header, depth, "16UC1"),
+        "depth": image_message(header, depth, "16UC1"),
         "truth": truth_message(header, frame),
     }
     for name, message in messages.items():
         writer.write(f"/{camera.name}/{name}", time, message)
-
-
-def _image_message(header: Any, pixels: np.ndarray, encoding: str) -> Any:
-    data = np.ascontiguousarray(pixels)
-    return typestore().types["sensor_msgs/msg/Image"](
-        header,
-        data.shape[0],
-        data.shape[1],
-        encoding,
-        0,
-        data.strides[0],
-        data.reshape(-1).view(np.uint8),
-    )
 
 
 def _jpeg_message(header: Any, image: np.ndarray) -> Any:
@@ -207,15 +195,6 @@ def _camera_info(header: Any, camera: PinholeCamera) -> Any:
         0,
         0,
         region,
-    )
-
-
-def _box_message(box: np.ndarray) -> Any:
-    types = typestore().types
-    left, top, right, bottom = (float(edge) for edge in box)
-    point = types["vision_msgs/msg/Point2D"]((left + right) / 2, (top + bottom) / 2)
-    return types["vision_msgs/msg/BoundingBox2D"](
-        types["vision_msgs/msg/Pose2D"](point, 0.0), right - left, bottom - top
     )
 
 

@@ -1,50 +1,301 @@
-"""`gsam track`: the machine on a recording or a video, without ROS running."""
+"""`gsam track`: the machine on a recording, a video, images or a webcam, without ROS running.
+
+What it leaves in its folder:
+
+    result/       bag (mcap) with the node's topics and messages
+    results.json  COCO data set: boxes, masks as RLE, scores, track ids, stamps
+    mot.txt       MOTChallenge text (mot_NAME.txt of a camera with a name)
+    video.mp4     annotated (video_NAME.mp4)
+    frames.csv    every frame with its name and stamp, and what was wrong with it
+    run.json      source, prompt, settings and counts; its being there says that the run is whole
+    unfinished/   while it runs: see run_parts.py
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-import numpy as np
 from tqdm import tqdm
 
-from gsam_ros.drawing import draw_instances
-from gsam_ros.evaluation.coco_file import CocoFile
-from gsam_ros.evaluation.sources import Source
-from gsam_ros.evaluation.video import write_video
+import gsam_ros
+from gsam_ros.evaluation.part_writer import PartWriter, camera_file, join_parts
+from gsam_ros.evaluation.run_folder import write_run
+from gsam_ros.evaluation.run_parts import Parts, Progress
+from gsam_ros.evaluation.sources.source import (
+    Item,
+    Origin,
+    PromptText,
+    Source,
+    SourceError,
+    Unreadable,
+)
 from gsam_ros.instances import Frame, FrameResult
+from gsam_ros.pipeline.runner import LATE_NS, STAMP
+from gsam_ros.pipeline.settings import Settings
+from gsam_ros.prompts import Prompt
+from gsam_ros.settings import leaves
 
 
 class Tracker(Protocol):
     """What is needed of a `GroundedTracker`."""
 
-    def step(self, frames: list[Frame]) -> list[FrameResult]:
+    settings: Settings
+    device: Any
+
+    @property
+    def vocabulary_warnings(self) -> tuple[str, ...]:
+        """Phrases of which the detector knows no word."""
+
+    def set_prompt(self, text: str) -> Prompt:
+        """Look for something else."""
+
+    def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
         """One frame in, its result out."""
 
+    def state(self) -> Any:
+        """What the next step depends on."""
 
-def track(source: Source, tracker: Tracker, out: Path) -> int:
-    """Take every frame of the source through the tracker; returns how many.
+    def restore(self, state: Any, text: str) -> None:
+        """Go on from a state under a text prompt."""
 
-    Writes `results.json` (see `CocoFile`) and `video.mp4` into `out`. What was done so far is
-    written even if the source breaks off.
+
+@dataclass(frozen=True)
+class TrackOutcome:
+    """What became of a run.
+
+    Attributes:
+        frames: that were answered.
+        unreadable: that could not be.
+        problems: of the source, and the first unreadable frames, in words.
+        finished: False if it was interrupted; the same call goes on from there.
+        resumed: frames that an earlier, interrupted call had answered.
+    """
+
+    frames: int
+    unreadable: int
+    problems: tuple[str, ...]
+    finished: bool
+    resumed: int = 0
+
+
+def track(
+    source: Source,
+    tracker: Tracker,
+    out: Path,
+    prompt: str = "",
+    *,
+    video: bool = True,
+    limit: int = 0,
+    part_seconds: float = 60.0,
+) -> TrackOutcome:
+    """Take every frame of the source through the tracker and write the results.
+
+    The same frames give the same results, whether the run was interrupted in between or not, and
+    memory does not grow with their number.
+
+    Args:
+        source: of the frames.
+        tracker: that has seen no frame yet.
+        out: folder of the results.
+        prompt: what to look for; empty where the source brings its prompts.
+        video: whether to draw the results.
+        limit: end after so many frames; 0: at the source's end.
+        part_seconds: how often the run is secured.
 
     Raises:
-        SourceError: a frame can't be read.
-        BagError: the bag is damaged.
+        SourceError: nothing more can be read.
+        BagError: the bag is damaged, or something is in the way.
+        PartsError: an unfinished run of another kind is in `out`.
+        PromptError: the prompt can't be used.
         VideoError: the video can't be written.
     """
+    _check_place(source, out)
     out.mkdir(parents=True, exist_ok=True)
-    results = CocoFile()
-    frames = tqdm(source, total=source.length or None, desc="frames", unit="frame")
+    identity = _identity(source, tracker.settings, prompt, video, limit)
+    parts = Parts(out, identity)
+    progress = parts.progress()
+    resumed = progress.processed
+    if progress.prompt:
+        tracker.restore(parts.state(tracker.device), progress.prompt)
+    run = _Run(source, tracker, parts, progress, prompt, video, limit, part_seconds)
+    ended = run.go()
+    problems = (*source.problems, *progress.unreadable)
+    unreadable = progress.frames - progress.processed
+    outcome = TrackOutcome(progress.processed, unreadable, problems, ended, resumed)
+    if ended:
+        join_parts(parts.complete, parts.folder / "joined.part", source, progress, out)
+        write_run(out, {**identity, **_summary(source, outcome, progress)})
+        parts.remove()
+    return outcome
+
+
+class _Run:
+    """One call of `track`."""
+
+    def __init__(
+        self,
+        source: Source,
+        tracker: Tracker,
+        parts: Parts,
+        progress: Progress,
+        prompt: str,
+        video: bool,
+        limit: int,
+        part_seconds: float,
+    ) -> None:
+        self._source = source
+        self._tracker = tracker
+        self._parts = parts
+        self._progress = progress
+        self._prompt = prompt
+        self._video = video
+        self._limit = limit
+        self._part_seconds = part_seconds
+
+    def go(self) -> bool:
+        """Write parts to the end of the source; False if somebody interrupted it before."""
+        total = self._source.length
+        total = min(total, self._limit) if total and self._limit else total or self._limit
+        items = self._items()
+        with (
+            _stop_signals() as stopped,
+            tqdm(
+                total=total or None,
+                initial=self._progress.frames,
+                desc="frames",
+                unit="frame",
+                smoothing=0.1,
+            ) as bar,
+        ):
+            more = True
+            while more and not stopped.is_set():
+                more = self._part(items, bar, stopped)
+        return not more or self._source.endless
+
+    def _items(self) -> Iterator[tuple[Item, float]]:
+        """What is left of the source, and the milliseconds that reading it took."""
+        items = self._source.items(self._progress.items)
+        while not self._limit or self._progress.frames < self._limit:
+            start = time.perf_counter()
+            item = next(items, None)
+            if item is None:
+                return
+            yield item, 1e3 * (time.perf_counter() - start)
+
+    def _part(self, items: Iterator[tuple[Item, float]], bar: tqdm, stop: threading.Event) -> bool:
+        """Write one part; False if the source has ended."""
+        end = time.monotonic() + self._part_seconds
+        folder = self._parts.begin()
+        more = False
+        with PartWriter(folder, self._source, self._progress, self._video) as writer:
+            for item, read_ms in items:
+                self._take(writer, item, read_ms, bar)
+                if more := stop.is_set() or time.monotonic() > end:
+                    break
+        self._parts.end(folder, self._progress, self._tracker.state())
+        return more
+
+    def _take(self, writer: PartWriter, item: Item, read_ms: float, bar: tqdm) -> None:
+        self._progress.items += 1
+        if isinstance(item, PromptText):
+            self._ask(writer, item)
+            return
+        origin = item.token if isinstance(item, Frame) else item.origin
+        assert isinstance(origin, Origin)
+        if not self._progress.prompt and self._prompt:
+            self._ask(writer, PromptText(origin.time, self._prompt))
+        if isinstance(item, Frame):
+            item = self._checked(item)
+        if isinstance(item, Unreadable):
+            told = writer.leave_out(item)
+            if told in self._progress.unreadable:  # the first ones
+                tqdm.write(f"gsam: {told}", sys.stderr)
+        else:
+            [result] = self._tracker.step([item])
+            writer.add(result, origin, {"decode": read_ms, **result.stage_ms})
+        bar.update()
+
+    def _ask(self, writer: PartWriter, prompt: PromptText) -> None:
+        self._progress.prompt = prompt.text
+        threshold = self._tracker.settings.detector.box_threshold
+        writer.announce(self._tracker.set_prompt(prompt.text), threshold, prompt.time)
+        for phrase in self._tracker.vocabulary_warnings:
+            tqdm.write(f"gsam: the detector knows no word of {phrase!r}", sys.stderr)
+
+    def _checked(self, frame: Frame) -> Frame | Unreadable:
+        """A frame whose stamp is not newer than the one before can't be used; as in the node."""
+        last = self._progress.cameras[frame.camera].stamp
+        if last is None or not last - LATE_NS <= frame.stamp <= last:
+            return frame
+        assert isinstance(frame.token, Origin)
+        reason = f"its stamp {frame.stamp / 1e9:.3f} is not newer than that of the frame before"
+        return Unreadable(frame.camera, frame.stamp, frame.token, reason, STAMP)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Set when somebody asks the process to end; the frame that is under way is finished first.
+
+    A second Ctrl-C ends it at once. In other threads than the main one nobody can ask.
+    """
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def stop(number: int, _: object) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return write_video(out / "video.mp4", _pictures(frames, tracker, results), source.rate)
+        yield stopped
     finally:
-        results.write(out / "results.json")
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _pictures(frames: Iterable[Frame], tracker: Tracker, results: CocoFile) -> Iterator[np.ndarray]:
-    for frame in frames:
-        [result] = tracker.step([frame])
-        results.add(result)
-        yield draw_instances(frame.image, result)
+def _check_place(source: Source, out: Path) -> None:
+    """Refuse to write results over their source.
+
+    Raises:
+        SourceError: that would happen.
+    """
+    place = source.identity().get("path")
+    written = [out / "result", *(out / camera_file("video", c, "mp4") for c in source.cameras)]
+    if place in [str(path.resolve()) for path in written]:
+        raise SourceError(f"{place} would be written over by its own results: give another --out")
+
+
+def _identity(
+    source: Source, settings: Settings, prompt: str, video: bool, limit: int
+) -> dict[str, Any]:
+    told = {
+        "version": gsam_ros.__version__,
+        "source": source.identity(),
+        "prompt": prompt,
+        "settings": {name: value for name, value, _ in leaves(settings)},
+        "video": video,
+        "limit": limit,
+    }
+    return dict(json.loads(json.dumps(told)))  # as it will be read: tuples are lists
+
+
+def _summary(source: Source, outcome: TrackOutcome, progress: Progress) -> dict[str, Any]:
+    return {
+        "cameras": list(source.cameras),
+        "frames": outcome.frames,
+        "unreadable": outcome.unreadable,
+        "problems": list(outcome.problems),
+        "seconds": round(progress.seconds, 3),
+    }

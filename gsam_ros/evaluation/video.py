@@ -1,27 +1,111 @@
-"""The annotated video: all cameras side by side."""
+"""MPEG-4 videos with H.264, which browsers play too, by PyAV (FFmpeg)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 
+import av
 import cv2
 import numpy as np
-
-from gsam_ros.evaluation.panels import Panel, text_strip
-
-_STRIP = 40  # pixels above the pictures
 
 
 class VideoError(RuntimeError):
     """A video that can't be written or read; the message names the file."""
 
 
-def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float) -> int:
-    """Write [H, W, 3] uint8 RGB pictures as MPEG-4; returns how many.
+class VideoWriter:
+    """Takes pictures one by one; a context manager, complete once it is left.
 
-    Every player shows it that is not a web browser. OpenCV's wheels hold no H.264 encoder, and
-    their VP9 one takes longer than the recording.
+    Every file that is written at one rate and size goes with the others into one by `join_videos`.
+
+    Attributes:
+        size: width and height of the video; None before the first picture.
+        count: pictures so far.
+    """
+
+    def __init__(self, path: Path, rate: float, size: tuple[int, int] | None = None) -> None:
+        """Open the file when the first picture comes.
+
+        Args:
+            path: ends in .mp4.
+            rate: pictures per second.
+            size: width and height; by default those of the first picture. Pictures of other sizes
+                are scaled to it.
+        """
+        self.size = size
+        self.count = 0
+        self._path = path
+        self._rate = Fraction(rate).limit_denominator(1000)
+        self._container: av.container.OutputContainer | None = None
+        self._stream: av.VideoStream
+
+    def add(self, picture: np.ndarray) -> None:
+        """Append an [H, W, 3] uint8 RGB picture.
+
+        Raises:
+            VideoError: the file can't be written.
+        """
+        if self.size is None:
+            self.size = picture.shape[1], picture.shape[0]
+        # H.264 stores colours for blocks of 2x2 pixels.
+        width, height = (edge + edge % 2 for edge in self.size)
+        if self._container is None:
+            self._open(width, height)
+        if picture.shape[:2] != (height, width):
+            picture = cv2.resize(picture, (width, height))
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        frame.pts = self.count
+        frame.time_base = 1 / self._rate
+        self._mux(frame)
+        self.count += 1
+
+    def close(self) -> None:
+        """Write what is still under way."""
+        if self._container is not None:
+            self._mux(None)
+            self._container.close()
+            self._container = None
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self, width: int, height: int) -> None:
+        try:
+            container = av.open(str(self._path), "w", format="mp4")
+        except (av.error.FFmpegError, OSError) as error:
+            raise VideoError(
+                f"{self._path} can't be written ({error.strerror}): is its folder there and "
+                "writable?"
+            ) from error
+        # Without B-frames a packet's place is its picture's place, so files can be joined.
+        stream = container.add_stream(
+            "libx264", rate=self._rate, options={"preset": "veryfast", "crf": "22", "bf": "0"}
+        )
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        self._container, self._stream = container, stream
+
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        assert self._container is not None
+        try:
+            for packet in self._stream.encode(frame):
+                self._container.mux(packet)
+        except (av.error.FFmpegError, OSError) as error:
+            raise VideoError(f"{self._path} can't be written: {error.strerror}") from error
+
+
+def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float) -> int:
+    """Write [H, W, 3] uint8 RGB pictures; returns how many.
 
     Args:
         path: ends in .mp4.
@@ -31,50 +115,36 @@ def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float) -> int:
     Raises:
         VideoError: the file can't be written.
     """
-    writer: cv2.VideoWriter | None = None
+    with VideoWriter(path, rate) as writer:
+        for picture in pictures:
+            writer.add(picture)
+    return writer.count
+
+
+def join_videos(path: Path, parts: Sequence[Path], rate: float) -> None:
+    """Join files of `VideoWriter` of one rate and size, in order, without decoding a picture.
+
+    Raises:
+        VideoError: one can't be read, or the file can't be written.
+    """
+    time_base = 1 / Fraction(rate).limit_denominator(1000)
     count = 0
     try:
-        for picture in pictures:
-            if writer is None:
-                size = picture.shape[1], picture.shape[0]
-                writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
-                if not writer.isOpened():
-                    raise VideoError(f"{path} can't be written: is its folder there and writable?")
-            writer.write(cv2.cvtColor(cv2.resize(picture, size), cv2.COLOR_RGB2BGR))
-            count += 1
-    finally:
-        if writer is not None:
-            writer.release()
-    return count
-
-
-def side_by_side(cameras: Sequence[Iterator[Panel]]) -> Iterator[np.ndarray]:
-    """The cameras' frames in step, under a strip that tells the prompt and the time.
-
-    The first camera sets the pace; each other one shows its newest frame that is not newer.
-    """
-    leader, followers = cameras[0], [_Latest(panels) for panels in cameras[1:]]
-    start: int | None = None
-    for panel in leader:
-        start = panel.stamp if start is None else start
-        shown = [panel.picture, *(f.at(panel.stamp, panel.picture) for f in followers)]
-        pictures = np.concatenate(shown, axis=1)
-        prompt = " ".join(f"{phrase}." for phrase in panel.phrases)
-        clock = f"{(panel.stamp - start) / 1e9:.1f} s"
-        strip = text_strip(pictures.shape[1], _STRIP, f"“{prompt}”", clock)
-        yield np.concatenate([strip, pictures])
-
-
-class _Latest:
-    """Reads panels on up to a moment."""
-
-    def __init__(self, panels: Iterator[Panel]) -> None:
-        self._panels = panels
-        self._current: Panel | None = None
-        self._next = next(panels, None)
-
-    def at(self, stamp: int, like: np.ndarray) -> np.ndarray:
-        """The newest picture at `stamp`; black, like another picture, before the first."""
-        while self._next is not None and self._next.stamp <= stamp:
-            self._current, self._next = self._next, next(self._panels, None)
-        return np.zeros_like(like) if self._current is None else self._current.picture
+        with av.open(str(path), "w", format="mp4") as out:
+            stream = None
+            for part in parts:
+                with av.open(str(part)) as container:
+                    source = container.streams.video[0]
+                    if stream is None:
+                        stream = out.add_stream_from_template(source)
+                    for packet in container.demux(source):
+                        if packet.dts is None:
+                            continue
+                        packet.stream = stream
+                        packet.pts = packet.dts = count
+                        packet.duration = 1
+                        packet.time_base = time_base
+                        out.mux(packet)
+                        count += 1
+    except (av.error.FFmpegError, OSError) as error:
+        raise VideoError(f"{path} can't be written: {error.strerror}") from error

@@ -13,8 +13,8 @@ class DeviceError(RuntimeError):
     """A device that isn't there; the message says what to ask for instead."""
 
 
-def choose_device(name: str) -> torch.device:
-    """Turn the setting `device` into a device that exists.
+def choose_device(name: str, setting: str = "device") -> torch.device:
+    """Turn a setting, by default `device`, into a device that exists.
 
     Raises:
         DeviceError: it does not exist, or torch can't use it.
@@ -27,7 +27,7 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise DeviceError(
-            f"device is {name!r}, and torch can't use it here ({first_line}): "
+            f"{setting} is {name!r}, and torch can't use it here ({first_line}): "
             "give auto, cpu, or the name of a GPU that torch finds"
         ) from error
     return device

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import torch
 
 from gsam_ros.detection.detector import Choose, GroundingDetector
 from gsam_ros.detection.regions import TileTurns
@@ -14,12 +16,30 @@ from gsam_ros.instances import Detections, Frame, FrameResult, Instances, which
 from gsam_ros.pipeline.devices import choose_device, choose_dtype
 from gsam_ros.pipeline.newest_frames import NewestFrames
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.pipeline.single_image import find
 from gsam_ros.pipeline.stopwatch import Stopwatch
 from gsam_ros.prompts import Prompt, parse_prompt, without_phrases
-from gsam_ros.tracking.camera_tracks import View
+from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.tracker import InstanceTracker
-from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 from gsam_ros.visual_prompts import VisualPrompt
+
+
+@dataclass(frozen=True)
+class TrackerState:
+    """All that a step depends on besides models, settings and frames, to go on with later.
+
+    Attributes:
+        prompt: that was in force.
+        cameras: their tracks.
+        last_keyframe: stamp (ns) of each camera's last frame that the detector saw.
+        turns: which tiles' turn it is.
+    """
+
+    prompt: Prompt | None
+    cameras: dict[str, CameraTracks]
+    last_keyframe: dict[str, int]
+    turns: dict[str, TileTurns]
 
 
 class GroundedTracker:
@@ -52,9 +72,14 @@ class GroundedTracker:
         dtype = choose_dtype(self.settings.precision, device)
         self.device = device
         tell(f"loading the detector {self.settings.detector.model} on {device}")
-        self._detector = GroundingDetector(self.settings.detector.model, device, dtype)
+        shared = [
+            choose_device(name, "detector.devices")
+            for name in self.settings.detector.devices
+            if name
+        ]
+        self._detector = GroundingDetector(self.settings.detector.model, device, dtype, shared)
         tell(f"loading the segmenter {self.settings.segmenter.model} on {device}")
-        self._segmenter = TransformersSam2(self.settings.segmenter.model, device, dtype)
+        self._segmenter = load_segmenter(self.settings.segmenter, device, dtype)
         self._tracker = InstanceTracker(self._segmenter, self.settings.tracker)
         self._newest = NewestFrames(self._segmenter.encode_image)
         self._prompt: Prompt | None = None
@@ -122,6 +147,40 @@ class GroundedTracker:
         if not self._tracker.remove(camera, track_id):
             raise LookupError(f"no object of {which(camera)} has the id {track_id}")
 
+    def state(self) -> TrackerState:
+        """What the next step depends on: write it away before that step, it is no copy."""
+        return TrackerState(self._prompt, self._tracker.cameras, self._last_keyframe, self._turns)
+
+    def restore(self, state: TrackerState, text: str) -> None:
+        """Go on from a state of a tracker with the same models and settings.
+
+        Args:
+            state: from now on this tracker's own.
+            text: the text prompt that was in force.
+        """
+        self.set_prompt(text)
+        self._tracker.cameras = state.cameras
+        self._last_keyframe, self._turns = state.last_keyframe, state.turns
+        assert state.prompt is not None
+        self._adopt(state.prompt)
+
+    def detect(self, image: np.ndarray, text: str) -> tuple[Instances, Prompt]:
+        """Look at one image on its own; streams, their tracks and their prompt stay as they are.
+
+        Args:
+            image: [H, W, 3] uint8 RGB.
+            text: phrases that end with a dot.
+
+        Returns:
+            What was found, with the track id 0, and what `phrase_index` refers to (version 0).
+
+        Raises:
+            PromptError: the text can't be used.
+        """
+        encoded = self._detector.encode(parse_prompt(text))
+        found = find(self._detector, self._segmenter, image, encoded, self.settings)
+        return found, Prompt(0, encoded.phrases)
+
     def configure(self, settings: Settings) -> None:
         """Apply settings that may change while it runs; the models stay as they are."""
         self.settings = settings
@@ -162,7 +221,7 @@ class GroundedTracker:
             features = self._segmenter.encode_image([frame.image for frame in frames])
         with watch.stage("track"):
             views = [
-                View(frame.camera, frame.stamp, frame.image.shape[:2], found)
+                View(frame.camera, frame.stamp, frame.image.shape[:2], *found)
                 for frame, found in zip(frames, detections, strict=True)
             ]
             instances = self._tracker.step(features, views)
@@ -201,26 +260,29 @@ class GroundedTracker:
 
     def _detect(
         self, frames: Sequence[Frame], keyframes: Sequence[bool]
-    ) -> list[Detections | None]:
+    ) -> list[tuple[Detections | None, Detections]]:
+        """What starts tracks (None where nobody looked), and what only keeps them."""
         images = [frame.image for frame, chosen in zip(frames, keyframes, strict=True) if chosen]
         if not images or self._text is None:
-            return [None] * len(frames)
+            return [(None, Detections.none())] * len(frames)
         settings = self.settings.detector
         choose = None
         if settings.slices.regions:
             chosen_frames = (f for f, chosen in zip(frames, keyframes, strict=True) if chosen)
             choose = [self._choose_tiles(frame) for frame in chosen_frames]
-        found = iter(
-            self._detector.detect(
-                images,
-                self._text,
-                settings.box_threshold,
-                settings.nms_iou,
-                settings.slices,
-                choose,
-            )
+        found = self._detector.detect(
+            images,
+            self._text,
+            settings.box_threshold,
+            settings.nms_iou,
+            settings.slices,
+            choose,
+            self.settings.tracker.keep_share,
         )
-        return [next(found) if chosen else None for chosen in keyframes]
+        least = self._text.least_scores(settings.box_threshold, torch.device("cpu")).numpy()
+        strong = [each.scores > least[each.phrase_index] for each in found]
+        split = iter([(f[enough], f[~enough]) for f, enough in zip(found, strong, strict=True)])
+        return [next(split) if chosen else (None, Detections.none()) for chosen in keyframes]
 
     def _choose_tiles(self, frame: Frame) -> Choose:
         """What chooses the tiles of a keyframe, by the tracks of its camera."""

@@ -12,9 +12,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.process_memory import resident_bytes
 
 if TYPE_CHECKING:
     from gsam_ros.pipeline.grounded_tracker import GroundedTracker
+
+
+_torch_is_imported = False  # wholly: other threads may meet a module that is half-way in
 
 
 def load_tracker(settings: Settings, progress: Callable[[str], None]) -> GroundedTracker:
@@ -27,6 +31,7 @@ def load_tracker(settings: Settings, progress: Callable[[str], None]) -> Grounde
     # and from each other: on two busy cores a frame took seven times as long. It is read when
     # torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    global _torch_is_imported
     progress("importing torch and transformers")
     from transformers.utils import logging
 
@@ -34,6 +39,7 @@ def load_tracker(settings: Settings, progress: Callable[[str], None]) -> Grounde
     from gsam_ros.pipeline.devices import DeviceError, use_threads
     from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 
+    _torch_is_imported = True
     use_threads(settings.threads)
     logging.disable_progress_bar()  # thousands of lines in a node's log
     try:
@@ -51,3 +57,11 @@ def free_device_memory() -> None:
     gc.collect()
     if (torch := sys.modules.get("torch")) and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
+
+
+def memory_in_use() -> dict[str, str]:
+    """Megabytes by where they lie, for people: this process's and, where one is used, the GPU's."""
+    megabytes = {"memory (MB)": resident_bytes()}
+    if _torch_is_imported and (cuda := sys.modules["torch"].cuda).is_initialized():
+        megabytes["device memory (MB)"] = cuda.memory_reserved()
+    return {name: f"{size / 1e6:.0f}" for name, size in megabytes.items()}

@@ -144,7 +144,7 @@ class Runner:
             results = tracker.step(frames)
         except Exception as error:  # noqa: BLE001  the stream goes on; it is counted and told
             for arrival in chosen:
-                self._outlet.drop(arrival, ERROR, _describe(error))
+                self._outlet.drop(arrival, ERROR, describe(error))
             tracker.reset()
             return
         for arrival, result, stage_ms in zip(chosen, results, stages, strict=True):
@@ -206,7 +206,7 @@ def _perform(call: Call, tracker: Any) -> None:
         call.outcome.set_exception(error)
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """The error in one line, with the place where it arose."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({place.filename}:{place.lineno} in {place.name})"

@@ -28,6 +28,7 @@ class Snapshot:
         age_p50: seconds from a frame's stamp to its results, median of the window; None: no frame.
         age_p99: likewise, 99th percentile.
         silence: seconds since the last frame came in, or since the start where none did.
+        objects: in sight in the newest results.
     """
 
     received: int
@@ -39,6 +40,7 @@ class Snapshot:
     age_p50: float | None
     age_p99: float | None
     silence: float
+    objects: int
 
 
 class CameraStatistics:
@@ -63,6 +65,12 @@ class CameraStatistics:
             self._arrivals: deque[float] = deque()
             self._answers: deque[tuple[float, float]] = deque()
             self._losses: deque[tuple[float, str]] = deque()
+            self._objects = 0
+
+    def expect_frames(self) -> None:
+        """Frames may come from now on: silence counts from here."""
+        with self._lock:
+            self._last = self._now()
 
     def frame_received(self) -> None:
         """Count a frame that came in."""
@@ -72,9 +80,10 @@ class CameraStatistics:
             self._arrivals.append(self._last)
             self._forget()
 
-    def frame_processed(self, age: float) -> None:
-        """Count a frame that was answered `age` seconds after its stamp."""
+    def frame_processed(self, age: float, objects: int) -> None:
+        """Count a frame that was answered `age` seconds after its stamp with so many objects."""
         with self._lock:
+            self._objects = objects
             self._processed += 1
             self._answers.append((self._now(), age))
             self._forget()
@@ -109,6 +118,7 @@ class CameraStatistics:
                 age_p50=p50,
                 age_p99=p99,
                 silence=now - self._last,
+                objects=self._objects,
             )
 
     def _forget(self) -> None:

@@ -16,19 +16,48 @@ import torch
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """What the image encoder made of B images.
+    """What the image encoder made of images, as N objects see it.
+
+    Objects of one image share its features: nothing is copied for one image, and what is the same
+    for all objects of an image can be computed once, of `images`.
 
     Attributes:
-        top: [B, C, h, w] features that memory attends to (stride 16).
-        high: feature maps at strides 4 and 8, [B, C/8, 4h, 4w] and [B, C/4, 2h, 2w].
+        image_top: [B, C, h, w] features of B images that memory attends to (stride 16).
+        image_high: their maps at strides 4 and 8, [B, C/8, 4h, 4w] and [B, C/4, 2h, 2w].
+        index: [N] which of the images each object lies in; None: one object in each.
     """
 
-    top: torch.Tensor
-    high: tuple[torch.Tensor, ...]
+    image_top: torch.Tensor
+    image_high: tuple[torch.Tensor, ...]
+    index: torch.Tensor | None = None
 
-    def __getitem__(self, image_index: torch.Tensor) -> ImageFeatures:
-        """The features of the image that each of N objects lies in."""
-        return ImageFeatures(self.top[image_index], tuple(x[image_index] for x in self.high))
+    def __getitem__(self, index: torch.Tensor) -> ImageFeatures:
+        """The features of N objects: `index` [N] counts in those that are here."""
+        chosen = index if self.index is None else self.index[index]
+        return ImageFeatures(self.image_top, self.image_high, chosen)
+
+    @property
+    def images(self) -> ImageFeatures:
+        """Of the images, each once."""
+        return ImageFeatures(self.image_top, self.image_high)
+
+    @property
+    def top(self) -> torch.Tensor:
+        """[N, C, h, w]."""
+        return self.spread(self.image_top)
+
+    @property
+    def high(self) -> tuple[torch.Tensor, ...]:
+        """[N, C/8, 4h, 4w] and [N, C/4, 2h, 2w]."""
+        return tuple(self.spread(x) for x in self.image_high)
+
+    def spread(self, x: torch.Tensor) -> torch.Tensor:
+        """From each image's [B, ...] to each object's [N, ...]; a view where there is one image."""
+        if self.index is None:
+            return x
+        if len(x) == 1:
+            return x.expand(len(self.index), *x.shape[1:])
+        return x[self.index]
 
 
 @dataclass(frozen=True)

@@ -6,192 +6,112 @@ objects in a batch, so only the modules are used here. Tests hold the results ag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 import torch
-from torch.nn.functional import interpolate
-from torchvision.transforms.v2.functional import resize
-from transformers import Sam2VideoModel
-from transformers.models.sam2_video.modeling_sam2_video import NO_OBJ_SCORE, get_1d_sine_pe
+from transformers import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel
+from transformers.models.sam2_video.modeling_sam2_video import get_1d_sine_pe
 
 from gsam_ros import checkpoints
-from gsam_ros.tracking.model import ImageFeatures, MemoryTokens, Segmentation
-
-# ImageNet statistics, which every SAM 2 checkpoint was trained with.
-_MEAN = (0.485, 0.456, 0.406)
-_DEVIATION = (0.229, 0.224, 0.225)
+from gsam_ros.tracking.memory_attention import Layer, MemoryAttention, Projections, axial_turns
+from gsam_ros.tracking.model import ImageFeatures
+from gsam_ros.tracking.sam2_operations import Decoded, Embeddings, Rules, Sam2Operations
 
 
-class TransformersSam2:
+class TransformersSam2(Sam2Operations):
     """A `SegmentationModel` (see there for the operations) made of transformers' modules."""
 
-    def __init__(self, name: str, device: torch.device, dtype: torch.dtype = torch.float32):
+    model_class: type[PreTrainedModel] = Sam2VideoModel
+    config_class = Sam2VideoConfig
+    size_step = 32
+    """Image sizes are multiples of this, so that the encoder's windows and strides come out."""
+
+    def __init__(
+        self,
+        name: str,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        image_size: int = 0,
+    ):
         """Load a checkpoint.
 
         Args:
             name: as in `checkpoints.locate`.
             device: where it runs.
             dtype: of the weights.
+            image_size: edge of the square that the model sees, a multiple of `size_step`; 0: as
+                the checkpoint was trained.
 
         Raises:
             checkpoints.CheckpointError: it can't be loaded.
         """
-        model = checkpoints.load(Sam2VideoModel, name, "sam2_video", device, dtype)
-        self.model, self.device, self.dtype = model, device, dtype
-        self.image_size = model.config.image_size
-        self.num_memories = model.num_maskmem
-        self.max_pointers = model.config.max_object_pointers_in_encoder
-        self._mean = torch.tensor(_MEAN, device=device).view(3, 1, 1)
-        self._deviation = torch.tensor(_DEVIATION, device=device).view(3, 1, 1)
-        self._top_positions: torch.Tensor | None = None
-        self._memory_positions = self._temporal_positions()
-        self._image_positions = model.get_image_wide_positional_embeddings()
+        model_type = self.config_class.model_type
+        change = _resized(image_size) if image_size else None
+        self.model: Any = checkpoints.load(
+            self.model_class, name, model_type, device, dtype, change
+        )
+        # Its convolutions are a tenth faster so.
+        self.model.memory_encoder.to(memory_format=torch.channels_last)
+        config = self.model.config
+        rules = Rules(
+            image_size=config.image_size,
+            num_memories=config.num_maskmem,
+            max_pointers=config.max_object_pointers_in_encoder,
+            several_points=(
+                (config.multimask_min_pt_num, config.multimask_max_pt_num)
+                if config.multimask_output_in_sam
+                else (1, 0)
+            ),
+            several_tracked=(
+                config.multimask_output_in_sam
+                and config.multimask_output_for_tracking
+                and config.multimask_min_pt_num == 0
+            ),
+            scale=config.sigmoid_scale_for_mem_enc,
+            bias=config.sigmoid_bias_for_mem_enc,
+            timed_pointers=config.enable_temporal_pos_encoding_for_object_pointers,
+        )
+        absent = self.model.occlusion_spatial_embedding_parameter
+        ages = self.model.memory_temporal_positional_encoding[:, 0]
+        embeddings = Embeddings(
+            no_memory=self.model.no_memory_embedding.flatten(),
+            no_pointer=self.model.no_object_pointer.flatten(),
+            no_object=None if absent is None else absent.flatten(),
+            positions=self._places(device, dtype) + ages,
+        )
+        self._image_positions = self.model.get_image_wide_positional_embeddings()
+        super().__init__(rules, embeddings, self._memory_attention(device), device, dtype)
 
-    @torch.inference_mode()
-    def encode_image(self, images: Sequence[np.ndarray]) -> ImageFeatures:
-        outputs = self.model.get_image_features(self._pixels(images), return_dict=True)
-        # transformers hands out [h * w, B, C]; C first and the grid unrolled serves all five.
+    def _encode(
+        self, pixels: torch.Tensor
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], torch.Tensor]:
+        outputs = self.model.get_image_features(pixels, return_dict=True)
+        # transformers hands out [h * w, B, C]; C first and the grid unrolled serves all.
         maps = [
             x.permute(1, 2, 0).unflatten(-1, size)
             for x, size in zip(
                 outputs.fpn_hidden_states, self.model.backbone_feature_sizes, strict=True
             )
         ]
-        if self._top_positions is None:
-            self._top_positions = outputs.fpn_position_encoding[-1][:, :1]
-        return ImageFeatures(maps[-1], tuple(maps[:-1]))
+        return maps[-1], tuple(maps[:-1]), outputs.fpn_position_encoding[-1][:, 0]
 
-    @torch.inference_mode()
-    def prompt(
-        self, features: ImageFeatures, points: torch.Tensor, labels: torch.Tensor
-    ) -> Segmentation:
-        given = int((labels >= 0).sum(1).max())
-        config = self.model.config
-        several = (
-            config.multimask_output_in_sam
-            and config.multimask_min_pt_num <= given <= config.multimask_max_pt_num
-        )
-        conditioned = features.top + self.model.no_memory_embedding.view(1, -1, 1, 1)
-        return self._decode(features, conditioned, points, labels, several)
-
-    @torch.inference_mode()
-    def adopt(self, features: ImageFeatures, masks: torch.Tensor) -> Segmentation:
-        """See `SegmentationModel.adopt`; SAM 2 does so in `_use_mask_as_output`."""
-        given = masks[:, None].to(self.device, self.dtype)
-        size = self.model.prompt_encoder.mask_input_size
-        logits = interpolate(
-            given.float() * 20 - 10, size, mode="bilinear", align_corners=False, antialias=True
-        )
-        none = torch.full((len(masks), 1), -1, device=self.device, dtype=torch.int32)
-        nowhere = torch.zeros(len(masks), 1, 2, device=self.device, dtype=self.dtype)
-        dense = interpolate(
-            self.model.mask_downsample(given).float(),
-            size,
-            mode="bilinear",
-            align_corners=False,
-            antialias=True,
-        )
-        decoded = self._decode(features, features.top, nowhere, none, False, dense.to(self.dtype))
-        shown = given.flatten(1).any(1)
-        pointer = torch.where(shown[:, None], decoded.pointer, self.model.no_object_pointer)
-        return Segmentation(logits[:, 0], shown.float() * 20 - 10, pointer)
-
-    @torch.inference_mode()
-    def attend(self, features: ImageFeatures, memory: MemoryTokens) -> torch.Tensor:
-        count, channels, height, width = features.top.shape
-        assert self._top_positions is not None  # features come from encode_image, which sets them
-        attended = self.model.memory_attention(
-            current_vision_features=features.top.flatten(2).permute(2, 0, 1),
-            current_vision_position_embeddings=self._top_positions.expand(-1, count, -1),
-            memory=memory.tokens.to(self.dtype).transpose(0, 1),
-            memory_posision_embeddings=memory.positions.transpose(0, 1),
-            num_object_pointer_tokens=memory.pointer_tokens,
-        )
-        # [1, N, h * w, C]: the layers add an axis of one prompt per object.
-        return attended.reshape(count, height * width, channels).mT.unflatten(-1, (height, width))
-
-    @torch.inference_mode()
-    def decode(self, features: ImageFeatures, conditioned: torch.Tensor) -> Segmentation:
-        count = len(conditioned)
-        points = torch.zeros(count, 1, 2, device=self.device, dtype=self.dtype)
-        labels = torch.full((count, 1), -1, device=self.device, dtype=torch.int32)
-        several = (
-            self.model.config.multimask_output_in_sam
-            and self.model.config.multimask_output_for_tracking
-            and self.model.config.multimask_min_pt_num == 0
-        )
-        return self._decode(features, conditioned, points, labels, several)
-
-    @torch.inference_mode()
-    def encode_memory(
-        self, features: ImageFeatures, masks: Segmentation, prompted: torch.Tensor
-    ) -> torch.Tensor:
-        size = (self.image_size, self.image_size)
-        logits = interpolate(masks.logits[:, None], size, mode="bilinear", align_corners=False)
-        # A prompted mask is taken at its word, a propagated one by its probability.
-        shown = torch.where(prompted[:, None, None, None], (logits > 0).float(), logits.sigmoid())
-        config = self.model.config
-        shown = shown * config.sigmoid_scale_for_mem_enc + config.sigmoid_bias_for_mem_enc
-        memory, _ = self.model.memory_encoder(features.top, shown.to(self.dtype))
-        absent = self.model.occlusion_spatial_embedding_parameter
-        if absent is not None:
-            hidden = (masks.presence <= 0).to(memory.dtype)
-            memory = memory + hidden[:, None, None, None] * absent[..., None, None]
-        # bfloat16 as in the reference implementation: half the bytes, and the same results.
-        return memory.flatten(2).mT.to(torch.bfloat16)
-
-    def memory_positions(self, age: int) -> torch.Tensor:
-        return self._memory_positions[age - 1]  # age 0: the last row, as the model was trained
-
-    @torch.inference_mode()
-    def pointer_tokens(
-        self, pointers: torch.Tensor, ages: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        count, number, channels = pointers.shape
-        width = self.model.mem_dim
-        parts = channels // width
-        if self.model.config.enable_temporal_pos_encoding_for_object_pointers:
-            sine = get_1d_sine_pe(ages.float() / (self.max_pointers - 1), dim=channels)
-            positions = self.model.temporal_positional_encoding_projection_layer(
-                sine.to(self.dtype)
-            )
-        else:
-            positions = pointers.new_zeros(count, number, width)
-        # A pointer is wider than a memory token: it is cut into several, all of its age.
-        return (
-            pointers.reshape(count, number * parts, width),
-            positions.repeat_interleave(parts, dim=1),
-        )
-
-    def _pixels(self, images: Sequence[np.ndarray]) -> torch.Tensor:
-        """[B, 3, image_size, image_size]: squeezed to a square, as SAM 2 was trained."""
-        size = [self.image_size, self.image_size]
-        squares = [
-            resize(torch.from_numpy(i).to(self.device).permute(2, 0, 1), size, antialias=True)
-            for i in images
-        ]
-        pixels = (torch.stack(squares).float() / 255 - self._mean) / self._deviation
-        return pixels.to(self.dtype)
-
-    def _decode(
+    def _prompt_and_decode(
         self,
         features: ImageFeatures,
         conditioned: torch.Tensor,
         points: torch.Tensor,
         labels: torch.Tensor,
+        dense: torch.Tensor | None,
         several: bool,
-        dense_masks: torch.Tensor | None = None,
-    ) -> Segmentation:
-        """The prompt encoder and the mask decoder; of several masks the best by predicted IoU."""
-        model = self.model
-        sparse, dense = model.prompt_encoder(
+    ) -> Decoded:
+        sparse, dense = self.model.prompt_encoder(
             input_points=points[:, None],
             input_labels=labels[:, None],
             input_boxes=None,
-            input_masks=dense_masks,
+            input_masks=dense,
         )
-        masks, quality, tokens, presence = model.mask_decoder(
+        masks, quality, tokens, presence = self.model.mask_decoder(
             image_embeddings=conditioned,
             image_positional_embeddings=self._image_positions.expand(len(conditioned), -1, -1, -1),
             sparse_prompt_embeddings=sparse,
@@ -199,21 +119,74 @@ class TransformersSam2:
             multimask_output=several,
             high_resolution_features=list(features.high),
         )
-        each = torch.arange(len(masks), device=self.device)
-        best = quality[:, 0].argmax(-1)
-        # In fallback by stability there is one mask and one token, whichever mask was taken.
-        token = tokens[each, 0, best.clamp(max=tokens.shape[2] - 1)]
-        visible = presence[:, 0] > 0
-        pointer = model.object_pointer_proj(token)
-        pointer = torch.where(visible, pointer, model.no_object_pointer)
-        logits = torch.where(visible[..., None], masks[each, 0, best].float(), NO_OBJ_SCORE)
-        return Segmentation(logits, presence[:, 0, 0].float(), pointer)
+        return Decoded(masks[:, 0], quality[:, 0], tokens[:, 0], presence[:, 0])
 
-    def _temporal_positions(self) -> torch.Tensor:
-        """[num_memories, h * w, D]: where in the image, and how long ago."""
-        model = self.model
-        height, width = model.backbone_feature_sizes[-1]
-        place = model.memory_encoder.position_encoding(
-            torch.Size((1, model.mem_dim, height, width)), self.device, self.dtype
+    def _point_at(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.model.object_pointer_proj(tokens)
+
+    def _shrink(self, masks: torch.Tensor) -> torch.Tensor:
+        return self.model.mask_downsample(masks)
+
+    def _encode_masks(self, features: ImageFeatures, masks: torch.Tensor) -> torch.Tensor:
+        return self.model.memory_encoder(features.top, masks)[0]
+
+    def _place_in_time(self, ages: torch.Tensor) -> torch.Tensor:
+        sine = get_1d_sine_pe(ages, dim=self.model.hidden_dim).to(self.dtype)
+        return self.model.temporal_positional_encoding_projection_layer(sine)
+
+    def _places(self, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+        """[T, D] where in the image the tokens of a memory frame are."""
+        height, width = self.model.backbone_feature_sizes[-1]
+        place = self.model.memory_encoder.position_encoding(
+            torch.Size((1, self.model.mem_dim, height, width)), device, dtype
         )
-        return place.flatten(2).mT + model.memory_temporal_positional_encoding[:, 0]
+        return place[0].flatten(1).mT
+
+    def _memory_attention(self, device: torch.device) -> MemoryAttention:
+        attention, config = self.model.memory_attention, self.model.config
+        heads = config.memory_attention_num_attention_heads
+        width = config.memory_attention_hidden_size // config.memory_attention_downsample_rate
+        turns = _turns(config, config.memory_attention_rope_feat_sizes, width // heads).to(device)
+        layers = [
+            Layer(
+                own=_projections(layer.self_attn),
+                cross=_projections(layer.cross_attn_image),
+                norms=(layer.layer_norm1, layer.layer_norm2, layer.layer_norm3),
+                forward=self._feed_forward(layer),
+            )
+            for layer in attention.layers
+        ]
+        return MemoryAttention(
+            layers, attention.layer_norm, heads, turns, self._memory_turns(turns)
+        )
+
+    def _memory_turns(self, turns: torch.Tensor) -> torch.Tensor:
+        """Of the tokens of a memory frame, where the image's are `turns`."""
+        return turns
+
+    @staticmethod
+    def _feed_forward(layer: Any) -> Any:
+        return lambda x: layer.linear2(layer.activation(layer.linear1(x)))
+
+
+def _projections(attention: Any) -> Projections:
+    return Projections(attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj)
+
+
+def _resized(image_size: int) -> Callable[[Any], None]:
+    """What makes a configuration's image size another one, everywhere that it stands."""
+
+    def change(config: Any) -> None:
+        grid = [image_size // 16, image_size // 16]
+        config.image_size = config.prompt_encoder_config.image_size = image_size
+        config.memory_attention_rope_feat_sizes = grid
+        vision = config.vision_config
+        vision.backbone_feature_sizes = [[image_size // stride] * 2 for stride in (4, 8, 16)]
+        if getattr(vision.backbone_config, "image_size", None):
+            vision.backbone_config.image_size = [image_size, image_size]
+
+    return change
+
+
+def _turns(config: Any, size: tuple[int, int], channels: int) -> torch.Tensor:
+    return axial_turns(size[0], size[1], channels, config.rope_parameters["rope_theta"])

@@ -99,7 +99,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], kinds: Sequence[st
         head: one heading per column.
         rows: plain text.
         kinds: one per column: "" for words, "number", "note", or "verdict", whose cells are
-            coloured where they say "better" or "worse".
+            coloured where they say "better", "best" or "worse".
     """
     headings = "".join(
         f'<th scope="col"{_class("number" if kind == "number" else "")}>{escape(text)}</th>'
@@ -152,7 +152,7 @@ def article(heading: str, text: str, pictures: Sequence[tuple[str, str, str]]) -
 
 def _shown_as(text: str, kind: str) -> str:
     if kind == "verdict":
-        return text if text in ("better", "worse") else "note"
+        return {"best": "better"}.get(text, text) if text in ("better", "best", "worse") else "note"
     return kind
 
 

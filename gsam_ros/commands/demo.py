@@ -1,0 +1,46 @@
+"""`gsam demo`: a sample recording through the node, scored."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gsam_ros.commands.common import fail, positive
+
+ABOUT = "play a sample recording through the node and score the result"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be typed."""
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for everything")
+    parser.add_argument(
+        "--runs",
+        type=positive,
+        default=1,
+        help="play so often, and compare the results frame by frame",
+    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of the recording")
+    parser.add_argument("--seed", type=int, help="of the world that is recorded")
+    parser.add_argument("--params-file", type=Path, help="further parameters of the node")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Record, play, score and draw."""
+    from gsam_ros.evaluation.bag import BagError
+    from gsam_ros.evaluation.demo import DemoOptions, run_demo
+    from gsam_ros.evaluation.message_types import MessageTypeError
+    from gsam_ros.evaluation.processes import ProcessError
+    from gsam_ros.evaluation.sample import SampleOptions
+    from gsam_ros.evaluation.video import VideoError
+
+    sample = SampleOptions(seconds=options.seconds)
+    if options.seed is not None:
+        sample = SampleOptions(seconds=options.seconds, seed=options.seed)
+    demo = DemoOptions(options.out, options.runs, sample, options.params_file)
+    try:
+        problems = run_demo(demo)
+    except (BagError, MessageTypeError, ProcessError, VideoError, OSError) as error:
+        return fail(str(error))
+    for problem in problems:
+        fail(problem)
+    return 1 if problems else 0

@@ -1,0 +1,46 @@
+"""`gsam detect`: images on their own, without tracks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from gsam_ros.commands.common import fail
+from gsam_ros.commands.machine import add_machine_arguments, machine_settings
+
+ABOUT = "find and segment in single images, each on its own"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be typed."""
+    parser.add_argument("source", help="image or folder of images; frames of a video or bag, too")
+    parser.add_argument("--prompt", required=True, help='what to look for: "red mug. person."')
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/detect"), help="folder for pictures and results.json"
+    )
+    add_machine_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Answer every image."""
+    from gsam_ros.evaluation.detect import detect
+    from gsam_ros.evaluation.sources import SourceError, open_source
+    from gsam_ros.pipeline.loading import LoadError, load_tracker
+    from gsam_ros.prompts import PromptError, parse_prompt
+    from gsam_ros.settings import SettingError
+
+    try:
+        parse_prompt(options.prompt)  # before the models are loaded
+        source = open_source(options.source)
+        settings = machine_settings(options)
+        tracker = load_tracker(settings, lambda text: print(f"gsam: {text}", file=sys.stderr))
+        outcome = detect(source, tracker, options.prompt, options.out)
+    except (LoadError, PromptError, SettingError, SourceError, OSError) as error:
+        return fail(str(error))
+    for problem in outcome.problems:
+        print(f"gsam: {problem}", file=sys.stderr)
+    if not outcome.images:
+        return fail(f"{options.source} holds no image that can be read")
+    print(f"{outcome.objects} objects in {outcome.images} images, results in {options.out}")
+    return 0

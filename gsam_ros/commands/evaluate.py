@@ -1,0 +1,48 @@
+"""`gsam evaluate`: a run against the truth."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gsam_ros.commands.common import add_truth_arguments, fail, score_of
+
+ABOUT = "score a run of the node or of `gsam track` against the truth"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be typed."""
+    parser.add_argument(
+        "run_folder",
+        type=Path,
+        metavar="RUN",
+        help="a folder that `gsam track` or `gsam demo` made, or a bag with results",
+    )
+    add_truth_arguments(parser)
+    parser.add_argument("--out", type=Path, help="folder for report and pictures; none by default")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Score, and draw where a folder was given for it."""
+    from gsam_ros.evaluation.bag import BagError
+    from gsam_ros.evaluation.report import as_text, phrase_rows, rows, write_reports
+    from gsam_ros.evaluation.video import VideoError
+    from gsam_ros.prompts import PromptError
+
+    try:
+        score, images = score_of(options.run_folder, options)
+        print(as_text(rows(score)))
+        phrases = [(f"  {phrase}", *rest) for phrase, *rest in phrase_rows(score)]
+        print("\nAP50 and AP of boxes and of masks by phrase, the weakest first")
+        print(as_text([(name, "  ".join(values), "") for name, *values in phrases]))
+        if options.out:
+            from gsam_ros.evaluation.run_pictures import draw_run
+
+            options.out.mkdir(parents=True, exist_ok=True)
+            write_reports(score, options.out)
+            # `gsam track` drew one, which must not be lost.
+            video = not (options.out / "run.json").exists()
+            draw_run(score, images, options.out, video)
+    except (BagError, OSError, PromptError, VideoError) as error:
+        return fail(str(error))
+    return 0

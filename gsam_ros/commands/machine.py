@@ -1,0 +1,41 @@
+"""What subcommands that run the models are told of them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gsam_ros.pipeline.settings import Settings
+
+
+def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Device, models and every other setting."""
+    parser.add_argument("--device", help="auto, cpu, cuda, ...")
+    parser.add_argument("--detector", help="Grounding DINO checkpoint: name, folder or hub id")
+    parser.add_argument("--segmenter", help="SAM 2 checkpoint: name, folder, .pt file or hub id")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other setting, by the name of the node's parameter: detector.slices.mode=auto",
+    )
+
+
+def machine_settings(options: argparse.Namespace) -> Settings:
+    """The settings that were typed.
+
+    Raises:
+        SettingError: there is no such setting, or a value lies outside its range.
+    """
+    from gsam_ros.pipeline.settings import Settings
+    from gsam_ros.settings import with_texts
+
+    named = {
+        "device": options.device,
+        "detector.model": options.detector,
+        "segmenter.model": options.segmenter,
+    }
+    chosen = [f"{name}={value}" for name, value in named.items() if value]
+    return with_texts(Settings(), [*options.set, *chosen])

@@ -1,0 +1,99 @@
+"""`gsam sweep`: many recordings and many settings, one table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from functools import partial
+from pathlib import Path
+
+from gsam_ros.commands.common import fail, positive
+
+ABOUT = "track many recordings under many settings, and say which setting is best"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be typed."""
+    parser.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help="as of gsam track")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE,VALUE,...",
+        help="a setting and the values to try; of several, all combinations are run",
+    )
+    parser.add_argument(
+        "--prompt", default="", help="what to look for; by default what the bags' prompts ask for"
+    )
+    parser.add_argument(
+        "--topic", action="append", default=[], help="of bags: which images; more than once for"
+        " several cameras"
+    )  # fmt: skip
+    parser.add_argument("--truth", type=Path, help="where it does not lie in the recordings")
+    parser.add_argument("--out", type=Path, default=Path("out/sweep"), help="folder for all of it")
+    parser.add_argument("--frames", type=positive, default=0, help="end each run after so many")
+    parser.add_argument("--by", default="", help="figure to sort by, such as HOTA or AP50")
+    parser.add_argument("--device", help="auto, cpu, cuda, ...")
+    parser.add_argument("--detector", help="Grounding DINO checkpoint: name, folder or hub id")
+    parser.add_argument("--segmenter", help="SAM 2 checkpoint: name, folder or hub id")
+    parser.add_argument(
+        "--jobs", type=positive, help="runs at once on this machine; by default one per core"
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="run on a Ray cluster instead: ray://HEAD:10001, auto, or local to start one here",
+    )
+    parser.add_argument(
+        "--ray-cores", type=float, default=1, metavar="N", help="that each run reserves there"
+    )
+    parser.add_argument(
+        "--ray-gpus", type=float, default=0, metavar="N", help="likewise; 0.5 shares one"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the sweep and print how the settings compare."""
+    from gsam_ros.evaluation.sweep.figures import ALL
+    from gsam_ros.evaluation.sweep.plan import combinations, plan
+    from gsam_ros.evaluation.sweep.runners import FleetError, run_here, run_on_ray
+    from gsam_ros.evaluation.sweep.sweep import Runner, sweep
+    from gsam_ros.evaluation.sweep.table import as_markdown
+    from gsam_ros.prompts import PromptError, parse_phrases
+    from gsam_ros.settings import SettingError
+
+    if options.by and options.by not in ALL:
+        return fail(f"--by {options.by}: give one of {', '.join(ALL)}")
+    given = {
+        "device": options.device,
+        "detector.model": options.detector,
+        "segmenter.model": options.segmenter,
+    }
+    try:
+        if options.prompt:
+            parse_phrases(options.prompt)
+        jobs = plan(
+            options.sources,
+            combinations(options.set),
+            options.out,
+            prompt=options.prompt,
+            topics=tuple(options.topic),
+            truth=options.truth,
+            frames=options.frames,
+            fixed=tuple(f"{name}={value}" for name, value in given.items() if value),
+        )
+    except (OSError, PromptError, SettingError) as error:
+        return fail(str(error))
+    runner: Runner = partial(run_here, at_once=options.jobs or len(os.sched_getaffinity(0)))
+    if options.ray:
+        runner = partial(
+            run_on_ray, address=options.ray, cores=options.ray_cores, gpus=options.ray_gpus
+        )
+    try:
+        results = sweep(jobs, runner, options.out, options.by)
+    except (FleetError, OSError) as error:
+        return fail(str(error))
+    print(f"\n{as_markdown(results, results.settings)}\n\n{as_markdown(results, results.runs)}")
+    print(f"\nsweep.html, sweep.csv and sweep.md in {options.out}")
+    failed = [row for row in results.runs if not row.figures]
+    return fail(f"{len(failed)} of {len(results.runs)} runs failed") if failed else 0

@@ -1,0 +1,76 @@
+"""The player's and the recorder's command lines; `gsam demo` and replay.launch.py share them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+NODE = "/gsam_node"
+"""The node's full name where it is in no namespace; its results lie below."""
+
+RECORDER_READY = "ready, recording"
+"""The recorder's first words on standard output once every expected topic is being recorded."""
+
+RESULT_DEPTH = 500
+"""Results that wait for a recorder on a slow disk: the node's `result_depth`."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One camera of a replay.
+
+    Attributes:
+        image: the topic of the recording that the node subscribes.
+        results: the name below which the node publishes, "/gsam_node/left".
+    """
+
+    image: str
+    results: str
+
+
+def streams_of(cameras: Sequence[str], node: str = NODE) -> list[Stream]:
+    """Those of cameras whose images lie on /NAME/image."""
+    return [Stream(f"/{name}/image", f"{node}/{name}") for name in cameras]
+
+
+def recorder_command(result: Path | str, streams: Sequence[Stream], node: str = NODE) -> list[str]:
+    """What follows `python`: record all that the node says into a new bag.
+
+    It says `RECORDER_READY` when no message can be missed any more.
+    """
+    expected = [
+        f"{stream.results}/{kind}"
+        for kind in ("frame_status", "label_info", "instances")
+        for stream in streams
+    ]
+    return [
+        *("-m", "gsam_ros.evaluation.record", str(result)),
+        *("--below", node, "--expect", *expected),
+    ]
+
+
+def player_command(
+    bag: Path | str,
+    streams: Sequence[Stream],
+    *,
+    prompt: str = "",
+    others: Sequence[str] = (),
+    rate: str = "1.0",
+) -> list[str]:
+    """What follows `python`: play a recording, and wait for the node so that no frame is lost.
+
+    Args:
+        bag: the recording.
+        streams: its cameras.
+        prompt: topic of the prompts in it; "" where the node has its prompt already.
+        others: further topics to play.
+        rate: speed; 1 is as recorded.
+    """
+    return [
+        *("-m", "gsam_ros.evaluation.play", str(bag), "--rate", rate),
+        *(["--prompt", prompt] if prompt else []),
+        *("--frames", *(f"{stream.image}={stream.results}/frame_status" for stream in streams)),
+        *("--labels", *(f"{stream.results}/label_info" for stream in streams)),
+        *(["--topics", *others] if others else []),
+    ]

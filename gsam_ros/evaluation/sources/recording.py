@@ -1,0 +1,128 @@
+"""Image topics of a rosbag2."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gsam_ros.bridge.compressed_images import decode_compressed_image
+from gsam_ros.bridge.images import decode_image
+from gsam_ros.evaluation.bag import (
+    BagError,
+    BagReader,
+    Record,
+    is_bag,
+    open_bag,
+    salvaged_bag,
+)
+from gsam_ros.evaluation.objects import stamp_of
+from gsam_ros.evaluation.sources.image_topics import COMPRESSED, camera_names, choose_topics
+from gsam_ros.evaluation.sources.source import (
+    Item,
+    Origin,
+    PromptText,
+    Source,
+    SourceError,
+    Unreadable,
+)
+from gsam_ros.instances import Frame
+from gsam_ros.pipeline.runner import BadFrameError
+
+__all__ = ["BagSource", "is_bag"]
+
+PROMPT_TOPIC = "/prompt"
+_STRING = "std_msgs/msg/String"
+
+
+class BagSource(Source):
+    """Images of one or several topics, raw or compressed, a camera each; prompts if wanted.
+
+    A recording that was cut off is read as far as it goes, and so is one with damage inside.
+    """
+
+    def __init__(self, path: Path, topics: Sequence[str] = (), prompts: bool = False) -> None:
+        super().__init__()
+        self._path = path
+        with open_bag(path, salvage=True) as bag:
+            self._topics = choose_topics(bag, topics)
+            self._names = camera_names(path, self._topics)
+            self.cameras = tuple(self._names.values())
+            self.length = bag.count(self._topics)
+            if not self.length:
+                raise SourceError(f"{path} has no message on {', '.join(self._topics)}")
+            most = max(bag.count([topic]) for topic in self._topics)
+            self.rate = min(max(1.0, (most - 1) / max(bag.seconds, 1e-9)), 1000.0)
+            self._prompts = [PROMPT_TOPIC] if prompts else []
+            if prompts and bag.topics.get(PROMPT_TOPIC) != _STRING:
+                raise SourceError(
+                    f"{path} has no prompts (no topic {PROMPT_TOPIC} of type {_STRING}): give a "
+                    "--prompt"
+                )
+
+    def items(self, skip: int = 0) -> Iterator[Item]:
+        self.problems.clear()
+        with open_bag(self._path, salvage=True) as bag:
+            if bag.damage:
+                self.problems.append(bag.damage)
+            seen: Counter[str] = Counter()
+            count = 0
+            try:
+                for record in bag.records([*self._prompts, *self._topics]):
+                    seen[record.topic] += 1
+                    count += 1
+                    if count > skip:
+                        yield self._item(bag, record)
+                return
+            except BagError as error:
+                self.problems.append(str(error))
+        yield from self._rest(seen, skip - count)
+
+    def identity(self) -> dict[str, Any]:
+        files = [self._path] if self._path.is_file() else sorted(self._path.iterdir())
+        return {
+            "kind": "bag",
+            "path": str(self._path.resolve()),
+            "topics": list(self._topics),
+            "prompts": self._prompts,
+            "bytes": sum(file.stat().st_size for file in files),
+        }
+
+    def _rest(self, seen: Counter[str], skip: int) -> Iterator[Item]:
+        """What comes after damage in the middle: `seen` messages of each topic came before it."""
+        count = 0
+        with salvaged_bag(self._path) as bag:
+            self.problems.append(bag.damage)
+            for record in bag.records([*self._prompts, *self._topics]):
+                seen[record.topic] -= 1
+                if seen[record.topic] < 0:
+                    count += 1
+                    if count > skip:
+                        yield self._item(bag, record)
+
+    def _item(self, bag: BagReader, record: Record) -> Item:
+        topic, time = record.topic, record.time
+        try:
+            message = bag.decode(record)
+        except BagError as error:
+            reason = f"its bytes are no message of its type: {error.__cause__}"
+            return Unreadable(
+                self._names.get(topic, self.cameras[0]),
+                time,
+                Origin(f"{topic}@{time}", time),
+                reason,
+            )
+        if topic not in self._names:
+            return PromptText(time, message.data)
+        stamp = stamp_of(message.header)
+        origin = Origin(f"{topic}@{stamp}", time, message.header.frame_id)
+        decode = decode_compressed_image if bag.topics[topic] == COMPRESSED else decode_image
+        try:
+            # A view of the bag's bytes can't be written to, which torch warns of.
+            image = np.require(decode(message), requirements="W")
+            return Frame(image, stamp, self._names[topic], origin)
+        except BadFrameError as error:
+            return Unreadable(self._names[topic], stamp, origin, str(error), error.cause)

@@ -1,0 +1,1 @@
+"""Many recordings and many settings in one call: `gsam sweep`."""

@@ -1,0 +1,82 @@
+"""`gsam detect` as it is typed: pictures and COCO of single images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from gsam_ros.cli import main
+from gsam_ros.world.stills import draw_still
+from gsam_ros.world.vocabulary import phrase_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    images = tmp_path / "images"
+    images.mkdir()
+    for name, seed in (("2.png", 5), ("10.png", 6)):
+        still = draw_still(np.random.default_rng(seed), height=480, width=640, max_objects=4)
+        cv2.imwrite(str(images / name), still.image[:, :, ::-1])
+    return images
+
+
+def test_every_image_is_answered_on_its_own(folder: Path, tmp_path: Path, capsys) -> None:
+    (folder / "3.png").write_bytes(b"no picture")
+    still = draw_still(np.random.default_rng(5), height=480, width=640, max_objects=4)
+    words = [phrase_of(pair) for pair in zip(still.colour, still.shape, strict=True)]
+    out = tmp_path / "out"
+    status = main(
+        ["detect", str(folder), "--prompt", ". ".join(words), "--out", str(out), "--device", "cpu"]
+    )
+    told = capsys.readouterr()
+    assert status == 0, told.err
+    assert "3.png: it is no image that can be read" in told.err
+    assert f"in 2 images, results in {out}" in told.out
+
+    data = COCO(out / "results.json")
+    names = {entry["file_name"]: entry["id"] for entry in data.dataset["images"]}
+    assert list(names) == ["2.png", "10.png"]
+    assert [category["name"] for category in data.dataset["categories"]] == words
+    found = data.loadAnns(data.getAnnIds(imgIds=[names["2.png"]]))
+    assert {annotation["track_id"] for annotation in found} == {0}
+    right = 0
+    for annotation in found:
+        mask = data.annToMask(annotation).astype(bool)
+        label = words[annotation["category_id"] - 1]
+        own = [still.masks[i] for i, word in enumerate(words) if word == label]
+        right += any((mask & other).sum() > 0.5 * (mask | other).sum() for other in own)
+    assert right >= len(words) / 2
+    drawn = cv2.imread(str(out / "2.png.png"))
+    assert drawn.shape == (480, 640, 3)
+    assert (drawn != cv2.imread(str(folder / "2.png"))).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.png", "--prompt", "mug."], "nowhere.png does not exist"),
+        ([".", "--prompt", "..."], "names no object"),
+        (["SELF", "--prompt", "mug.", "--set", "detector.rat=1"], "detector.rat"),
+        (["SELF", "--prompt", "mug.", "--detector", "no-such-model"], "no-such-model"),
+    ],
+)
+def test_what_cannot_be_done_is_named(
+    folder: Path, tmp_path: Path, arguments: list[str], words: str, capsys
+) -> None:
+    typed = [str(folder) if word == "SELF" else word for word in arguments]
+    assert main(["detect", *typed, "--out", str(tmp_path / "out")]) == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_results_are_json_that_others_read(folder: Path, tmp_path: Path) -> None:
+    one = folder / "10.png"
+    assert main(["detect", str(one), "--prompt", "dog.", "--out", str(tmp_path / "o")]) == 0
+    data = json.loads((tmp_path / "o" / "results.json").read_text())
+    assert [image["file_name"] for image in data["images"]] == ["10.png"]
+    assert data["annotations"] == []

@@ -1,0 +1,124 @@
+"""replay.launch.py in lossless mode: its own command lines, run for real, against `gsam track`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import launch_stub
+import pytest
+
+from gsam_ros.cli import main
+from gsam_ros.evaluation.bag import open_bag
+from gsam_ros.evaluation.compare_runs import compare_runs
+from gsam_ros.evaluation.objects import read_objects
+from gsam_ros.evaluation.processes import Family
+from gsam_ros.evaluation.replay import replay
+from gsam_ros.evaluation.run_score import result_topic
+from gsam_ros.evaluation.sample import SampleOptions, prompts_of, write_sample
+from gsam_ros.world.scene import Scene
+
+FRAMES = 12
+TOPIC = "/left/image"
+PROMPT = prompts_of(Scene(1).pairs)[0]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("replay") / "sample"
+    write_sample(path, SampleOptions(seconds=FRAMES / 10))
+    return path
+
+
+def replayed(sample: Path, result: Path, logs: Path, **arguments: str) -> None:
+    """What `ros2 launch gsam_ros replay.launch.py` does, without ros2 launch."""
+    given = {"bag": str(sample), "result": str(result), "image_topic": TOPIC, **arguments}
+    actions = launch_stub.describe("replay.launch.py", mode="lossless", **given)
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    [_, active] = launch_stub.handlers(actions, "OnStateTransition")
+    [record] = active.entities
+    [begin] = launch_stub.handlers(actions, "OnProcessIO")
+    assert begin.target_action is record
+    with Family(logs) as family:
+        node_arguments = launch_stub.node_arguments(node)
+        running = family.start("node", "-m", "gsam_ros.node_process", *node_arguments)
+        family.wait_for(running, " ready: ", 240, gives_up=" failed: ")
+        recorder = family.start("recorder", *record.cmd[1:])
+        family.wait_for(recorder, "ready, recording", 60)
+        [play] = begin.on_stdout(SimpleNamespace(text=recorder.log.read_bytes()))
+        player = family.start("player", *play.cmd[1:])
+        family.wait_for(player, seconds=240)
+        family.stop(recorder)
+        family.stop(running)
+
+
+def test_the_player_waits_for_node_and_recorder() -> None:
+    actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless", prompt="mug.")
+    [begin] = launch_stub.handlers(actions, "OnProcessIO")
+    assert begin.on_stdout(SimpleNamespace(text=b"waiting\n")) == []
+    [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording 3 topics\n"))
+    [end] = launch_stub.handlers(actions, "OnProcessExit")
+    assert end.target_action is play
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    parameters = {k: v for p in node.parameters if isinstance(p, dict) for k, v in p.items()}
+    assert parameters == {
+        "prompt": "mug.", "mode": "lossless", "result_depth": 500, "use_sim_time": True,
+    }  # fmt: skip
+
+
+def test_a_namespace_is_that_of_all() -> None:
+    actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless", namespace="/a/b/")
+    [_, active] = launch_stub.handlers(actions, "OnStateTransition")
+    [record] = active.entities
+    assert record.cmd[record.cmd.index("--below") + 1] == "/a/b/gsam_node"
+
+
+def test_prompts_may_come_from_the_recording() -> None:
+    actions = launch_stub.describe(
+        "replay.launch.py", bag="b", mode="lossless", prompt_topic="/prompt"
+    )
+    [begin] = launch_stub.handlers(actions, "OnProcessIO")
+    [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording 3 topics\n"))
+    assert play.cmd[play.cmd.index("--prompt") + 1] == "/prompt"
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    assert ("~/prompt", "/prompt") in node.remappings
+
+
+def test_live_is_ros2_bag() -> None:
+    actions = launch_stub.describe("replay.launch.py", bag="b")
+    [record] = launch_stub.of_kind(actions, "ExecuteProcess")
+    assert record.cmd[:3] == ["ros2", "bag", "record"]
+    [_, active] = launch_stub.handlers(actions, "OnStateTransition")
+    [play] = active.entities
+    assert play.cmd[:3] == ["ros2", "bag", "play"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_node_says_what_gsam_track_says(sample: Path, tmp_path: Path) -> None:
+    replayed(sample, tmp_path / "node", tmp_path / "logs", prompt=PROMPT, device="cpu")
+    out = tmp_path / "track"
+    tracked = [
+        "track", str(sample), "--topic", TOPIC, "--prompt", PROMPT, "--out", str(out),
+        "--device", "cpu",
+    ]  # fmt: skip
+    assert main(tracked) == 0
+    with open_bag(out / "result") as bag:
+        answers = list(read_objects(bag, result_topic(bag, "", "instances"), ""))
+    assert len(answers) == FRAMES
+    assert sum(map(len, answers)) > FRAMES  # there is something to compare
+    assert list(compare_runs(tmp_path / "node", out / "result", [""])) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_demo_says_what_gsam_track_says(sample: Path, tmp_path: Path) -> None:
+    """Two cameras, and prompts that change between two frames."""
+    cameras = ["left", "right"]
+    replay(sample, tmp_path / "node", cameras, tmp_path / "logs")
+    command = [sys.executable, "-m", "gsam_ros.cli", "track", str(sample), "--no-video"]
+    topics = [word for name in cameras for word in ("--topic", f"/{name}/image")]
+    subprocess.run([*command, *topics, "--out", str(tmp_path / "track")], check=True)
+    assert list(compare_runs(tmp_path / "node", tmp_path / "track" / "result", cameras)) == []
