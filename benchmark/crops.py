@@ -1,6 +1,6 @@
 """Would masks of small objects gain from crops? Mask IoU, full frame against a crop, in one run.
 
-    python benchmark/crops.py --scenes 4
+    python -m benchmark.crops --scenes 4
 
 Pictures of 1920x1080 with objects of 12 to 40 pixels; each object's true box is the prompt, once on
 the whole picture as the tracker does, once on a square crop around it that is a few times its size.

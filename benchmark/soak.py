@@ -20,9 +20,9 @@ from itertools import count, islice
 from pathlib import Path
 
 import torch
-from sequences import PERIOD, World
 from tqdm import tqdm
 
+from benchmark.sequences import PERIOD, World
 from gsam_ros.instances import Frame
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings

@@ -93,6 +93,21 @@ def test_two_that_cross_keep_their_ids(model, memory):
     assert {i for ids in told for i in ids.values()} == set(before.values())
 
 
+def test_a_twin_that_turns_up_far_away_is_not_taken_for_the_one_that_just_hid(model):
+    """One leaves the image on the left, and half a second later its twin is on the right."""
+
+    def leaving(t: float) -> tuple[float, float]:
+        return 60 - 300 * max(0.0, t - 1.0), 120
+
+    def entering(t: float) -> tuple[float, float]:
+        return (250 if t >= 1.8 else 600), 110
+
+    told = follow(model, (leaving, entering), 2.6, "exact")
+    assert set(told[8]) == {0}
+    assert set(told[-1]) == {1}
+    assert told[-1][1] != told[8][0]
+
+
 @pytest.mark.parametrize("memory", ["exact", "fast"])
 def test_the_one_that_left_comes_back_under_its_id(model, memory):
     """Its twin stands there all the time, and is not taken for it."""

@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import Sam2ImageProcessor, Sam2VideoModel, Sam2VideoProcessor
 
-from gsam_ros.training.segmenter_batches import StillBatches
 from gsam_ros.training.segmenter_data import (
+    StillBatches,
     boxes_around,
     jitter,
     normalise,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import slices
 import torch
-from transformers import AutoProcessor
+from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from gsam_ros import checkpoints
 from gsam_ros.detection.detector import GroundingDetector
@@ -32,11 +32,12 @@ class Sahi:
     """`sahi` around the same weights in transformers' own classes."""
 
     def __init__(self, models: Models) -> None:
-        self._detector = GroundingDetector(models.detector, torch.device(models.device))
         source = checkpoints.locate(models.detector)
+        stock = AutoModelForZeroShotObjectDetection.from_pretrained(source)
+        self._stock = stock.eval().to(models.device)
         self._processor = AutoProcessor.from_pretrained(source)
         self._device = models.device
 
     def look(self, image: np.ndarray, phrases: tuple[str, ...]) -> Detections:
         """Detections of one picture."""
-        return slices.sahi(self._detector, self._processor, TILE, image, phrases, self._device)
+        return slices.sahi(self._stock, self._processor, TILE, image, phrases, self._device)

@@ -22,6 +22,8 @@ _COVERED = 0.8
 _USURPED = 0.4
 """A mask that overlaps by more than this with what another track has by a detection of the same
 phrase is no mask of its own."""
+_RETURN = 1.0
+"""Sizes by which a track that comes back may be off its way, at once; it may be more with time."""
 _STRAYED = 0.5
 """How much a return across the whole image speaks against a track, in cosines of pointers."""
 
@@ -72,7 +74,7 @@ class Keyframe:
         # What is in sight comes first: of two tracks that were made for one object, one keeps it.
         pairs = match(
             alike,
-            visible,
+            np.array([track.shown for track in tracks], bool),
             phrases,
             np.array([track.state is TrackState.TENTATIVE for track in tracks], bool),
             detections.phrase_index,
@@ -121,9 +123,11 @@ class Keyframe:
             for column, detection in enumerate(free):
                 if track.phrase != self.classes[detections.phrase_index[detection]]:
                     continue
-                middle = _middle(detections.boxes[detection])
-                strayed = np.linalg.norm(middle - _middle(track.expected(self.view.stamp))) / reach
-                alike[row, column] = _likeness(self.pointers[detection], track) - _STRAYED * strayed
+                box, stamp = detections.boxes[detection], self.view.stamp
+                if track.can_be_at(box, stamp, _RETURN):
+                    strayed = track.distance(box, stamp) / reach
+                    alike[row, column] = _likeness(self.pointers[detection], track)
+                    alike[row, column] -= _STRAYED * strayed
         pairs = assign(alike + 2.0, 1e-3)
         return {free[column]: gone[row] for row, column in pairs}
 
@@ -145,10 +149,6 @@ class Keyframe:
 def _boxes(rows: Sequence[np.ndarray]) -> np.ndarray:
     """[N, 4] float32, also where there is none."""
     return np.array(rows, np.float32).reshape(-1, 4)
-
-
-def _middle(box: np.ndarray) -> np.ndarray:
-    return np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
 
 
 def _likeness(pointer: torch.Tensor, track: Track) -> float:

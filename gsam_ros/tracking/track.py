@@ -23,7 +23,8 @@ from gsam_ros.tracking.settings import TrackerSettings
 
 _SECOND = 1_000_000_000
 _SETTLED_HITS = 2
-_JUMP, _PACE = 0.5, 3.0  # sizes, and sizes per second, that an object may be off its way
+_JUMP = 0.5  # sizes that a mask may be off its way from one frame to the next
+_PACE = 3.0  # sizes per second that an object out of sight may be off its way
 
 
 @dataclass(eq=False)
@@ -117,9 +118,25 @@ class Track:
             return False
         if self.eclipsed:
             return True
+        return not self.can_be_at(self.box, stamp, _JUMP)
+
+    def can_be_at(self, box: np.ndarray, stamp: int, slack: float) -> bool:
+        """Whether the object can have come as far as to a box since it was in sight.
+
+        Args:
+            box: [4] xyxy pixels.
+            stamp: of the frame with the box.
+            slack: sizes of the object by which it may be off its way at once.
+        """
+        if self.motion is None:
+            return True
         unseen = (stamp - self.last_visible) / _SECOND
-        off = (self.box - self.expected(stamp)).reshape(2, 2).mean(0)
-        return float(np.hypot(*off)) > self.motion.size * (_JUMP + _PACE * unseen)
+        return self.distance(box, stamp) <= self.motion.size * (slack + _PACE * unseen)
+
+    def distance(self, box: np.ndarray, stamp: int) -> float:
+        """Pixels from the middle of a box to where it should be."""
+        off = (box - self.expected(stamp)).reshape(2, 2).mean(0)
+        return float(np.hypot(*off))
 
     @property
     def trusted(self) -> bool:

@@ -7,8 +7,8 @@ import torch
 from transformers import Sam2VideoModel
 
 from gsam_ros.training.segmenter_data import IMAGE_SIZE, MIN_PIXELS, draw_clip_to_follow
-from gsam_ros.training.segmenter_follow import follow, overlap
-from gsam_ros.world.clips import Clip, draw_clip
+from gsam_ros.training.segmenter_follow import follow, masks_of_boxes, overlap
+from gsam_ros.world.clips import EVENTS, NAMELESS_SHARE, Clip, draw_clip
 
 SEED = 900_000_001
 """Apart from the seeds of training: `SEED` stands alone, theirs are (seed, kind, number)."""
@@ -19,7 +19,13 @@ HIDDEN, SETTLED = 10, 3
 
 @torch.no_grad()
 def clip_figures(
-    model: Sam2VideoModel, count: int = 40, frames: int = 16, objects: int = 3, seed: int = SEED
+    model: Sam2VideoModel,
+    count: int = 40,
+    frames: int = 16,
+    objects: int = 3,
+    seed: int = SEED,
+    events: float = EVENTS,
+    nameless: float = NAMELESS_SHARE,
 ) -> dict[str, float]:
     """How masks hold over `frames` frames of memory after one box in the first.
 
@@ -28,13 +34,15 @@ def clip_figures(
     `absence_recall` the share of frames without the object that are told as such and
     `false_absence` the share of frames with it that are told as being without. `memory_j` is
     DAVIS's J (Perazzi et al., CVPR 2016): the mean over all frames 1 on, where an empty mask of
-    an absent object counts 1. `presence_auc` and `recall_at_3` are of the score whatever its
+    an absent object counts 1. `boxed_iou` is what true boxes would get in the same frames as
+    `memory_iou`, without memory. `presence_auc` and `recall_at_3` are of the score whatever its
     threshold: see `presence_figures`.
     """
     tallies: dict[str, list[float]] = {
         name: []
         for name in (
             "memory_iou",
+            "boxed_iou",
             "memory_j",
             "memory_iou_last",
             "after_return",
@@ -45,7 +53,8 @@ def clip_figures(
     scores: list[np.ndarray] = []
     presence: list[np.ndarray] = []
     for number in range(count):
-        clip = draw_clip_to_follow(np.random.default_rng([seed, 1, number]), frames, objects)
+        rng = np.random.default_rng([seed, 1, number])
+        clip = draw_clip_to_follow(rng, frames, objects, events, nameless)
         truth, seen = clip.masks, clip.present
         masks, score = follow(model, clip.images, truth[0])
         told = score > 0
@@ -53,6 +62,10 @@ def clip_figures(
         presence.append(seen[1:].ravel())
         was_away = np.zeros(truth.shape[1], bool)
         for t in range(1, frames):
+            boxed = masks_of_boxes(model, clip.images[t], truth[t, seen[t]])
+            tallies["boxed_iou"] += [
+                overlap(*pair) for pair in zip(boxed, truth[t, seen[t]], strict=True)
+            ]
             for i in range(truth.shape[1]):
                 if not seen[t, i]:
                     tallies["absence_recall"].append(float(not told[t, i]))

@@ -19,6 +19,7 @@ from gsam_ros.training.segmenter_data import IMAGE_SIZE, normalise, squeeze
 from gsam_ros.training.segmenter_follow import enlarge, overlap
 from gsam_ros.training.segmenter_forward import Prompts, encode_images, prompt
 from gsam_ros.training.segmenter_model import load
+from gsam_ros.world.clips import EVENTS, NAMELESS_SHARE
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import HELD_OUT, SEEN
 
@@ -76,14 +77,17 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=40, help="clips of 16 frames")
     parser.add_argument("--long-clips", type=int, default=10, help="clips of 100 frames")
     parser.add_argument("--returns", type=int, default=40, help="clips with a return")
+    parser.add_argument("--events", type=float, default=EVENTS, help="of the clips to follow")
+    parser.add_argument("--nameless", type=float, default=NAMELESS_SHARE, help="likewise")
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = load(arguments.model)
     figures = still_figures(model, arguments.stills, arguments.seed)
-    figures |= clip_figures(model, arguments.clips, seed=arguments.seed)
+    kind = {"seed": arguments.seed, "events": arguments.events, "nameless": arguments.nameless}
+    figures |= clip_figures(model, arguments.clips, **kind)
     if arguments.long_clips:
-        hundred = clip_figures(model, arguments.long_clips, frames=100, seed=arguments.seed)
+        hundred = clip_figures(model, arguments.long_clips, frames=100, **kind)
         figures |= {f"{name}_100": value for name, value in hundred.items()}
     if arguments.returns:
         figures |= return_figures(model, arguments.returns, arguments.seed)

@@ -6,6 +6,7 @@ the very batches it would have had.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,19 +14,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from gsam_ros.training.segmenter_forward import Prompts
 from gsam_ros.training.segmenter_loss import TARGET_SIZE
 from gsam_ros.training.segmenter_model import IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD
-from gsam_ros.world.clips import Clip, draw_clip
+from gsam_ros.world.clips import EVENTS, NAMELESS_SHARE, Clip, draw_clip
 from gsam_ros.world.stills import Still, draw_still
 
 STILL_SIZES = ((192, 256), (256, 256), (240, 320), (320, 256))
 """Height and width that pictures are drawn at, so that every squeeze of a camera is met."""
 MIN_PIXELS = 40
 """An object with fewer visible pixels of the 256 x 256 image is not asked for."""
-EVENTS, HARD_EVENTS = 0.55, 0.75
-"""Chance of each object of a clip that it leaves, vanishes or is passed over, see `draw_clip`."""
+POINTED_STILLS, POINTED_CLIPS = 0.5, 0.15
+"""Share of the batches in which objects are pointed at, not boxed, in the stages with clips."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Stills:
     """[B, 4] true boxes."""
     masks: Tensor
     """uint8 [B, 128, 128], 255 = all covered."""
-    anything: Tensor | None
-    """float16 [N, 6, 64, 64], see `Heads.image_loss`; None where not all objects are known."""
+    anything: Tensor
+    """float16 [N, 6, 64, 64], see `Heads.image_loss`."""
 
 
 @dataclass(frozen=True)
@@ -203,15 +205,10 @@ def _draw_still(rng: np.random.Generator) -> Still:
 
 
 def clip_batch(
-    rng: np.random.Generator,
-    clips: int,
-    frames: int,
-    objects: int,
-    pointed: float = 0.0,
-    events: float = EVENTS,
+    rng: np.random.Generator, clips: int, frames: int, objects: int, pointed: float = 0.0
 ) -> Clips:
     """`clips` clips of `frames` frames with `objects` objects each, all in the first frame."""
-    drawn = [draw_clip_to_follow(rng, frames, objects, events) for _ in range(clips)]
+    drawn = [draw_clip_to_follow(rng, frames, objects) for _ in range(clips)]
     covered = np.concatenate([clip.masks for clip in drawn], 1).astype(np.uint8) * 255
     boxes = np.stack([boxes_around(frame) for frame in covered])
     pointed_at = rng.random() < pointed
@@ -226,39 +223,69 @@ def clip_batch(
     )
 
 
-def frame_batch(
-    rng: np.random.Generator, clips: int, each: int, objects: int, pointed: float = 0.0
-) -> Stills:
-    """`each` frames of each of `clips` clips, as pictures: blurred, half hidden, passed over."""
-    pixels: list[NDArray[np.uint8]] = []
-    masks: list[NDArray[np.uint8]] = []
-    image: list[int] = []
-    for _ in range(clips):
-        clip = draw_clip_to_follow(rng, 12, objects, HARD_EVENTS)
-        for t in rng.permutation(len(clip.images))[:each]:
-            covered = clip.masks[t].astype(np.uint8) * 255
-            large = (covered > 127).sum((1, 2)) >= MIN_PIXELS
-            image += [len(pixels)] * int(large.sum())
-            pixels.append(clip.images[t])
-            masks.append(covered[large])
-    covered = np.concatenate(masks)
-    true = boxes_around(covered)
-    pointed_at = rng.random() < pointed
-    return Stills(
-        torch.from_numpy(np.stack(pixels)),
-        torch.tensor(image),
-        click(rng, covered) if pointed_at else _boxed(jitter(rng, true)),
-        torch.from_numpy(true),
-        torch.from_numpy(_shrink(covered, TARGET_SIZE)),
-        None,
-    )
-
-
 def draw_clip_to_follow(
-    rng: np.random.Generator, frames: int, objects: int, events: float = EVENTS
+    rng: np.random.Generator,
+    frames: int,
+    objects: int,
+    events: float = EVENTS,
+    nameless: float = NAMELESS_SHARE,
 ) -> Clip:
-    """Draw a 256 x 256 clip whose first frame shows all objects large enough to ask for."""
+    """Draw a 256 x 256 clip whose first frame shows all objects large enough to ask for.
+
+    `events` and `nameless` as in `draw_clip`.
+    """
     while True:
-        clip = draw_clip(rng, frames, IMAGE_SIZE, IMAGE_SIZE, objects, events=events)
+        clip = draw_clip(
+            rng, frames, IMAGE_SIZE, IMAGE_SIZE, objects, events=events, nameless=nameless
+        )
         if (clip.masks[0].sum((1, 2)) >= MIN_PIXELS).all():
             return clip
+
+
+class StillBatches(Dataset[Stills]):
+    """Batch number i of pictures, for i from `first` to `last`."""
+
+    def __init__(self, seed: int, first: int, last: int, images: int, objects: int) -> None:
+        self._seed, self._numbers = seed, range(first, last)
+        self._images, self._objects = images, objects
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: int) -> Stills:
+        rng = np.random.default_rng([self._seed, 0, self._numbers[index]])
+        return still_batch(rng, self._images, self._objects)
+
+
+class MixedBatches(Dataset[Stills | Clips]):
+    """Batch number i of clips, or every so often of pictures, for i from `first` to `last`.
+
+    `lengths` gives the frames of the clips, one value for each equal part of the run.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        first: int,
+        last: int,
+        images: int,
+        clips: int,
+        objects: int,
+        lengths: Sequence[int],
+        still_share: float,
+    ) -> None:
+        self._seed, self._numbers = seed, range(first, last)
+        self._images, self._clips, self._objects = images, clips, objects
+        self._lengths, self._still_share, self._total = lengths, still_share, last
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: int) -> Stills | Clips:
+        number = self._numbers[index]
+        rng = np.random.default_rng([self._seed, 1, number])
+        if rng.random() < self._still_share:
+            return still_batch(rng, self._images, self._objects + 1, POINTED_STILLS)
+        part = number * len(self._lengths) // self._total
+        length = self._lengths[part]
+        return clip_batch(rng, self._clips, length, self._objects, POINTED_CLIPS)

@@ -52,6 +52,21 @@ def follow(
     return np.stack(masks), np.stack(scores)
 
 
+@torch.no_grad()
+def masks_of_boxes(model: Sam2VideoModel, image: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Masks bool [N, 256, 256] out of the boxes around `truth` [N, 256, 256], without memory.
+
+    `image` uint8 [256, 256, 3].
+    """
+    if len(truth) == 0:
+        return truth
+    boxes = torch.from_numpy(boxes_around(truth.astype(np.uint8) * 255))
+    features = encode_images(model, normalise(torch.from_numpy(image)[None]))
+    same = torch.zeros(len(boxes), dtype=torch.long)
+    logits = prompt(model, features[same], Prompts.of_boxes(boxes)).logits
+    return enlarge(logits, IMAGE_SIZE, IMAGE_SIZE).numpy()
+
+
 def enlarge(logits: Tensor, height: int, width: int) -> Tensor:
     """Masks bool [N, height, width] out of logits [N, h, w], as the processor makes them."""
     large = F.interpolate(logits[:, None], (height, width), mode="bilinear", align_corners=False)

@@ -16,7 +16,7 @@ from gsam_ros.training.segmenter_model import HIDDEN, IMAGE_SIZE
 TARGET_SIZE = 128
 MARGIN = 0.25
 """How far the region that counts as near an object reaches beyond its box, in box sides."""
-ABSENT_WEIGHT = 1.5
+ABSENT_WEIGHT = 2.5
 
 
 def near_box(boxes: Tensor, size: int = TARGET_SIZE, margin: float = MARGIN) -> Tensor:

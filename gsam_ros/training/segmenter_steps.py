@@ -9,24 +9,21 @@ from transformers import Sam2VideoModel
 from gsam_ros.training.segmenter_data import Clips, Stills, normalise
 from gsam_ros.training.segmenter_forward import (
     Decoded,
+    Memory,
     Prompts,
     decode,
     encode_images,
     prompt,
+    recall,
     remember,
 )
 from gsam_ros.training.segmenter_loss import Heads, decoded_loss, iou, near_box, score_loss
-from gsam_ros.training.segmenter_memory import ClipMemory
 
 SCORE_WEIGHT = 1.0
 STILL_SCORE_WEIGHT = 0.1
 """In pictures every box holds an object: there is nothing to learn but a habit."""
 TOKEN_WEIGHT = 0.5
-EMPTY_WEIGHT = 0.25
-"""Of the mask of an object that is out of sight: that nothing here is it has to be learnt, too."""
 PROMPT_AGAIN = 0.3
-OWN_CLOCK, THIN = 0.4, 0.3
-"""Shares of the clips whose memory is read as the tracker does, and thinned; see `ClipMemory`."""
 MAX_AGE = 200
 """Frames that a clip's first frame may pretend to lie back."""
 
@@ -41,8 +38,7 @@ def still_loss(model: Sam2VideoModel, heads: Heads, batch: Stills) -> tuple[Tens
     present = torch.ones(len(target), dtype=torch.bool)
     loss = loss + TOKEN_WEIGHT * tokens.mean()
     loss = loss + STILL_SCORE_WEIGHT * score_loss(decoded.score, present).mean()
-    if batch.anything is not None:
-        loss = loss + heads.image_loss(features, batch.anything.float())
+    loss = loss + heads.image_loss(features, batch.anything.float())
     return loss, float(iou(decoded.logits.detach(), target).mean())
 
 
@@ -65,8 +61,8 @@ def clip_loss(
     features = encode_images(model, normalise(batch.pixels.flatten(0, 1)))
     born = -_pretended_age(generator)
     again = _frame_to_prompt_again(batch, generator)
-    kind = float(torch.rand(1, generator=generator))
-    memory = ClipMemory(born, own_clock=kind < OWN_CLOCK, thinned=kind > 1 - THIN)
+    prompted: list[tuple[int, Memory]] = []
+    propagated: list[tuple[int, Memory]] = []
     total = torch.zeros(())
     ious: list[Tensor] = []
     for t in range(frames):
@@ -78,19 +74,24 @@ def clip_loss(
         elif t == again:
             decoded = prompt(model, here, Prompts.of_boxes(_jitter(boxes, generator)))
         else:
-            top = memory.recall(model, here, t, generator)
+            top = recall(model, here, _aged(prompted, t), _aged(propagated, t))
             decoded = decode(model, here, top, Prompts.none(len(top)))
             tokens = heads.token_loss("memory", top.flatten(2).mT, target, near, boxes)
-            total = total + TOKEN_WEIGHT * tokens.mean()
+            total = total + TOKEN_WEIGHT * _mean_where(present, tokens)
             ious.append(iou(decoded.logits.detach(), target)[present])
         total = total + _frame_loss(heads, decoded, target, near, boxes, present)
         by_truth = torch.rand(len(present), generator=generator) < truth_share
         counts = torch.where(by_truth, present, decoded.score.detach() > 0)
-        if t + 1 < frames:
-            prompted = t in (0, again)
-            kept = remember(model, here, decoded, counts, prompted)
-            memory.add(t, kept, counts, prompted)
+        if t in (0, again):
+            memory = remember(model, here, decoded, counts, prompted=True)
+            prompted.append((t if prompted else born, memory))
+        elif t + 1 < frames:
+            propagated.append((t, remember(model, here, decoded, counts, prompted=False)))
     return total / frames, float(torch.cat(ious).mean())
+
+
+def _aged(memories: list[tuple[int, Memory]], now: int) -> list[tuple[int, Memory]]:
+    return [(now - born, memory) for born, memory in memories]
 
 
 def _frame_to_prompt_again(batch: Clips, generator: torch.Generator) -> int | None:
@@ -110,11 +111,15 @@ def _jitter(boxes: Tensor, generator: torch.Generator) -> Tensor:
 def _frame_loss(
     heads: Heads, decoded: Decoded, target: Tensor, near: Tensor, boxes: Tensor, present: Tensor
 ) -> Tensor:
-    """Mean over the objects; one that is out of sight has an empty mask to be told."""
     tokens = heads.token_loss("decoder", decoded.image_tokens, target, near, boxes)
-    masks = decoded_loss(decoded, target, near)
-    masks = torch.where(present, masks, EMPTY_WEIGHT * masks) + TOKEN_WEIGHT * tokens
-    return masks.mean() + SCORE_WEIGHT * score_loss(decoded.score, present).mean()
+    masks = decoded_loss(decoded, target, near) + TOKEN_WEIGHT * tokens
+    score = score_loss(decoded.score, present).mean()
+    return _mean_where(present, masks) + SCORE_WEIGHT * score
+
+
+def _mean_where(present: Tensor, loss: Tensor) -> Tensor:
+    """Mean over all objects, with 0 for those that are not there to be outlined."""
+    return torch.where(present, loss, 0.0).mean()
 
 
 def _pretended_age(generator: torch.Generator) -> int:

@@ -11,12 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from gsam_ros.training.segmenter_loss import Heads
-from gsam_ros.training.segmenter_model import load, new_model, save
+from gsam_ros.training.segmenter_model import new_model, save
 
-EMA_DECAY = 0.995
+EMA_DECAY = 0.997
 CLIP_NORM = 2.0
-HEADS_RATE = 1.2e-3
-"""Least learning rate of the extra heads: a run that starts from a model has none yet."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,6 @@ class Stage:
     warm_up: int
     last_rate: float
     """Share of the rate that is left at the end."""
-    fall_over: int | None = None
-    """Steps at the end over which the rate falls in a line; None: a cosine over the whole stage."""
 
     def progress(self, step: int, elapsed_s: float) -> float:
         """Share done, 0 to 1: of the steps, or of the time if that is bounded and further."""
@@ -43,11 +39,8 @@ class Stage:
         return min(done, 1.0)
 
     def factor(self, step: int, progress: float) -> float:
-        """What the rates are multiplied by: a ramp, then a fall down to `last_rate`."""
-        if self.fall_over is None:
-            fall = 0.5 * (1 + math.cos(math.pi * progress))
-        else:
-            fall = min((self.steps - step) / self.fall_over, 1.0)
+        """What the rates are multiplied by: a ramp, then half a cosine down to `last_rate`."""
+        fall = 0.5 * (1 + math.cos(math.pi * progress))
         return min((step + 1) / self.warm_up, 1.0) * (self.last_rate + (1 - self.last_rate) * fall)
 
 
@@ -73,24 +66,18 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(self._groups(stage), betas=(0.9, 0.98), eps=1e-8)
 
     def _groups(self, stage: Stage) -> list[dict]:
-        groups: dict[tuple[str, bool], list[Tensor]] = {}
-        rates = {
-            "model": stage.rate,
-            "memory": stage.memory_rate,
-            "heads": max(stage.rate, HEADS_RATE),
-        }
+        groups: dict[tuple[bool, bool], list[Tensor]] = {}
         named = [*self.model.named_parameters(), *self.heads.named_parameters(prefix="heads")]
         for name, parameter in named:
             memory = "mem" in name or "object_pointer" in name or "obj_score" in name
-            kind = "heads" if name.startswith("heads") else "memory" if memory else "model"
-            groups.setdefault((kind, parameter.ndim > 1), []).append(parameter)
+            groups.setdefault((memory, parameter.ndim > 1), []).append(parameter)
         return [
             {
                 "params": parameters,
-                "rate": rates[kind],
+                "rate": stage.memory_rate if memory else stage.rate,
                 "weight_decay": 1e-2 if matrix else 0.0,
             }
-            for (kind, matrix), parameters in groups.items()
+            for (memory, matrix), parameters in groups.items()
         ]
 
     def update(self, loss: Tensor, factor: float) -> None:
@@ -127,12 +114,6 @@ class Trainer:
         torch.save(state, partial)
         partial.replace(self.out / "state.pt")
         save(self.average, self.out / "model")
-
-    def start_from(self, folder: Path) -> None:
-        """Take the weights of a model that was saved before; the extra heads start anew."""
-        weights = load(folder).state_dict()
-        self.model.load_state_dict(weights)
-        self.average.load_state_dict(weights)
 
     def load_state(self, stages: list[Stage]) -> None:
         """Take up the run in `out`, if there is one."""

@@ -21,18 +21,16 @@ from transformers import Sam2VideoModel
 
 from gsam_ros.training.evaluate_clips import clip_figures
 from gsam_ros.training.evaluate_segmenter import still_figures
-from gsam_ros.training.segmenter_batches import HardBatches, MixedBatches, StillBatches
-from gsam_ros.training.segmenter_data import Stills
+from gsam_ros.training.segmenter_data import MixedBatches, StillBatches, Stills
 from gsam_ros.training.segmenter_model import save
 from gsam_ros.training.segmenter_steps import clip_loss, still_loss
 from gsam_ros.training.segmenter_trainer import Stage, Trainer
 
 TRUTH_SHARE, TRUTH_UNTIL = 0.9, 0.4
 """How often the truth says at first who is present, and the share of the run by which it stops."""
-HARD_FALL = 1000
-SCORE_SHIFTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+SCORE_SHIFTS = (0.0, 0.5, 1.0)
 VALIDATION_SEED = 800_000_001
-STATE_EVERY_S = 600
+STATE_EVERY_S = 300
 LOG_EVERY = 25
 
 
@@ -60,7 +58,7 @@ def run_stage(trainer: Trainer, stage: Stage, batches: DataLoader) -> None:
                 loss, overlap = still_loss(trainer.model, trainer.heads, batch)
             else:
                 share = TRUTH_SHARE * max(0.0, 1 - progress / TRUTH_UNTIL)
-                share = 0.0 if stage.name in ("long", "hard") else share
+                share = 0.0 if stage.name == "long" else share
                 chance = torch.Generator().manual_seed(trainer.seed * 1_000_003 + trainer.step)
                 loss, overlap = clip_loss(trainer.model, trainer.heads, batch, share, chance)
         trainer.update(loss, stage.factor(trainer.step, progress))
@@ -100,9 +98,8 @@ def report(model: Sam2VideoModel, stage: str, quick: bool) -> None:
 def calibrate(model: Sam2VideoModel, clips: int = 24) -> float:
     """Move the bias of the object score to where clips of their own are followed best.
 
-    Training weighs absent frames more than they are frequent, so where its threshold ends up is
-    chance. It can't be read off the scores: a frame that is wrongly told as absent blanks its
-    memory, and the next one is told as absent more easily. Returns the shift that was taken.
+    Training weighs absent frames more than they are frequent, so that the score learns them; the
+    threshold at 0 is then too strict. Returns the shift that was taken.
     """
     bias = model.mask_decoder.pred_obj_score_head.proj_out.bias
     learned = bias.clone()
@@ -116,7 +113,7 @@ def calibrate(model: Sam2VideoModel, clips: int = 24) -> float:
     return best
 
 
-def loader(batches: StillBatches | MixedBatches | HardBatches) -> DataLoader:
+def loader(batches: StillBatches | MixedBatches) -> DataLoader:
     """One process that draws ahead; `batches` already are batches."""
     return DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=6)
 
@@ -130,14 +127,10 @@ def train(arguments: argparse.Namespace) -> None:
     )
     video = Stage("video", arguments.video_steps, arguments.video_minutes, 6e-4, 1.2e-3, 60, 0.01)
     long = Stage("long", arguments.long_steps, arguments.long_minutes, 3e-4, 5e-4, 60, 0.01)
-    hard = Stage("hard", arguments.hard_steps, None, 1.5e-4, 2.5e-4, 60, 0.01, HARD_FALL)
     trainer = Trainer(arguments.out, arguments.seed)
-    trainer.load_state([stills, video, long, hard])
+    trainer.load_state([stills, video, long])
     if trainer.step:
         say(f"going on at step {trainer.step} of {trainer.stage}")
-    elif arguments.start is not None:
-        trainer.start_from(arguments.start)
-        trainer.begin(hard)
     if trainer.stage in ("", "stills"):
         if not trainer.stage:
             trainer.begin(stills)
@@ -160,21 +153,18 @@ def train(arguments: argparse.Namespace) -> None:
         )
         run_stage(trainer, video, loader(mixed))
         trainer.begin(long)
-    if trainer.stage == "long":
-        # Longer than the window of memories: a mask must live on masks out of memory alone.
-        mixed = MixedBatches(
-            arguments.seed + 1,
-            trainer.step,
-            long.steps,
-            images=8,
-            clips=1,
-            objects=4,
-            lengths=(10, 12, 14, 16),
-            still_share=0.25,
-        )
-        run_stage(trainer, long, loader(mixed))
-        trainer.begin(hard)
-    run_stage(trainer, hard, loader(HardBatches(arguments.seed + 2, trainer.step, hard.steps)))
+    # Longer than the window of memories, so that a mask must live on masks out of memory alone.
+    mixed = MixedBatches(
+        arguments.seed + 1,
+        trainer.step,
+        long.steps,
+        images=8,
+        clips=1,
+        objects=4,
+        lengths=(10, 12, 14, 16),
+        still_share=0.25,
+    )
+    run_stage(trainer, long, loader(mixed))
     calibrate(trainer.average)
     save(trainer.average, arguments.out / "model")
     report(trainer.average, "video", quick=False)
@@ -188,10 +178,6 @@ def main() -> None:
     parser.add_argument("--stills-steps", type=int, default=2700)
     parser.add_argument("--video-steps", type=int, default=2170)
     parser.add_argument("--long-steps", type=int, default=2000)
-    parser.add_argument("--hard-steps", type=int, default=1100)
-    parser.add_argument(
-        "--from", dest="start", type=Path, help="model to take up at the last stage (default: none)"
-    )
     parser.add_argument("--stills-minutes", type=float, help="bound on the first stage")
     parser.add_argument("--video-minutes", type=float, help="bound on the second stage")
     parser.add_argument("--long-minutes", type=float, help="bound on the third stage")

@@ -29,6 +29,10 @@ from gsam_ros.world.vocabulary import SEEN, Pair
 MIN_PIXELS = 16
 """An object of fewer visible pixels counts as absent, and its mask is empty."""
 NAMELESS: Pair = ("", "")
+EVENTS = 0.55
+"""Chance that something happens to a followed thing of a clip."""
+NAMELESS_SHARE = 0.4
+"""Chance that it is a thing without a name."""
 _BORDER = 0.3  # background beyond the picture's border, as a share of its size
 
 
@@ -64,8 +68,8 @@ def draw_clip(
     width: int = 256,
     objects: int = 3,
     pairs: Sequence[Pair] = SEEN,
-    events: float = 0.55,
-    nameless: float = 0.4,
+    events: float = EVENTS,
+    nameless: float = NAMELESS_SHARE,
     hidden: int = 0,
 ) -> Clip:
     """Draw a new clip of `frames` pictures in which `objects` things are followed.
