@@ -45,7 +45,7 @@ setup(
     data_files=definitions(),
     package_data={"gsam_ros": ["models/*/*"]},
     install_requires=requirements("core"),
-    extras_require={"sam2": requirements("sam2")},
+    extras_require={"ray": requirements("ray"), "sam2": requirements("sam2")},
     entry_points={"console_scripts": ["gsam = gsam_ros.cli:main"]},
     zip_safe=False,
 )

@@ -199,7 +199,12 @@ def compare(
         if "sam2" in logits:
             same = (logits["ours"] > 0) == (logits["sam2"] > 0)
             equal.append(float(same.float().mean()))
-    settled = {side: statistics.median(t[min(20, length // 3) :]) for side, t in times.items()}
+    # Frames with and without a detection differ: the mean of the medians of both.
+    full = min(20, length // 3)
+    settled = {
+        side: statistics.mean(statistics.median(t[full + turn :: 2]) for turn in (0, 1))
+        for side, t in times.items()
+    }
     return {
         "objects": count,
         "milliseconds": settled,
@@ -258,26 +263,34 @@ def main() -> None:
     settings = SegmenterSettings(model=options.segmenter, image_size=options.image_size)
     model = load(settings)
     table = []
-    print("| objects | " + " | ".join(f"{side}, ms" for side in sides)
-          + " | " + " | ".join(f"{side} / ours" for side in sides[1:]) + " | equal pixels | "
-          + " | ".join(f"{side}, peak MB" for side in sides) + " |")  # fmt: skip
-    print("|---" * (3 * len(sides) + 1) + "|")
+    print(_line("objects", [f"{side}, ms" for side in sides],
+                [f"{side} / ours" for side in sides[1:]], ["equal pixels"]))  # fmt: skip
+    print(_line("---", ["---"] * (2 * len(sides))))
     for count in options.objects:
         row = compare(model, count, options.frames, sides, CLOCKS[options.clock])
-        if not options.no_memory:
+        table.append(row)
+        equal = row["equal_pixels"]
+        print(_line(count, [f"{row['milliseconds'][side]:.1f}" for side in sides],
+                    [f"{row['times_ours'][side]:.2f}" for side in sides[1:]],
+                    ["-" if equal is None else f"{equal:.5f}"]))  # fmt: skip
+    if not options.no_memory:
+        print("\n" + _line("objects", [f"{side}, peak MB" for side in sides]))
+        print(_line("---", ["---"] * len(sides)))
+        for row in table:
+            count = row["objects"]
             jobs = [(settings, options.threads, count, options.frames, side) for side in sides]
             with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
                 row["peak_megabytes"] = dict(zip(sides, pool.map(peak, jobs, 1), strict=True))
-        table.append(row)
-        cells = [f"{row['milliseconds'][side]:.1f}" for side in sides]
-        cells += [f"{row['times_ours'][side]:.2f}" for side in sides[1:]]
-        cells.append("-" if row["equal_pixels"] is None else f"{row['equal_pixels']:.5f}")
-        cells += [f"{value:.0f}" for value in row.get("peak_megabytes", {}).values()]
-        print(f"| {count} | " + " | ".join(cells) + " |", flush=True)
+            print(_line(count, [f"{row['peak_megabytes'][side]:.0f}" for side in sides]))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         told = {"options": {k: str(v) for k, v in vars(options).items()}, "rows": table}
         (options.out / "propagation.json").write_text(json.dumps(told, indent=2) + "\n")
+
+
+def _line(first: object, *cells: list[str]) -> str:
+    sys.stdout.flush()  # of the line before: a benchmark that is broken off leaves what it has
+    return " | ".join([f"| {first}", *(cell for group in cells for cell in group)]) + " |"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Struct of arrays: row i of every array belongs to the same object.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -64,6 +65,15 @@ class Detections:
     def __getitem__(self, index: np.ndarray) -> Detections:
         """The detections chosen by an index or boolean array."""
         return Detections(self.boxes[index], self.scores[index], self.phrase_index[index])
+
+    @staticmethod
+    def join(parts: Sequence[Detections]) -> Detections:
+        """Several one after the other."""
+        return Detections(
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.phrase_index for part in parts]),
+        )
 
     @staticmethod
     def none() -> Detections:

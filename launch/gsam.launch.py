@@ -18,7 +18,7 @@ from launch import LaunchContext, LaunchDescription
 PARAMETERS = {
     "prompt": ("prompt", 'What to look for, phrases ended by dots: "red mug. person."'),
     "detector_model": ("detector.model", "Grounding DINO: demo-detector, a folder or a hub id"),
-    "segmenter_model": ("segmenter.model", "SAM 2: demo-segmenter, a folder or a hub id"),
+    "segmenter_model": ("segmenter.model", "SAM 2: demo-segmenter, a folder, a hub id, a .pt"),
     "slices": ("detector.slices.mode", "Small objects by tiles of the image: never, auto, always"),
     "device": ("device", "auto, cpu, cuda, cuda:1, ..."),
     "mode": ("mode", "live or lossless"),

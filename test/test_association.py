@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.ops import box_iou as torch_box_iou
 
-from gsam_ros.tracking.association import assign, box_iou, mask_overlap, match
+from gsam_ros.tracking.association import assign, box_iou, likeness, mask_overlap, match
 
 
 def boxes(*rows):
@@ -38,15 +38,49 @@ A, B, FAR = (0, 0, 10, 10), (20, 0, 30, 10), (500, 500, 510, 510)
 )  # fmt: skip
 def test_match(tracks, track_phrases, found, found_phrases, pairs):
     result = match(
-        boxes(*tracks),
+        box_iou(boxes(*tracks), boxes(*found)),
+        np.ones(len(tracks), bool),
         np.array(track_phrases, np.int64),
         np.array([phrase != CERTAIN for phrase in track_phrases], bool),
-        boxes(*found),
         np.array(found_phrases, np.int64),
-        least_iou=0.3,
-        renamed_iou=0.7,
+        least=0.3,
+        least_renamed=0.7,
     )
     assert set(result) == pairs
+
+
+def test_of_two_tracks_on_one_object_the_one_in_sight_keeps_it():
+    alike = np.array([[0.9], [0.5]])
+    one = np.zeros(2, np.int64), np.zeros(2, bool), np.zeros(1, np.int64), 0.3, 0.7
+    assert match(alike, np.array([False, True]), *one) == [(1, 0)]
+    assert match(alike, np.array([True, True]), *one) == [(0, 0)]
+
+
+def masks_of(*rows):
+    """Boxes as masks [N, 10, 60] of cells as large as a pixel."""
+    masks = np.zeros((len(rows), 10, 60), bool)
+    for mask, (left, top, right, bottom) in zip(masks, rows, strict=True):
+        mask[top:bottom, left:right] = True
+    return masks
+
+
+def test_a_mask_that_slid_onto_a_look_alike_is_outvoted_by_the_way():
+    """Both masks lie on B; the detections, and where both were going, say who is who."""
+    alike = likeness(
+        boxes(A, B), boxes(A, B), boxes(B, B), masks_of(B, B), np.ones(2, bool),
+        boxes(B, A), masks_of(B, A),
+    )  # fmt: skip
+    assert assign(alike, 0.25) == [(0, 1), (1, 0)]
+
+
+def test_a_track_out_of_sight_is_where_it_was_going_or_where_it_was():
+    nothing = np.zeros((1, 10, 60), bool)
+    for expected, before in ((A, FAR), (FAR, A)):
+        alike = likeness(
+            boxes(expected), boxes(before), boxes((0, 0, 0, 0)), nothing, np.zeros(1, bool),
+            boxes(A, B), masks_of(A, B),
+        )  # fmt: skip
+        assert alike.tolist() == [[1.0, 0.0]]
 
 
 def test_pairs_below_the_least_do_not_push_out_better_ones():

@@ -78,6 +78,62 @@ def test_evaluate_scores_a_bag_against_another(
     assert "AP50" in capsys.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def tracked(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `gsam track` on a camera of the sample."""
+    out = tmp_path_factory.mktemp("tracked") / "out"
+    track = ["track", str(run / "sample"), "--topic", "/left/image", "--out", str(out)]
+    assert main(track) == 0
+    return out
+
+
+def test_evaluate_scores_a_run_of_track_against_the_bag_that_it_read(
+    tracked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(tracked), "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert re.search(r"^frames out +2  left 2/2$", told.out, re.MULTILINE)
+    assert "gsam: the camera 'right' has truth and no results" in told.err
+    figures = json.loads((tmp_path / "report.json").read_text())
+    assert figures["detection"]["masks"]["ap50"] > 0.1
+    assert figures["tracking"]["jaccard"] > 0.1
+    assert set(figures["detection"]["recall_at"]) == {"0.1", "0.3", "1.0"}
+    assert (tmp_path / "contact_sheet.png").exists()
+    assert any(alt.startswith("Truth at left") for alt in Page(tmp_path / "report.html").pictures)
+
+
+def test_evaluate_takes_coco_and_mot_files(
+    tracked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run against its own results as truth is perfect."""
+    truth = ["evaluate", str(tracked), "--truth", str(tracked / "results.json")]
+    assert main([*truth, "--out", str(tmp_path)]) == 0
+    assert re.search(r"^HOTA +1\.000  on masks", capsys.readouterr().out, re.MULTILINE)
+    data = json.loads((tracked / "results.json").read_text())
+    found = data["annotations"][0]["category_id"]
+    [category] = [c["name"] for c in data["categories"] if c["id"] == found]
+    one = {a["track_id"] for a in data["annotations"] if a["category_id"] == found}
+    lines = (tracked / "mot_left.txt").read_text().splitlines(keepends=True)
+    text = "".join(line for line in lines if int(line.split(",")[1]) in one)
+    (tmp_path / "gt.txt").write_text(text)
+    command = ["evaluate", str(tracked / "result"), "--truth", f"left={tmp_path / 'gt.txt'}"]
+    assert main(command) == 1
+    assert "say with --phrase" in capsys.readouterr().err
+    assert main([*command, "--phrase", category]) == 0
+    assert re.search(r"^HOTA +1\.000  on boxes", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_evaluate_of_a_result_that_was_cut_off_says_so(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_answers(run / "sample", tmp_path / "cut")
+    (tmp_path / "cut" / "metadata.yaml").unlink()
+    assert main(["evaluate", str(tmp_path / "cut"), "--truth", str(run / "sample")]) == 0
+    told = capsys.readouterr()
+    assert "cut was cut off or damaged and has no metadata.yaml: 8 messages" in told.err
+    assert "HOTA" in told.out
+
+
 def test_compare_tells_what_a_run_lost_and_shows_where(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,9 +167,10 @@ def test_a_run_compared_with_itself_has_no_pictures(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["evaluate", "{tmp}/nowhere"], "gsam: {tmp}/nowhere/sample does not exist"),
-        (["evaluate", "{run}/result", "--truth", "{run}/result"], "{run}/result has no truth"),
-        (["compare", "{run}", "{tmp}/nowhere"], "gsam: {tmp}/nowhere/sample does not exist"),
+        (["evaluate", "{tmp}/nowhere"], "gsam: {tmp}/nowhere does not exist"),
+        (["evaluate", "{run}/result", "--truth", "{run}/result"], "nobody says what was asked"),
+        (["evaluate", "{run}/result", "--truth", "{image}"], "{image} is no truth that can be"),
+        (["compare", "{run}", "{tmp}/nowhere"], "gsam: {tmp}/nowhere does not exist"),
         (
             ["compare", "{run}", "{other}"],
             "gsam: {run} and {other} can't be compared: the runs were played from different",
@@ -165,14 +222,15 @@ def test_a_missing_package_is_named(
     assert "trackeval" in capsys.readouterr().err
 
 
-def test_a_truncated_bag_is_named(
+def test_a_bag_of_which_nothing_can_be_read_is_named(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_answers(run / "sample", tmp_path / "cut")
     storage = next((tmp_path / "cut").glob("*.mcap"))
     os.truncate(storage, storage.stat().st_size // 2)
     assert main(["evaluate", str(tmp_path / "cut"), "--truth", str(run / "sample")]) == 1
-    assert f"gsam: {tmp_path}/cut can't be read" in capsys.readouterr().err
+    told = f"gsam: {tmp_path}/cut was cut off or damaged, and no message of it can be read"
+    assert told in capsys.readouterr().err
 
 
 def test_tracks_of_an_image_with_the_demo_models(

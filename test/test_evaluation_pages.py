@@ -81,7 +81,7 @@ def test_the_worst_frames_are_those_with_most_mistakes_in_their_stretch(
 ) -> None:
     start = min(f.answer.stamp for f in score.frames)
     end = max(f.answer.stamp for f in score.frames)
-    told = [re.fullmatch(r"(\w+), ([\d.]+) s: (\d+) mistakes?", h) for h in page.headings[7:]]
+    told = [re.fullmatch(r"(\w+), ([\d.]+) s: (\d+) mistakes?", h) for h in page.headings[8:]]
     shown = {(m[1], float(m[2])): int(m[3]) for m in told if m}
     assert len(shown) == len(told) == 6
     expected = {}

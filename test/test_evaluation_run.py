@@ -15,10 +15,10 @@ from evaluation_cases import frame, paired
 from gsam_ros.evaluation.bag import BagError, BagWriter, open_bag
 from gsam_ros.evaluation.compare_runs import compare_runs
 from gsam_ros.evaluation.contact_sheet import write_contact_sheet
-from gsam_ros.evaluation.demo import draw_run
 from gsam_ros.evaluation.images import read_images
 from gsam_ros.evaluation.plausibility import implausible, missing_frames
 from gsam_ros.evaluation.report import as_json, as_markdown, as_text, rows, write_reports
+from gsam_ros.evaluation.run_pictures import draw_run
 from gsam_ros.evaluation.run_score import RunScore, score_run
 from gsam_ros.evaluation.sample import START, SampleOptions, prompts_of, write_sample
 from gsam_ros.evaluation.timeline import lives_of
@@ -152,12 +152,13 @@ def test_stamps_that_do_not_fit_are_named(sample: Path, tmp_path: Path) -> None:
 
 
 def test_bags_without_the_topics_are_named(sample: Path, tmp_path: Path) -> None:
-    with pytest.raises(BagError, match="no topic that ends in /left/instances; it has /prompt"):
+    with pytest.raises(BagError, match=r"has no results: .* ends in /instances; it has /prompt"):
         score_run(sample, sample)
     with BagWriter(tmp_path / "other") as writer:
         writer.add_topic("/chatter", "std_msgs/msg/String")
+    write_answers(sample, tmp_path / "result")
     with pytest.raises(BagError, match=r"other has no truth: .* among /chatter"):
-        score_run(tmp_path / "other", sample)
+        score_run(tmp_path / "other", tmp_path / "result")
 
 
 def test_reports_say_the_same_in_three_formats(sample: Path, tmp_path: Path) -> None:

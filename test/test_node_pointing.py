@@ -132,6 +132,7 @@ def click(x: int, y: int, z: int = 0, frame: str = "back_optical") -> PointStamp
         (click(200, 100), "outside the camera's 160x120 image"),  # of the camera meant
         (click(1000, 100, frame="front"), "outside the camera's 640x480 image"),
         (click(1, 2, 3), "lies in space"),
+        (click(9, 9, frame="attic"), "no camera has the name or frame_id 'attic'"),
     ],
 )
 def test_what_cannot_be_used_is_told_with_its_topic_and_changes_nothing(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from gsam_ros.msg import FrameStatus
 from node_harness import BEST_EFFORT, Client, World, grey, picture
+from random_checkpoints import save_sam2
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header, String
 from vision_msgs.msg import Detection2DArray
@@ -74,9 +75,18 @@ def test_what_cannot_be_loaded_fails_the_transition_and_can_be_put_right(
         ("detector.model", "no-such-model", "there is no model 'no-such-model'"),
         ("detector.model", str(empty), "holds no config.json"),
         ("segmenter.model", str(corrupt), "can't be loaded"),
+        ("segmenter.model", str(empty / "sam2.pt"), "there is no file"),
+        ("segmenter.image_size", 250, "segmenter.image_size is 250: give a multiple of 32"),
+        ("segmenter.memories", 9, "segmenter.memories is 9"),
         ("device", "cuda:7", "device is 'cuda:7'"),
     ]
-    good = {"detector.model": "demo-detector", "segmenter.model": "demo-segmenter", "device": "cpu"}
+    good = {
+        "detector.model": "demo-detector",
+        "segmenter.model": "demo-segmenter",
+        "segmenter.image_size": 0,
+        "segmenter.memories": 0,
+        "device": "cpu",
+    }
     with world.gsam_node(autostart="false"):
         client.wait_for_state("unconfigured")
         for name, value, words in wrong:
@@ -91,6 +101,7 @@ def test_what_cannot_be_loaded_fails_the_transition_and_can_be_put_right(
         assert not client.change_state("configure")
         client.wait_for_log("cameras names 'front' twice")
         assert client.set_parameter("cameras", [""]).successful
+        assert client.set_parameter("segmenter.model", str(save_sam2(tmp_path))).successful
         assert client.change_state("configure")
         assert client.state() == "inactive"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,11 @@ from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track, make_room
 
 SETTINGS = TrackerSettings(
-    confirm_hits=2, tentative_misses=1, confirmed_misses=3, occluded_after=1.0, lost_after=10.0
+    confirm_after=1.0,
+    tentative_missed=0.0,
+    confirmed_missed=2.0,
+    occluded_after=1.0,
+    lost_after=10.0,
 )
 SECOND = 1_000_000_000
 
@@ -35,10 +40,9 @@ def live(track: Track, story: str) -> bool:
         if track.visible:
             track.appear(second * SECOND, torch.zeros(4))
         if letter == "d":
-            track.agree("mug", 0.8, SETTINGS)
-            track.last_visible = second * SECOND
+            track.agree("mug", 0.8, second * SECOND, SETTINGS)
         elif letter in "mc":
-            track.miss(contradicted=letter == "c")
+            track.miss(second * SECOND, contradicted=letter == "c")
         alive = track.grow_older(second * SECOND, SETTINGS)
         if not alive:
             break
@@ -63,8 +67,10 @@ def live(track: Track, story: str) -> bool:
         ("ddhhd", TrackState.CONFIRMED),  # back, and a detection agrees
         ("dd" + "h" * 10, TrackState.LOST),
         ("dd" + "h" * 11, None),  # memory is not kept for ever
-        ("ddc", TrackState.LOST),  # the mask slid onto a neighbour
-        ("ddcd", TrackState.CONFIRMED),
+        ("ddc", TrackState.CONFIRMED),  # the detector may err once
+        ("ddcc", TrackState.LOST),  # the mask slid onto a neighbour
+        ("ddmc", TrackState.LOST),
+        ("ddcdc", TrackState.CONFIRMED),
         ("p", TrackState.CONFIRMED),
         ("p" + "m" * 9, TrackState.CONFIRMED),  # the detector need not know it
         ("pcc", TrackState.CONFIRMED),
@@ -80,6 +86,43 @@ def test_life(story, state):
     assert (track.state if alive else None) == state
 
 
+@pytest.mark.parametrize("rate", [1, 5, 30])
+def test_times_are_in_seconds_whatever_the_detectors_rate(rate):
+    """Two seconds of misses lose a track, be they two keyframes or sixty."""
+    track = new_track()
+    stamps = [round(index * SECOND / rate) for index in range(6 * rate)]
+    lost = None
+    for stamp in stamps:
+        track.visible = True
+        track.appear(stamp, torch.zeros(4))
+        if stamp <= 2 * SECOND:
+            track.agree("mug", 0.8, stamp, SETTINGS)
+        else:
+            track.miss(stamp)
+        assert track.grow_older(stamp, SETTINGS)
+        if track.state is TrackState.CONFIRMED:
+            confirmed = stamp
+        if lost is None and track.state is TrackState.LOST:
+            lost = stamp
+    first_miss = min(stamp for stamp in stamps if stamp > 2 * SECOND)
+    assert lost is not None and lost > confirmed
+    assert 0 <= lost - first_miss - 2 * SECOND < SECOND / rate + 2
+
+
+def test_a_mask_that_jumps_is_not_the_object():
+    """It may go further the longer it was out of sight."""
+    track = new_track()
+    for second in range(3):
+        track.box = np.array([100, 100, 140, 140], np.float32)
+        track.visible = True
+        track.appear(second * SECOND, torch.zeros(4))
+    track.box = np.array([110, 100, 150, 140], np.float32)
+    assert not track.jumped(2 * SECOND + SECOND // 10)
+    track.box = np.array([240, 100, 280, 140], np.float32)
+    assert track.jumped(2 * SECOND + SECOND // 10)
+    assert not track.jumped(4 * SECOND)
+
+
 def test_lost_tracks_are_not_shown_whatever_their_mask_says():
     track = new_track()
     live(track, "ddmmm")
@@ -88,17 +131,17 @@ def test_lost_tracks_are_not_shown_whatever_their_mask_says():
 
 def test_the_phrase_with_most_evidence_names_the_track():
     track = new_track()
-    track.agree("cup", 0.4, SETTINGS)
-    track.agree("mug", 0.9, SETTINGS)
-    track.agree("cup", 0.4, SETTINGS)
+    track.agree("cup", 0.4, 0, SETTINGS)
+    track.agree("mug", 0.9, 0, SETTINGS)
+    track.agree("cup", 0.4, 0, SETTINGS)
     assert track.phrase == "mug"
 
 
 def test_a_name_that_somebody_gave_is_not_overruled():
     track = new_track()
-    track.agree("cup", 0.9, SETTINGS)
+    track.agree("cup", 0.9, 0, SETTINGS)
     track.name_it("tool")
-    track.agree("cup", 0.9, SETTINGS)
+    track.agree("cup", 0.9, 0, SETTINGS)
     assert track.phrase == "tool"
 
 

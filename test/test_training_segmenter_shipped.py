@@ -10,7 +10,9 @@ import torch
 from transformers import Sam2VideoModel, Sam2VideoProcessor
 
 import gsam_ros
-from gsam_ros.training.evaluate_segmenter import clip_figures, overlap, still_figures
+from gsam_ros.training.evaluate_clips import clip_figures
+from gsam_ros.training.evaluate_segmenter import still_figures
+from gsam_ros.training.segmenter_follow import overlap
 from gsam_ros.training.segmenter_model import load
 from gsam_ros.world.clips import draw_clip
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gsam_ros.commands.common import bags_of_run, fail
+from gsam_ros.commands.common import add_truth_arguments, fail, score_of
 
-ABOUT = "tell what a second run on the same recording does better or worse"
+if TYPE_CHECKING:
+    from gsam_ros.evaluation.run_score import RunScore
+
+ABOUT = "tell what a second run, or set of runs, does better or worse"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,16 +21,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             name.lower(),
             type=Path,
             metavar=name,
-            help=f"{meaning}: a folder that `gsam demo` made, or a bag with results",
+            help=f"{meaning}: a folder that `gsam track` or `gsam demo` made, a bag with results, "
+            "or a folder of such folders, one per recording",
         )
-    parser.add_argument("--truth", type=Path, help="the bag that both were played from")
+    add_truth_arguments(parser)
     parser.add_argument("--out", type=Path, help="folder for comparison.html and comparison.json")
     parser.add_argument(
         "--block",
         type=float,
         metavar="SECONDS",
         help="length of the stretches of the recording that are drawn to get the intervals; "
-        "default: 2, or a tenth of the recording where that is longer",
+        "default: 2, or a tenth of the recording where that is longer; of 5 recordings or more "
+        "each is one",
     )
 
 
@@ -36,25 +42,40 @@ def run(options: argparse.Namespace) -> int:
     from gsam_ros.evaluation.comparison.compare import compare
     from gsam_ros.evaluation.comparison.comparison_report import as_terminal, write_comparison_json
     from gsam_ros.evaluation.comparison.same_frames import ComparisonError
-    from gsam_ros.evaluation.run_score import score_run
     from gsam_ros.prompts import PromptError
 
-    runs = options.run_a, options.run_b
-    bags = [bags_of_run(run, options.truth) for run in runs]
+    names = str(options.run_a), str(options.run_b)
     try:
-        first, second = (score_run(truth, result) for result, truth in bags)
-        comparison = compare(first, second, options.block)
+        first, second, images, block = _scores(options)
+        comparison = compare(first, second, options.block if options.block is not None else block)
         if options.out:
             from gsam_ros.evaluation.pages.comparison_page import write_comparison_page
 
             options.out.mkdir(parents=True, exist_ok=True)
             write_comparison_json(options.out / "comparison.json", comparison)
-            names = str(runs[0]), str(runs[1])
-            page = options.out / "comparison.html"
-            write_comparison_page(page, comparison, bags[0][1], names)
+            write_comparison_page(options.out / "comparison.html", comparison, images, names)
     except ComparisonError as error:
-        return fail(f"{runs[0]} and {runs[1]} can't be compared: {error}")
+        return fail(f"{names[0]} and {names[1]} can't be compared: {error}")
     except (BagError, OSError, PromptError) as error:
         return fail(str(error))
     print(as_terminal(comparison))
     return 0
+
+
+def _scores(
+    options: argparse.Namespace,
+) -> tuple[RunScore, RunScore, Path | None, float | None]:
+    """Both scores, where the images are, and the length of a block."""
+    from gsam_ros.evaluation.comparison import several
+
+    runs = several.runs_in(options.run_a), several.runs_in(options.run_b)
+    if not all(runs):
+        (first, images), (second, _) = (
+            score_of(run, options) for run in (options.run_a, options.run_b)
+        )
+        return first, second, images, None
+    recordings = several.same_recordings(*runs)
+    one, other = ({name: score_of(own[name], options)[0] for name in recordings} for own in runs)
+    seconds = several.spacing(one, other)
+    both = several.joined(one, seconds), several.joined(other, seconds)
+    return *both, None, several.block_of(len(recordings), seconds)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gsam_ros.commands.common import bags_of_run, fail
+from gsam_ros.commands.common import add_truth_arguments, fail, score_of
 
-ABOUT = "score a recorded run against the truth in the recording it was played from"
+ABOUT = "score a run of the node or of `gsam track` against the truth"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,30 +16,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "run_folder",
         type=Path,
         metavar="RUN",
-        help="a folder that `gsam demo` made, or a bag with results",
+        help="a folder that `gsam track` or `gsam demo` made, or a bag with results",
     )
-    parser.add_argument("--truth", type=Path, help="the bag that was played; by default RUN/sample")
+    add_truth_arguments(parser)
     parser.add_argument("--out", type=Path, help="folder for report and pictures; none by default")
 
 
 def run(options: argparse.Namespace) -> int:
     """Score, and draw where a folder was given for it."""
     from gsam_ros.evaluation.bag import BagError
-    from gsam_ros.evaluation.report import as_text, rows, write_reports
-    from gsam_ros.evaluation.run_score import score_run
+    from gsam_ros.evaluation.report import as_text, phrase_rows, rows, write_reports
     from gsam_ros.evaluation.video import VideoError
     from gsam_ros.prompts import PromptError
 
-    result, truth = bags_of_run(options.run_folder, options.truth)
     try:
-        score = score_run(truth, result)
+        score, images = score_of(options.run_folder, options)
+        print(as_text(rows(score)))
+        phrases = [(f"  {phrase}", *rest) for phrase, *rest in phrase_rows(score)]
+        print("\nAP50 and AP of boxes and of masks by phrase, the weakest first")
+        print(as_text([(name, "  ".join(values), "") for name, *values in phrases]))
         if options.out:
-            from gsam_ros.evaluation.demo import draw_run  # needs ROS's message packages
+            from gsam_ros.evaluation.run_pictures import draw_run
 
             options.out.mkdir(parents=True, exist_ok=True)
             write_reports(score, options.out)
-            draw_run(score, truth, options.out)
+            # `gsam track` drew one, which must not be lost.
+            video = not (options.out / "run.json").exists()
+            draw_run(score, images, options.out, video)
     except (BagError, OSError, PromptError, VideoError) as error:
         return fail(str(error))
-    print(as_text(rows(score)))
     return 0

@@ -97,6 +97,7 @@ class GroundingDetector:
         nms_iou: float = 0.6,
         slices: SliceSettings | None = None,
         choose: Sequence[Choose] | None = None,
+        weak_share: float = 1.0,
     ) -> list[Detections]:
         """Find the prompt's phrases in a batch of images.
 
@@ -107,18 +108,21 @@ class GroundingDetector:
             nms_iou: of two boxes that overlap by more, the weaker one is dropped.
             slices: whether large images are looked at in tiles, too; None: never.
             choose: for each image, which of its parts to look at; None: all.
+            weak_share: share of a phrase's least score that is enough to be told behind all others,
+                where there are no tiles (merging would let weak boxes change strong ones).
 
         Returns:
             One `Detections` per image, best first.
         """
         on_device = [torch.as_tensor(image, device=self.device) for image in images]
-        looks: list[Look] = [
-            partial(replica.look_in_turn, text=text, threshold=threshold, nms_iou=nms_iou)
-            for replica in self._replicas
-        ]
         if slices is None or slices.mode == "never":
-            found = looks[0](on_device)
+            first = self._replicas[0]
+            found = first.look_in_turn(on_device, text, threshold, nms_iou, weak_share)
         else:
+            looks: list[Look] = [
+                partial(replica.look_in_turn, text=text, threshold=threshold, nms_iou=nms_iou)
+                for replica in self._replicas
+            ]
             parts = [self._parts(image.shape[:2], slices) for image in images]
             if choose is not None:
                 parts = [pick(boxes) for pick, boxes in zip(choose, parts, strict=True)]

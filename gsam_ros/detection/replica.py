@@ -31,6 +31,7 @@ class Replica:
         text: EncodedText,
         threshold: float,
         nms_iou: float,
+        weak_share: float = 1.0,
     ) -> list[Detections]:
         """Answer images [H, W, 3] uint8, as many at once as fit into memory."""
         height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
@@ -38,7 +39,7 @@ class Replica:
         model = self.model
         batch = images_that_fit(model.config, seen, model.dtype, model.device)
         return self._batches.in_turn(
-            images, batch, lambda some: self.look(some, text, threshold, nms_iou)
+            images, batch, lambda some: self.look(some, text, threshold, nms_iou, weak_share)
         )
 
     @torch.inference_mode()
@@ -48,6 +49,7 @@ class Replica:
         text: EncodedText,
         threshold: float,
         nms_iou: float,
+        weak_share: float = 1.0,
     ) -> list[Detections]:
         """One batch through the model; -1 is the phrase of boxes that went to a negative one."""
         device = self.model.device
@@ -57,12 +59,14 @@ class Replica:
         batch = prepare(images, self.processor, device, self.model.dtype)
         scores, phrases, boxes = find(self.model, batch.pixels, batch.mask, text.groups)
         boxes = boxes * batch.scale[:, None]
-        chosen = scores > text.least_scores(threshold, device)[phrases]
+        least = text.least_scores(threshold, device)[phrases]
+        chosen, strong = scores > least * weak_share, scores > least
         return [
             _strongest(
                 boxes[i][chosen[i]],
                 scores[i][chosen[i]],
                 phrases[i][chosen[i]],
+                strong[i][chosen[i]],
                 (image.shape[0], image.shape[1]),
                 nms_iou,
             )
@@ -74,16 +78,20 @@ def _strongest(
     boxes: torch.Tensor,
     scores: torch.Tensor,
     phrases: torch.Tensor,
+    strong: torch.Tensor,
     size: tuple[int, int],
     nms_iou: float,
 ) -> Detections:
-    """Clip to the image ([H, W] = `size`), drop what has no area, suppress duplicates."""
+    """Clip to the image ([H, W] = `size`), drop what has no area, suppress duplicates.
+
+    No box that is not `strong` suppresses one that is.
+    """
     height, width = size
     limit = boxes.new_tensor([width, height, width, height])
     boxes = torch.minimum(boxes.clamp(min=0), limit)
     solid = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
     boxes, scores, phrases = boxes[solid], scores[solid], phrases[solid]
-    keep = nms(boxes, scores, nms_iou)
+    keep = nms(boxes, scores + strong[solid], nms_iou)  # scores end at 1
     return Detections(
         boxes[keep].cpu().numpy(), scores[keep].cpu().numpy(), phrases[keep].cpu().numpy()
     )

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gsam_ros.evaluation.bag import open_bag
+from gsam_ros.evaluation.bag import BagError, BagReader, open_bag
 from gsam_ros.evaluation.objects import FrameObjects, read_objects
-from gsam_ros.evaluation.run_score import result_topic
 
 
 def compare_runs(first: Path, second: Path, cameras: Sequence[str]) -> Iterator[str]:
@@ -44,3 +43,18 @@ def _by_stamp(path: Path, camera: str) -> dict[int, FrameObjects]:
     with open_bag(path) as bag:
         topic = result_topic(bag, camera, "instances")
         return {objects.stamp: objects for objects in read_objects(bag, topic, camera)}
+
+
+def result_topic(recorded: BagReader, camera: str, name: str) -> str:
+    """The topic of the result bag that holds a camera's results of one kind.
+
+    Raises:
+        BagError: there is none.
+    """
+    ending = f"/{camera}/{name}" if camera else f"/{name}"
+    for topic in recorded.topics:
+        if topic.endswith(ending):
+            return topic
+    raise BagError(
+        f"{recorded.path} has no topic that ends in {ending}; it has {', '.join(recorded.topics)}"
+    )

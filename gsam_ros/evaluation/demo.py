@@ -24,17 +24,12 @@ from tqdm import tqdm
 
 from gsam_ros.evaluation.bag import remove_bag
 from gsam_ros.evaluation.compare_runs import compare_runs
-from gsam_ros.evaluation.contact_sheet import write_contact_sheet
-from gsam_ros.evaluation.pages.run_page import write_run_page
-from gsam_ros.evaluation.panels import drawn_panels
 from gsam_ros.evaluation.plausibility import implausible, missing_frames
 from gsam_ros.evaluation.replay import replay
 from gsam_ros.evaluation.report import as_text, rows, write_reports
-from gsam_ros.evaluation.run_score import RunScore, score_run
+from gsam_ros.evaluation.run_pictures import draw_run
+from gsam_ros.evaluation.run_score import score_run
 from gsam_ros.evaluation.sample import SampleOptions, write_sample
-from gsam_ros.evaluation.side_by_side import side_by_side
-from gsam_ros.evaluation.timeline import write_timeline
-from gsam_ros.evaluation.video import write_video
 
 _MADE = (
     "video.mp4",
@@ -102,32 +97,10 @@ def run_demo(options: DemoOptions) -> list[str]:
     write_reports(score, out, memory)
     draw_run(score, sample, out)
     print(f"\n{as_text(rows(score, memory))}\n\nAll in {out}, {time.monotonic() - begin:.0f} s")
-    problems = [*missing_frames(score), *implausible(score)]
+    problems = [*score.problems, *missing_frames(score), *implausible(score)]
     for result in results[1:]:
         problems.extend(_told_briefly(compare_runs(results[0], result, cameras), result))
     return problems
-
-
-def draw_run(score: RunScore, sample: Path, out: Path) -> None:
-    """Write report.html, video.mp4, contact_sheet.png and timeline.png into `out`.
-
-    Raises:
-        BagError: the sample bag is damaged.
-        VideoError: the video can't be written.
-    """
-    cameras = [camera.camera for camera in score.cameras]
-    answers = {
-        name: {f.answer.stamp: f for f in score.frames if f.answer.camera == name}
-        for name in cameras
-    }
-    stamps = sorted(answers[cameras[0]])
-    rate = (len(stamps) - 1) / max((stamps[-1] - stamps[0]) / 1e9, 1e-9)
-    pictures = side_by_side([drawn_panels(sample, name, answers[name]) for name in cameras])
-    bar = tqdm(pictures, total=len(stamps), desc="annotated video", unit="frame")
-    write_video(out / "video.mp4", bar, rate)
-    write_contact_sheet(out / "contact_sheet.png", sample, score.frames)
-    write_timeline(out / "timeline.png", score.frames)
-    write_run_page(out / "report.html", score, sample, out.resolve().name)
 
 
 def _record(path: Path, options: SampleOptions) -> list[str]:

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
+from gsam_ros.evaluation.coco_data import Annotation, coco_answers, coco_truth
 from gsam_ros.evaluation.pairing import PairedFrame
+from gsam_ros.evaluation.recall_at import recall_at
 
-Annotation = dict[str, Any]
+SIZES = ("small", "medium", "large")
+"""Objects of less than 32x32, less than 96x96, and more pixels, as COCO has it."""
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Average precision with one kind of overlap; NaN where nothing was wanted.
+
+    Attributes:
+        ap50: what overlaps the truth by at least 0.5 (intersection over union) is a hit.
+        ap75: likewise 0.75.
+        ap: mean of the thresholds 0.50, 0.55, ... 0.95.
+        sizes: `ap` of objects of each of `SIZES`.
+        phrases: (AP50, AP) of each phrase that was wanted, as phrases are compared.
+    """
+
+    ap50: float = NAN
+    ap75: float = NAN
+    ap: float = NAN
+    sizes: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SIZES, NAN))
+    phrases: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -21,28 +44,62 @@ class DetectionFigures:
     A phrase of which nothing was wanted in any frame has no precision and doesn't enter the mean.
 
     Attributes:
-        box_ap50: boxes that overlap the truth by at least 0.5 (intersection over union) are hits.
-        box_ap: mean of the thresholds 0.50, 0.55, ... 0.95.
-        mask_ap50: likewise with masks for boxes.
-        mask_ap: likewise.
+        boxes: with the overlap of boxes.
+        masks: with that of masks; NaN where the truth has none.
+        recall_at: false alarms per frame to the share of wanted objects that is found with so many;
+            see `recall_at`.
     """
 
-    box_ap50: float
-    box_ap: float
-    mask_ap50: float
-    mask_ap: float
+    boxes: Precision = field(default_factory=Precision)
+    masks: Precision = field(default_factory=Precision)
+    recall_at: dict[float, float] = field(default_factory=dict)
+
+    @property
+    def box_ap50(self) -> float:
+        return self.boxes.ap50
+
+    @property
+    def box_ap(self) -> float:
+        return self.boxes.ap
+
+    @property
+    def mask_ap50(self) -> float:
+        return self.masks.ap50
+
+    @property
+    def mask_ap(self) -> float:
+        return self.masks.ap
 
 
 def score_detections(frames: Sequence[PairedFrame]) -> DetectionFigures:
     """Average precision of all answers, the prompts' phrases being the classes.
 
     An object with `ignored` set enters as a COCO crowd region, so that an answer on it is neither
-    hit nor miss. NaN where nothing was wanted.
+    hit nor miss.
     """
     truth, answers = coco_truth(frames), coco_answers(frames)
-    box_ap50, box_ap = _average_precision(truth, answers, "bbox")
-    mask_ap50, mask_ap = _average_precision(truth, answers, "segm")
-    return DetectionFigures(box_ap50, box_ap, mask_ap50, mask_ap)
+    if not _anything_wanted(truth):
+        return DetectionFigures(recall_at=recall_at(frames))
+    boxes = _precision(_evaluated(truth, answers, "bbox"))
+    masks = Precision()
+    if not any(frame.boxes_only for frame in frames):
+        masks = _precision(_evaluated(truth, answers, "segm"))
+    return DetectionFigures(boxes, masks, recall_at(frames))
+
+
+def _precision(evaluation: COCOeval_faster) -> Precision:
+    """The library's own figures; where it says -1, there was nothing."""
+    told = {name: NAN if v < 0 else float(v) for name, v in evaluation.stats_as_dict.items()}
+    phrases = {}
+    # [thresholds from 0.5 on, recalls, categories, sizes from "all" on, detections]
+    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    for row, category in enumerate(evaluation.params.catIds):
+        curve = precision[:, :, row]
+        if (curve >= 0).all():
+            name = evaluation.cocoGt.cats[category]["name"]
+            phrases[name] = float(curve[0].mean()), float(curve.mean())
+    sizes = {size: told[f"AP_{size}"] for size in SIZES}
+    return Precision(told["AP_50"], told["AP_75"], told["AP_all"], sizes, phrases)
 
 
 @dataclass(frozen=True)
@@ -85,58 +142,6 @@ def precision_curves(frames: Sequence[PairedFrame]) -> list[PrecisionCurve]:
     return curves
 
 
-def coco_truth(frames: Sequence[PairedFrame]) -> dict[str, list[Annotation]]:
-    """What was expected as a COCO data set; the image id is the position in `frames`, from 1."""
-    categories = _categories(frames)
-    images: list[Annotation] = []
-    annotations: list[Annotation] = []
-    for image_id, frame in enumerate(frames, 1):
-        expected, objects = frame.expected, frame.expected.objects
-        height, width = objects.masks[0]["size"] if objects.masks else (1, 1)
-        images.append({"id": image_id, "height": height, "width": width})
-        for i in np.flatnonzero(expected.phrase_index >= 0):
-            box = _xywh(objects.boxes[i])
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image_id,
-                    "category_id": categories[frame.phrases[expected.phrase_index[i]].casefold()],
-                    "bbox": box,
-                    "area": box[2] * box[3],
-                    "segmentation": objects.masks[i],
-                    "iscrowd": int(expected.ignored[i]),
-                }
-            )
-    named = [{"id": category, "name": name} for name, category in categories.items()]
-    return {"images": images, "categories": named, "annotations": annotations}
-
-
-def coco_answers(frames: Sequence[PairedFrame]) -> list[Annotation]:
-    """The answers as COCO results, with the ids of `coco_truth`."""
-    categories = _categories(frames)
-    return [
-        {
-            "image_id": image_id,
-            "category_id": categories[frame.answer.phrases[i].casefold()],
-            "bbox": _xywh(frame.answer.boxes[i]),
-            "score": float(frame.answer.scores[i]),
-            "segmentation": frame.answer.masks[i],
-        }
-        for image_id, frame in enumerate(frames, 1)
-        for i in range(len(frame.answer))
-    ]
-
-
-def _average_precision(
-    truth: dict[str, list[Annotation]], answers: list[Annotation], overlap: str
-) -> tuple[float, float]:
-    """(AP at 0.5, mean AP) with boxes ("bbox") or masks ("segm")."""
-    if not _anything_wanted(truth):
-        return float("nan"), float("nan")
-    figures = _evaluated(truth, answers, overlap).stats_as_dict
-    return float(figures["AP_50"]), float(figures["AP_all"])
-
-
 def _anything_wanted(truth: dict[str, list[Annotation]]) -> bool:
     return any(not annotation["iscrowd"] for annotation in truth["annotations"])
 
@@ -151,20 +156,6 @@ def _evaluated(
     evaluation = COCOeval_faster(reference, results, overlap, print_function=_quiet)
     evaluation.run()
     return evaluation
-
-
-def _categories(frames: Sequence[PairedFrame]) -> dict[str, int]:
-    """Every phrase that was asked for or answered, capitals aside, with its category id."""
-    phrases: dict[str, int] = {}
-    for frame in frames:
-        for phrase in (*frame.phrases, *frame.answer.phrases):
-            phrases.setdefault(phrase.casefold(), len(phrases) + 1)
-    return phrases
-
-
-def _xywh(box: np.ndarray) -> list[float]:
-    left, top, right, bottom = (float(edge) for edge in box)
-    return [left, top, right - left, bottom - top]
 
 
 def _quiet(*_: object) -> None:

@@ -1,17 +1,46 @@
-"""Camera images out of bags, as arrays."""
+"""The camera images of a run, as arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from pathlib import Path
 
 import numpy as np
 
 from gsam_ros.bridge.compressed_images import decode_compressed_image
 from gsam_ros.bridge.images import decode_image
-from gsam_ros.evaluation.bag import BagError, BagReader
+from gsam_ros.evaluation.bag import BagError, BagReader, open_bag
 from gsam_ros.evaluation.objects import stamp_of
-from gsam_ros.evaluation.sources.image_topics import COMPRESSED
+from gsam_ros.evaluation.run_folder import read_run
+from gsam_ros.evaluation.sources import SourceError, open_source
+from gsam_ros.evaluation.sources.image_topics import COMPRESSED, RAW, camera_of
+from gsam_ros.instances import Frame
 from gsam_ros.pipeline.runner import BadFrameError
+
+
+def frames_of(place: Path, camera: str, stamps: Container[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """(stamp in nanoseconds, [H, W, 3] uint8 RGB) of some images of one camera.
+
+    Args:
+        place: the bag that was played, or the folder of a run of `gsam track`, which knows its
+            source.
+        camera: its name.
+        stamps: of the images to decode.
+
+    Raises:
+        BagError: there are no images of the camera, or they can't be read.
+    """
+    run = read_run(place) if place.is_dir() else None
+    if run:
+        yield from _from_source(place, run, camera, stamps)
+        return
+    with open_bag(place, salvage=True) as bag:
+        topics = [t for t, kind in bag.topics.items() if kind in (RAW, COMPRESSED)]
+        own = [topic for topic in topics if camera_of(topic) == camera and bag.count([topic])]
+        if not own:
+            raise BagError(f"{place} has no images of the camera {camera!r}: {', '.join(topics)}")
+        raw_first = sorted(own, key=lambda topic: bag.topics[topic] == COMPRESSED)
+        yield from read_images(bag, raw_first[0], stamps)
 
 
 def read_images(
@@ -38,3 +67,20 @@ def read_images(
             raise BagError(
                 f"{bag.path}: the image of {topic} at {stamp / 1e9:.3f} s can't be read: {error}"
             ) from error
+
+
+def _from_source(
+    place: Path, run: dict, camera: str, stamps: Container[int]
+) -> Iterator[tuple[int, np.ndarray]]:
+    told = run["source"]
+    if "path" not in told:
+        raise BagError(f"the images of {place} came from a camera and are gone")
+    try:
+        source = open_source(told["path"], told.get("topics", ()))
+        for item in source.items():
+            # An only camera may have got the name that the truth has for it.
+            own = len(source.cameras) == 1 or item.camera == camera  # type: ignore[union-attr]
+            if isinstance(item, Frame) and own and item.stamp in stamps:
+                yield item.stamp, item.image
+    except SourceError as error:
+        raise BagError(f"the images of {place} can't be read: {error}") from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from gsam_ros.evaluation.bag import BagReader
 
@@ -27,6 +28,7 @@ class FrameObjects:
         boxes: [N, 4] float32 xyxy, pixels, around the visible part.
         masks: N run-length encodings of the visible part.
         states: [N] uint8, `gsam_ros.instances.TrackState`.
+        prompt_version: the prompt that was answered; 0: none, or a truth.
     """
 
     camera: str
@@ -37,6 +39,7 @@ class FrameObjects:
     boxes: np.ndarray
     masks: tuple[Rle, ...]
     states: np.ndarray
+    prompt_version: int = 0
 
     def __len__(self) -> int:
         return len(self.phrases)
@@ -68,6 +71,7 @@ def objects_of(message: Any, camera: str) -> FrameObjects:
         boxes,
         tuple({"size": [i.mask.height, i.mask.width], "counts": i.mask.counts} for i in found),
         np.array([i.state for i in found], np.uint8),
+        int(message.prompt_version),
     )
 
 
@@ -79,3 +83,29 @@ def read_objects(bag: BagReader, topic: str, camera: str) -> Iterator[FrameObjec
     """
     for message in bag.messages(topic):
         yield objects_of(message, camera)
+
+
+def filled_boxes(boxes: np.ndarray, height: int, width: int) -> tuple[Rle, ...]:
+    """Masks of [N, 4] xyxy boxes, for a truth that has no masks, so that it can be drawn."""
+    if not len(boxes):
+        return ()
+    corners = np.clip(boxes, 0, (width, height, width, height)).astype(np.float64)
+    corners[:, 2:] -= corners[:, :2]
+    encoded = coco_mask.frPyObjects(corners, height, width)
+    return tuple(
+        {"size": [height, width], "counts": rle["counts"].decode("ascii")} for rle in encoded
+    )
+
+
+def some_of(objects: FrameObjects, rows: np.ndarray) -> FrameObjects:
+    """The objects chosen by an index or boolean array."""
+    chosen = np.arange(len(objects))[rows].tolist()
+    return replace(
+        objects,
+        ids=objects.ids[rows],
+        phrases=tuple(objects.phrases[i] for i in chosen),
+        scores=objects.scores[rows],
+        boxes=objects.boxes[rows],
+        masks=tuple(objects.masks[i] for i in chosen),
+        states=objects.states[rows],
+    )

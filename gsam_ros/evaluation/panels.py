@@ -12,8 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pycocotools import mask as coco_mask
 
 from gsam_ros.drawing import draw_instances
-from gsam_ros.evaluation.bag import open_bag
-from gsam_ros.evaluation.images import read_images
+from gsam_ros.evaluation.images import frames_of
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PairedFrame
 from gsam_ros.instances import Frame, FrameResult, Instances
@@ -46,17 +45,16 @@ def drawn_panels(sample: Path, camera: str, frames: Mapping[int, PairedFrame]) -
     """A camera's frames with their answers drawn, in order.
 
     Args:
-        sample: the bag that holds `/CAMERA/image`.
+        sample: where the images are, see `frames_of`.
         camera: its name.
         frames: stamp to answer; images without one are left out.
 
     Raises:
         BagError: the bag is damaged.
     """
-    with open_bag(sample) as bag:
-        for stamp, image in read_images(bag, f"/{camera}/image", frames):
-            frame = frames[stamp]
-            yield Panel(camera, stamp, frame.phrases, draw_objects(image, frame.answer))
+    for stamp, image in frames_of(sample, camera, frames):
+        frame = frames[stamp]
+        yield Panel(camera, stamp, frame.phrases, draw_objects(image, frame.answer))
 
 
 def draw_objects(image: np.ndarray, objects: FrameObjects) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gsam_ros.evaluation.detection_metrics import SIZES
 from gsam_ros.evaluation.memory_watch import growth
 from gsam_ros.evaluation.run_score import RunScore
 
@@ -22,33 +23,16 @@ def rows(score: RunScore, memory: np.ndarray | None = None) -> list[Row]:
         score: of the run.
         memory: [T, 2] seconds and bytes of the node's process, where somebody watched it.
     """
-    detection, tracking, timing = score.detection, score.tracking, score.timing
-    per_camera = ", ".join(f"{c.camera} {c.answered}/{c.played}" for c in score.cameras)
+    timing = score.timing
+    per_camera = ", ".join(f"{c.camera or 'camera'} {c.answered}/{c.played}" for c in score.cameras)
     dropped = ", ".join(f"{cause} {n}" for cause, n in timing.drops.items() if n) or "none"
     table = [
         ("frames in", str(score.played), "images that were played"),
         ("frames out", str(score.answered), per_camera),
         ("frames dropped", dropped, "by cause, as the node counts them"),
-        ("AP50", f"{detection.box_ap50:.3f}", "boxes, mean over phrases"),
-        ("AP50 of masks", f"{detection.mask_ap50:.3f}", "likewise with masks"),
-        ("AP 50-95", f"{detection.box_ap:.3f}", f"boxes; masks {detection.mask_ap:.3f}"),
-        ("mask IoU", f"{tracking.mask_iou:.3f}", "of objects that were found"),
-        (
-            "HOTA",
-            f"{tracking.hota:.3f}",
-            f"on masks; DetA {tracking.det_a:.3f}, AssA {tracking.ass_a:.3f}",
-        ),
-        ("IDF1", f"{tracking.idf1:.3f}", f"MOTA {tracking.mota:.3f}"),
-        (
-            "id switches",
-            str(tracking.id_switches),
-            f"{tracking.objects} objects, {tracking.tracks} ids, {tracking.fragments} breaks",
-        ),
-        (
-            "found / missed / false",
-            f"{tracking.hits} / {tracking.misses} / {tracking.false_alarms}",
-            "objects over all frames, masks overlap by half",
-        ),
+        *_detection_rows(score),
+        *_tracking_rows(score),
+        *_absent_rows(score),
         ("frame age p50", f"{1e3 * timing.age.p50:.0f} ms", "stamp of the image to its results"),
         ("frame age p99", f"{1e3 * timing.age.p99:.0f} ms", "grows while a backlog does"),
         (
@@ -77,6 +61,81 @@ def rows(score: RunScore, memory: np.ndarray | None = None) -> list[Row]:
     return table
 
 
+def phrase_rows(score: RunScore) -> list[tuple[str, ...]]:
+    """(phrase, AP50, AP, AP50 of masks, AP of masks), the weakest first."""
+    boxes, masks = score.detection.boxes.phrases, score.detection.masks.phrases
+    found = []
+    for phrase, (ap50, ap) in sorted(boxes.items(), key=lambda item: item[1]):
+        figures = (ap50, ap, *masks.get(phrase, (float("nan"),) * 2))
+        found.append((phrase, *(_share(value) for value in figures)))
+    return found
+
+
+def _detection_rows(score: RunScore) -> list[Row]:
+    boxes, masks, recalls = score.detection.boxes, score.detection.masks, score.detection.recall_at
+    rows = [("AP50", _share(boxes.ap50), "boxes, mean over phrases")]
+    if not score.boxes_only:
+        rows.append(("AP50 of masks", _share(masks.ap50), "likewise with masks"))
+    rows.append(("AP75", _share(boxes.ap75), _beside("boxes", masks.ap75, score)))
+    rows.append(("AP 50-95", _share(boxes.ap), _beside("boxes", masks.ap, score)))
+    sizes = " / ".join(_share(boxes.sizes[size]) for size in SIZES)
+    limits = "boxes, below 32², below 96² pixels and above"
+    rows.append(("AP small / medium / large", sizes, limits))
+    told = " / ".join(_share(recall) for recall in recalls.values())
+    prices = " / ".join(f"{price:g}" for price in recalls)
+    rows.append(("recall", told, f"with {prices} false alarms per frame, boxes"))
+    return rows
+
+
+def _tracking_rows(score: RunScore) -> list[Row]:
+    tracking = score.tracking
+    what = "boxes" if score.boxes_only else "masks"
+    rows = [
+        (
+            "box IoU" if score.boxes_only else "mask IoU",
+            _share(tracking.mask_iou),
+            "of objects that were found",
+        ),
+        (
+            "HOTA",
+            _share(tracking.hota),
+            f"on {what}; DetA {_share(tracking.det_a)}, AssA {_share(tracking.ass_a)}",
+        ),
+        ("IDF1", _share(tracking.idf1), f"MOTA {_share(tracking.mota)}"),
+        (
+            "id switches",
+            str(tracking.id_switches),
+            f"{tracking.objects} objects, {tracking.tracks} ids, {tracking.fragments} breaks",
+        ),
+        (
+            "found / missed / false",
+            f"{tracking.hits} / {tracking.misses} / {tracking.false_alarms}",
+            f"objects over all frames, {what} overlap by half",
+        ),
+    ]
+    if not score.boxes_only:
+        told = f"DAVIS: J {_share(tracking.jaccard)}, F {_share(tracking.boundary)}"
+        rows.append(("J&F", _share(tracking.j_and_f), told))
+    return rows
+
+
+def _absent_rows(score: RunScore) -> list[Row]:
+    absent = score.absent
+    if not absent.chances:
+        return []
+    told = f"of {absent.chances} phrases and frames of which nothing was there, so many answered"
+    return [("false on absent", f"{absent.fooled}", f"{told}; {absent.answers} answers")]
+
+
+def _beside(what: str, masks: float, score: RunScore) -> str:
+    return what if score.boxes_only else f"{what}; masks {_share(masks)}"
+
+
+def _share(value: float) -> str:
+    """Three digits; a dash where there is no value."""
+    return "-" if value != value else f"{value:.3f}"
+
+
 def as_text(table: Sequence[Row]) -> str:
     """Aligned columns for a terminal."""
     widths = [max(len(row[i]) for row in table) for i in range(2)]
@@ -98,7 +157,9 @@ def as_json(score: RunScore) -> str:
         "detection": asdict(score.detection),
         "tracking": asdict(score.tracking),
         "timing": asdict(score.timing),
+        "absent": asdict(score.absent),
         "seconds": score.seconds,
+        "problems": list(score.problems),
     }
     return json.dumps(without_nan(figures), indent=2)
 

@@ -10,18 +10,17 @@ and moved to where they belong; `run.json`, the last, says that the run is whole
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gsam_ros.evaluation.run_folder import RUN, write_json
 from gsam_ros.evaluation.run_state import StateError, load_state, save_state
 
 _STATE = "state.pt"
 _PROGRESS = "progress.json"
-_RUN = "run.json"
 
 
 class PartsError(RuntimeError):
@@ -104,12 +103,12 @@ class Parts:
         """
         self.folder = out / "unfinished"
         self._identity = identity
-        if (self.folder / _RUN).is_file():
+        if (self.folder / RUN).is_file():
             self._compare(out)
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
-            _write_json(self.folder / _RUN, identity)
+            write_json(self.folder / RUN, identity)
         for leftover in self.folder.glob("*.part"):
             shutil.rmtree(leftover)
 
@@ -146,7 +145,7 @@ class Parts:
     def end(self, folder: Path, progress: Progress, state: Any) -> None:
         """The part is written: keep it, and with it how far the run has come."""
         before = self.complete[-1:]
-        _write_json(folder / _PROGRESS, asdict(progress))
+        write_json(folder / _PROGRESS, asdict(progress))
         save_state(folder / _STATE, state)
         folder.rename(folder.with_suffix(""))
         for part in before:  # states are large, and only the newest is needed
@@ -157,7 +156,7 @@ class Parts:
         shutil.rmtree(self.folder)
 
     def _compare(self, out: Path) -> None:
-        found = json.loads((self.folder / _RUN).read_text())
+        found = json.loads((self.folder / RUN).read_text())
         differ = [key for key in self._identity if found.get(key) != self._identity[key]]
         if differ:
             raise PartsError(
@@ -167,23 +166,3 @@ class Parts:
 
     def _way_out(self) -> str:
         return f"remove {self.folder} to begin anew, or give another --out"
-
-
-def write_run(path: Path, values: dict[str, Any]) -> None:
-    """Write `run.json`, whole or not at all."""
-    _write_json(path / _RUN, values)
-
-
-def read_run(path: Path) -> dict[str, Any] | None:
-    """What `run.json` in a folder says; None where there is none."""
-    file = path / _RUN
-    return dict(json.loads(file.read_text())) if file.is_file() else None
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    part = path.with_suffix(".json.part")
-    with part.open("w") as stream:
-        json.dump(values, stream, indent=2)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)

@@ -1,21 +1,22 @@
-"""Everything that is known of one run: a result bag against the bag that was played."""
+"""Everything that is known of one run: its results against the truth."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
-from gsam_ros.evaluation.bag import BagError, BagReader, open_bag
+import numpy as np
+
+from gsam_ros.evaluation.absent_phrases import AbsentFigures, score_absent
 from gsam_ros.evaluation.detection_metrics import DetectionFigures, score_detections
-from gsam_ros.evaluation.objects import FrameObjects, read_objects
-from gsam_ros.evaluation.pairing import PairedFrame, PromptChange, pair_up
-from gsam_ros.evaluation.timing import FrameTiming, TimingFigures, score_timing, timing_of
+from gsam_ros.evaluation.objects import FrameObjects, some_of
+from gsam_ros.evaluation.pairing import PairedFrame, pair_up
+from gsam_ros.evaluation.run_results import CameraResults, RunResults, read_results
+from gsam_ros.evaluation.timing import FrameTiming, TimingFigures, score_timing
 from gsam_ros.evaluation.tracking_metrics import TrackingFigures, score_tracking
-
-INSTANCES = "gsam_ros/msg/InstanceArray"
-PROMPT_TOPIC = "/prompt"
+from gsam_ros.evaluation.truths.bag_truth import bag_truth
+from gsam_ros.evaluation.truths.truth_data import Truth, TruthError
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class CameraFrames:
 
     Attributes:
         camera: its name.
-        played: images in the bag.
+        played: images in the recording, or that there was a word of.
         answered: how many of them have a result.
         missing: stamps (nanoseconds) of those that have none.
     """
@@ -44,10 +45,13 @@ class RunScore:
         detection: average precision.
         tracking: HOTA and what belongs to it.
         timing: ages and stages.
-        seconds: from the first result to the last, by the clock on the wall.
+        seconds: that the run took: from the first result to the last by the clock on the wall; of
+            `gsam track`, which writes the recording's time, what the frames took together.
         recorded_seconds: length of the recording that was played.
         frames: truth and answer of every scored frame.
         timings: what `frame_status` says, each camera's frames in order.
+        absent: answers to phrases of which nothing was there.
+        problems: what did not fit or could not be read, in words.
     """
 
     cameras: tuple[CameraFrames, ...]
@@ -58,6 +62,8 @@ class RunScore:
     recorded_seconds: float
     frames: tuple[PairedFrame, ...]
     timings: tuple[FrameTiming, ...]
+    absent: AbsentFigures = field(default_factory=lambda: AbsentFigures(0, 0, 0))
+    problems: tuple[str, ...] = ()
 
     @property
     def played(self) -> int:
@@ -69,111 +75,132 @@ class RunScore:
         """Frames that came out, over all cameras."""
         return sum(c.answered for c in self.cameras)
 
+    @property
+    def boxes_only(self) -> bool:
+        """The truth has no masks, so overlap is that of boxes."""
+        return any(frame.boxes_only for frame in self.frames)
+
 
 def score_run(sample: Path, result: Path) -> RunScore:
     """Score a result bag against the truth in the bag that was played.
 
-    Camera NAME has its images on `/NAME/image`, its truth on `/NAME/truth` and its results on the
-    result bag's topics that end in `/NAME/instances` and `/NAME/frame_status`.
+    Raises:
+        BagError: a bag is damaged, or stamps do not fit.
+        TruthError: the bag has no truth, or one that does not fit.
+    """
+    results = read_results(result)
+    return score_results(results, bag_truth(sample, results))
+
+
+def score_results(results: RunResults, truth: Truth) -> RunScore:
+    """Score a run against any truth.
 
     Raises:
-        BagError: a bag is damaged, or lacks the topics.
+        TruthError: the truth does not fit in time or size, or nobody says what was asked for.
     """
-    with open_bag(sample) as played, open_bag(result) as recorded:
-        cameras = truth_cameras(played)
-        prompts = read_prompts(played)
-        truth: list[FrameObjects] = []
-        answers: list[FrameObjects] = []
-        frames: list[CameraFrames] = []
-        timings: list[FrameTiming] = []
-        for camera in cameras:
-            found = list(
-                read_objects(recorded, result_topic(recorded, camera, "instances"), camera)
-            )
-            images = image_stamps(played, f"/{camera}/image")
-            frames.append(_compare(camera, images, found))
-            answers.extend(found)
-            truth.extend(read_objects(played, f"/{camera}/truth", camera))
-            status_topic = result_topic(recorded, camera, "frame_status")
-            timings.extend(map(timing_of, recorded.messages(status_topic)))
-        pairs = pair_up(truth, answers, prompts)
-        if not pairs:
-            raise BagError(f"no frame of {result} was taken from {sample}: their stamps differ")
-        return RunScore(
-            tuple(frames),
-            score_detections(pairs),
-            score_tracking(pairs),
-            score_timing(timings),
-            recorded.seconds,
-            played.seconds,
-            tuple(pairs),
-            tuple(timings),
+    results, problems = _named_alike(results, truth)
+    answers = [answer for camera in results.cameras for answer in camera.answers]
+    pairs = _paired(truth, answers, results)
+    if not pairs:
+        raise TruthError(
+            f"the truth does not fit in time: no frame of {results.path} was taken from "
+            f"{truth.path}: their stamps differ, or no prompt was in force"
         )
-
-
-def truth_cameras(played: BagReader) -> list[str]:
-    """Names of the cameras that have truth in the bag.
-
-    Raises:
-        BagError: there is none.
-    """
-    cameras = [
-        topic.removesuffix("/truth").strip("/")
-        for topic, kind in played.topics.items()
-        if topic.endswith("/truth") and kind == INSTANCES
-    ]
-    if not cameras:
-        raise BagError(
-            f"{played.path} has no truth: no topic NAME/truth of type {INSTANCES} among "
-            f"{', '.join(played.topics)}"
-        )
-    return sorted(cameras)
-
-
-def read_prompts(played: BagReader) -> list[PromptChange]:
-    """The prompts of the bag, in order.
-
-    Raises:
-        BagError: there is none.
-    """
-    if PROMPT_TOPIC not in played.topics:
-        raise BagError(f"{played.path} has no topic {PROMPT_TOPIC}")
-    return [
-        PromptChange.of(record.time, played.decode(record).data)
-        for record in played.records([PROMPT_TOPIC])
-    ]
-
-
-def result_topic(recorded: BagReader, camera: str, name: str) -> str:
-    """The topic of the result bag that holds a camera's results of one kind.
-
-    Raises:
-        BagError: there is none.
-    """
-    ending = f"/{camera}/{name}" if camera else f"/{name}"
-    for topic in recorded.topics:
-        if topic.endswith(ending):
-            return topic
-    raise BagError(
-        f"{recorded.path} has no topic that ends in {ending}; it has {', '.join(recorded.topics)}"
+    for pair in pairs:
+        _check_size(pair, truth)
+    known = {(f.camera, f.stamp) for f in truth.frames}
+    scored = {(p.answer.camera, p.answer.stamp) for p in pairs}
+    lost = len(known - scored)
+    if lost:
+        problems.append(f"{lost} of {len(known)} frames with truth have no answer")
+    timings = tuple(timing for camera in results.cameras for timing in camera.timings)
+    return RunScore(
+        tuple(_frames_of(camera, truth) for camera in results.cameras),
+        score_detections(pairs),
+        score_tracking(pairs),
+        score_timing(timings),
+        results.seconds,
+        _recorded_seconds(truth, results),
+        tuple(pairs),
+        timings,
+        score_absent(pairs),
+        (*results.problems, *truth.problems, *problems),
     )
 
 
-def image_stamps(played: BagReader, topic: str) -> list[int]:
-    """Stamps of a topic's images in nanoseconds, read without decoding the pixels.
+def _named_alike(results: RunResults, truth: Truth) -> tuple[RunResults, list[str]]:
+    """The run without cameras of which there is no truth; an only camera takes the truth's name."""
+    known = {frame.camera for frame in truth.frames}
+    names = [camera.name for camera in results.cameras]
+    problems = [
+        f"the camera {name!r} has truth and no results" for name in sorted(known - set(names))
+    ]
+    if len(names) == 1 and names[0] not in known:
+        stamps = set(results.cameras[0].stamps)
+        shared = {
+            name: sum(f.stamp in stamps for f in truth.frames if f.camera == name) for name in known
+        }
+        best = max(sorted(known), key=lambda name: shared[name], default="")
+        if shared.get(best):
+            only = (results.cameras[0].called(best),)
+            return replace(results, cameras=only), [p for p in problems if f"{best!r}" not in p]
+    cameras = tuple(camera for camera in results.cameras if camera.name in known)
+    for name in names:
+        if name not in known:
+            problems.append(f"the camera {name!r} has results and no truth")
+    return replace(results, cameras=cameras), problems
 
-    A header comes first in its message: 4 bytes that tell the byte order, then the seconds and
-    the nanoseconds.
-    """
-    stamps = []
-    for record in played.records([topic]):
-        order: Literal["little", "big"] = "little" if record.data[1] & 1 else "big"
-        seconds = int.from_bytes(record.data[4:8], order, signed=True)
-        stamps.append(seconds * 1_000_000_000 + int.from_bytes(record.data[8:12], order))
-    return stamps
+
+def _paired(
+    truth: Truth, answers: Sequence[FrameObjects], results: RunResults
+) -> list[PairedFrame]:
+    prompts = truth.prompts
+    if prompts is None and not results.prompts:
+        raise TruthError(
+            f"nobody says what was asked for: {results.path} has no label_info and {truth.path} no "
+            "topic /prompt"
+        )
+    if truth.phrase:
+        answers = [_about(answer, truth.phrase) for answer in answers]
+    versions = {
+        version: (truth.phrase,) if truth.phrase else phrases
+        for version, phrases in results.prompts.items()
+    }
+    return pair_up(
+        truth.frames,
+        answers,
+        prompts if prompts is not None else versions,
+        exact=truth.exact,
+        boxes_only=truth.boxes_only,
+    )
 
 
-def _compare(camera: str, images: Sequence[int], found: Sequence[FrameObjects]) -> CameraFrames:
-    answered = {objects.stamp for objects in found}
-    missing = tuple(stamp for stamp in images if stamp not in answered)
-    return CameraFrames(camera, len(images), len(images) - len(missing), missing)
+def _about(answer: FrameObjects, phrase: str) -> FrameObjects:
+    """The answers to one phrase."""
+    called = [name.casefold() == phrase.casefold() for name in answer.phrases]
+    return some_of(answer, np.array(called, bool))
+
+
+def _check_size(pair: PairedFrame, truth: Truth) -> None:
+    objects, answer = pair.expected.objects, pair.answer
+    if objects.masks and answer.masks:
+        theirs, ours = objects.masks[0]["size"], answer.masks[0]["size"]
+        if list(theirs) != list(ours):
+            raise TruthError(
+                f"{truth.path} does not fit in size: its frame at {answer.stamp / 1e9:.3f} s has "
+                f"{theirs[1]}x{theirs[0]} pixels, the run's {ours[1]}x{ours[0]}"
+            )
+
+
+def _frames_of(camera: CameraResults, truth: Truth) -> CameraFrames:
+    played = truth.images.get(camera.name, camera.stamps)
+    answered = {answer.stamp for answer in camera.answers}
+    missing = tuple(stamp for stamp in played if stamp not in answered)
+    return CameraFrames(camera.name, len(played), len(played) - len(missing), missing)
+
+
+def _recorded_seconds(truth: Truth, results: RunResults) -> float:
+    if truth.seconds is not None:
+        return truth.seconds
+    stamps = [stamp for camera in results.cameras for stamp in camera.stamps]
+    return (max(stamps) - min(stamps)) / 1e9 if stamps else 0.0

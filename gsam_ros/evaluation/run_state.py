@@ -15,14 +15,9 @@ _ALLOWED = {
     "collections.OrderedDict",
     "collections.defaultdict",
     "collections.deque",
-    "gsam_ros.detection.regions.TileTurns",
     "gsam_ros.instances.TrackState",
     "gsam_ros.pipeline.grounded_tracker.TrackerState",
     "gsam_ros.prompts.Prompt",
-    "gsam_ros.tracking.camera_tracks.CameraTracks",
-    "gsam_ros.tracking.memory.Remembered",
-    "gsam_ros.tracking.memory.TrackMemory",
-    "gsam_ros.tracking.track.Track",
     "numpy.dtype",
     "numpy.ndarray",
     "numpy._core.multiarray._reconstruct",
@@ -33,9 +28,15 @@ _ALLOWED = {
     "torch._utils._rebuild_tensor_v2",
     "torch.BFloat16Storage",
     "torch.HalfStorage",
+    "torch.BoolStorage",
+    "torch.DoubleStorage",
     "torch.FloatStorage",
+    "torch.IntStorage",
+    "torch.LongStorage",
 }
-"""What a state is made of."""
+"""What a state is made of besides what tracking and detection keep."""
+
+_OURS = ("gsam_ros.tracking.", "gsam_ros.detection.")
 
 
 class StateError(RuntimeError):
@@ -63,8 +64,9 @@ class _Unpickler(pickle.Unpickler):
     """Reads the classes that a state is made of and no other: a file must not run code."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if f"{module}.{name}" not in _ALLOWED:
-            raise pickle.UnpicklingError(f"a state holds no {module}.{name}")
+        full = f"{module}.{name}"
+        if full not in _ALLOWED and not full.startswith(_OURS):
+            raise pickle.UnpicklingError(f"a state holds no {full}")
         return super().find_class(module, name)
 
 

@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 import gsam_ros
 from gsam_ros.evaluation.part_writer import PartWriter, camera_file, join_parts
-from gsam_ros.evaluation.run_parts import Parts, Progress, write_run
+from gsam_ros.evaluation.run_folder import write_run
+from gsam_ros.evaluation.run_parts import Parts, Progress
 from gsam_ros.evaluation.sources.source import (
     Item,
     Origin,

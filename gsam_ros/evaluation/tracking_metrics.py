@@ -1,4 +1,4 @@
-"""HOTA, CLEAR and identity metrics on masks, by TrackEval.
+"""HOTA, CLEAR, identity metrics and J&F, by TrackEval.
 
 HOTA: Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", IJCV 2021.
 CLEAR: Bernardin and Stiefelhagen, EURASIP JIVP 2008. IDF1: Ristani et al., ECCV workshops 2016.
@@ -15,6 +15,7 @@ from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 from trackeval.metrics import CLEAR, HOTA, Identity
 
+from gsam_ros.evaluation.mask_metrics import score_masks
 from gsam_ros.evaluation.pairing import PairedFrame
 
 HIT = 0.5
@@ -23,7 +24,7 @@ HIT = 0.5
 
 @dataclass(frozen=True)
 class TrackingFigures:
-    """How well objects keep their ids; all on masks, over all cameras.
+    """How well objects keep their ids, over all cameras; on masks where the truth has them.
 
     Attributes:
         hota: higher order tracking accuracy, mean over overlap thresholds 0.05 to 0.95.
@@ -40,6 +41,9 @@ class TrackingFigures:
         false_alarms: answers without an object.
         objects: different objects that were wanted.
         tracks: different ids that were given.
+        jaccard: DAVIS' J, mean overlap of masks of each object and the one id that fits it best,
+            over all frames; NaN where the truth has no masks.
+        boundary: DAVIS' F, how well their outlines agree, likewise.
     """
 
     hota: float
@@ -55,6 +59,13 @@ class TrackingFigures:
     false_alarms: int
     objects: int
     tracks: int
+    jaccard: float = float("nan")
+    boundary: float = float("nan")
+
+    @property
+    def j_and_f(self) -> float:
+        """The mean of both, DAVIS' main figure."""
+        return (self.jaccard + self.boundary) / 2
 
 
 def score_tracking(frames: Sequence[PairedFrame]) -> TrackingFigures:
@@ -67,6 +78,9 @@ def score_tracking(frames: Sequence[PairedFrame]) -> TrackingFigures:
     hota = _combined(HOTA(), sequences)
     clear = _combined(CLEAR({"THRESHOLD": HIT, "PRINT_CONFIG": False}), sequences)
     identity = _combined(Identity({"THRESHOLD": HIT, "PRINT_CONFIG": False}), sequences)
+    jaccard, boundary = float("nan"), float("nan")
+    if not any(frame.boxes_only for frame in frames):
+        jaccard, boundary = score_masks(sequences.values())
     return TrackingFigures(
         hota=float(np.mean(hota["HOTA"])),
         det_a=float(np.mean(hota["DetA"])),
@@ -81,6 +95,8 @@ def score_tracking(frames: Sequence[PairedFrame]) -> TrackingFigures:
         false_alarms=int(clear["CLR_FP"]),
         objects=sum(sequence["num_gt_ids"] for sequence in sequences.values()),
         tracks=sum(sequence["num_tracker_ids"] for sequence in sequences.values()),
+        jaccard=jaccard,
+        boundary=boundary,
     )
 
 
@@ -101,6 +117,7 @@ def sequence_of(frames: Sequence[PairedFrame]) -> dict[str, Any]:
     truth_names: dict[tuple[int, str], int] = {}
     answer_names: dict[int, int] = {}
     truth_ids, answer_ids, similarities = [], [], []
+    truth_masks, answer_masks = [], []
     for frame in sorted(frames, key=lambda frame: frame.answer.stamp):
         keys = [
             (int(frame.expected.objects.ids[i]), _phrase(frame, int(i)))
@@ -112,6 +129,9 @@ def sequence_of(frames: Sequence[PairedFrame]) -> dict[str, Any]:
         truth_ids.append(_numbered(keys, truth_names))
         answer_ids.append(_numbered(ids, answer_names))
         similarities.append(similarity[:, kept])
+        objects = frame.expected.objects
+        truth_masks.append([objects.masks[i] for i in np.flatnonzero(frame.expected.wanted)])
+        answer_masks.append([frame.answer.masks[i] for i in np.flatnonzero(kept)])
     return {
         "num_timesteps": len(truth_ids),
         "num_gt_ids": len(truth_names),
@@ -121,6 +141,8 @@ def sequence_of(frames: Sequence[PairedFrame]) -> dict[str, Any]:
         "gt_ids": truth_ids,
         "tracker_ids": answer_ids,
         "similarity_scores": similarities,
+        "gt_dets": truth_masks,
+        "tracker_dets": answer_masks,
     }
 
 
@@ -132,14 +154,23 @@ def _similarity(frame: PairedFrame, chosen: np.ndarray, crowd: bool) -> np.ndarr
         chosen: [N] bool, which objects of the truth.
         crowd: divide by the answer's own area instead of the union.
     """
-    objects = [frame.expected.objects.masks[i] for i in np.flatnonzero(chosen)]
-    answers = list(frame.answer.masks)
+    objects: Any = [frame.expected.objects.masks[i] for i in np.flatnonzero(chosen)]
+    answers: Any = list(frame.answer.masks)
     if not objects or not answers:
         return np.zeros((len(objects), len(answers)))
+    if frame.boxes_only:
+        objects, answers = _xywh(frame.expected.objects.boxes[chosen]), _xywh(frame.answer.boxes)
     overlap = coco_mask.iou(answers, objects, [crowd] * len(objects)).T
     wanted = np.array([_phrase(frame, int(i)) for i in np.flatnonzero(chosen)])
     answered = np.array([phrase.casefold() for phrase in frame.answer.phrases])
     return np.where(wanted[:, None] == answered[None, :], overlap, 0.0)
+
+
+def _xywh(boxes: np.ndarray) -> np.ndarray:
+    """[N, 4] corners as corner, width and height, in float64, which the library wants."""
+    converted = boxes.astype(np.float64)
+    converted[:, 2:] -= converted[:, :2]
+    return converted
 
 
 def matches(frame: PairedFrame) -> list[tuple[int, int]]:

@@ -55,9 +55,17 @@ class Expected:
         return (self.phrase_index >= 0) & ~self.ignored
 
 
-def expect(objects: FrameObjects, phrases: Sequence[str]) -> Expected:
-    """Apply the rule above to one frame."""
-    index = np.array([naming_phrase(name, phrases) for name in objects.phrases], np.int64)
+def expect(objects: FrameObjects, phrases: Sequence[str], exact: bool = False) -> Expected:
+    """Apply the rule above to one frame.
+
+    Args:
+        objects: the truth.
+        phrases: of the prompt.
+        exact: a phrase names what is called just so, capitals aside: for a truth of somebody else,
+            whose words mean what they mean there.
+    """
+    which = _same_phrase if exact else naming_phrase
+    index = np.array([which(name, phrases) for name in objects.phrases], np.int64)
     return Expected(objects, index, (index >= 0) & (objects.scores < VISIBLE_ENOUGH))
 
 
@@ -65,6 +73,12 @@ def naming_phrase(name: str, phrases: Sequence[str]) -> int:
     """Which of `phrases` names an object called `name`, for example "red mug"; -1 if none does."""
     named = [(len(phrase.split()), -i) for i, phrase in enumerate(phrases) if names(phrase, name)]
     return -max(named)[1] if named else -1
+
+
+def _same_phrase(name: str, phrases: Sequence[str]) -> int:
+    """Which of `phrases` is `name`, capitals aside; -1 if none is."""
+    called = [phrase.casefold() for phrase in phrases]
+    return called.index(name.casefold()) if name.casefold() in called else -1
 
 
 def names(phrase: str, name: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import torch
 
 from gsam_ros.detection.detector import Choose, GroundingDetector
 from gsam_ros.detection.regions import TileTurns
@@ -220,7 +221,7 @@ class GroundedTracker:
             features = self._segmenter.encode_image([frame.image for frame in frames])
         with watch.stage("track"):
             views = [
-                View(frame.camera, frame.stamp, frame.image.shape[:2], found)
+                View(frame.camera, frame.stamp, frame.image.shape[:2], *found)
                 for frame, found in zip(frames, detections, strict=True)
             ]
             instances = self._tracker.step(features, views)
@@ -259,26 +260,29 @@ class GroundedTracker:
 
     def _detect(
         self, frames: Sequence[Frame], keyframes: Sequence[bool]
-    ) -> list[Detections | None]:
+    ) -> list[tuple[Detections | None, Detections]]:
+        """What starts tracks (None where nobody looked), and what only keeps them."""
         images = [frame.image for frame, chosen in zip(frames, keyframes, strict=True) if chosen]
         if not images or self._text is None:
-            return [None] * len(frames)
+            return [(None, Detections.none())] * len(frames)
         settings = self.settings.detector
         choose = None
         if settings.slices.regions:
             chosen_frames = (f for f, chosen in zip(frames, keyframes, strict=True) if chosen)
             choose = [self._choose_tiles(frame) for frame in chosen_frames]
-        found = iter(
-            self._detector.detect(
-                images,
-                self._text,
-                settings.box_threshold,
-                settings.nms_iou,
-                settings.slices,
-                choose,
-            )
+        found = self._detector.detect(
+            images,
+            self._text,
+            settings.box_threshold,
+            settings.nms_iou,
+            settings.slices,
+            choose,
+            self.settings.tracker.keep_share,
         )
-        return [next(found) if chosen else None for chosen in keyframes]
+        least = self._text.least_scores(settings.box_threshold, torch.device("cpu")).numpy()
+        strong = [each.scores > least[each.phrase_index] for each in found]
+        split = iter([(f[enough], f[~enough]) for f, enough in zip(found, strong, strict=True)])
+        return [next(split) if chosen else (None, Detections.none()) for chosen in keyframes]
 
     def _choose_tiles(self, frame: Frame) -> Choose:
         """What chooses the tiles of a keyframe, by the tracks of its camera."""

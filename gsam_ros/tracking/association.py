@@ -22,7 +22,8 @@ def mask_overlap(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.
     Returns:
         [N, M] intersection over union, and [N, M] intersection over the smaller of the two.
     """
-    flat = [masks.reshape(len(masks), -1).astype(np.float32) for masks in (first, second)]
+    cells = int(np.prod(first.shape[1:]))
+    flat = [masks.reshape(len(masks), cells).astype(np.float32) for masks in (first, second)]
     shared = flat[0] @ flat[1].T
     areas = [f.sum(1) for f in flat]
     union = areas[0][:, None] + areas[1][None] - shared
@@ -52,37 +53,72 @@ def assign(likeness: np.ndarray, least: float) -> list[tuple[int, int]]:
     ]
 
 
-def match(
-    track_boxes: np.ndarray,
-    track_phrases: np.ndarray,
-    renamable: np.ndarray,
+def likeness(
+    expected: np.ndarray,
+    before: np.ndarray,
     boxes: np.ndarray,
-    phrases: np.ndarray,
-    least_iou: float,
-    renamed_iou: float,
-) -> list[tuple[int, int]]:
-    """Pair tracks with detections by box overlap: first within a phrase, then across phrases.
+    masks: np.ndarray,
+    visible: np.ndarray,
+    found_boxes: np.ndarray,
+    found_masks: np.ndarray,
+) -> np.ndarray:
+    """How much each track is like each detection, by place: [N, M] in [0, 1].
 
-    The second pass lets a track whose phrase the detector changes its mind about stay one track;
-    it asks for more overlap, as another phrase mostly means another object that stands close by.
+    Half of it is where the track was going, half what its mask shows now, by box and by mask; a
+    track out of sight has only the first. A mask that slid onto a look-alike is so outvoted by
+    the way that its object went before.
 
     Args:
-        track_boxes: [N, 4] xyxy.
+        expected: [N, 4] xyxy, boxes where the tracks should be by their motion.
+        before: [N, 4] xyxy, boxes of the last detections that agreed: things stop and turn back.
+        boxes: [N, 4] xyxy around the tracks' masks.
+        masks: [N, h, w] bool.
+        visible: [N] bool, whether a track has a mask at all.
+        found_boxes: [M, 4] xyxy of the detections.
+        found_masks: [M, h, w] bool, what the boxes of the detections hold.
+    """
+    going = np.maximum(box_iou(expected, found_boxes), box_iou(before, found_boxes))
+    showing = (box_iou(boxes, found_boxes) + mask_overlap(masks, found_masks)[0]) / 2
+    return np.where(visible[:, None], (going + showing) / 2, going)
+
+
+def match(
+    alike: np.ndarray,
+    visible: np.ndarray,
+    track_phrases: np.ndarray,
+    renamable: np.ndarray,
+    phrases: np.ndarray,
+    least: float,
+    least_renamed: float,
+) -> list[tuple[int, int]]:
+    """Pair tracks with detections by likeness: first within a phrase, then across phrases.
+
+    Within a phrase those in sight come first, so that of two tracks which were made for one object
+    one keeps it. The pass across phrases lets a track whose phrase the detector changes its mind
+    about stay one track; it asks for more, as another phrase mostly means another object that
+    stands close by.
+
+    Args:
+        alike: [N, M] likeness of tracks and detections.
+        visible: [N] bool, tracks in sight; the others get what these leave.
         track_phrases: [N] phrase index.
         renamable: [N] bool, tracks that may still turn out to be something else.
-        boxes: [M, 4] xyxy of the detections.
-        phrases: [M] phrase index.
-        least_iou: overlap below which two boxes of one phrase are not the same object.
-        renamed_iou: likewise for two boxes of different phrases.
+        phrases: [M] phrase index of the detections.
+        least: likeness below which two of one phrase are not the same object.
+        least_renamed: likewise for two of different phrases.
 
     Returns:
         (track, detection) pairs; each index at most once.
     """
-    overlap = box_iou(track_boxes, boxes)
     same = track_phrases[:, None] == phrases[None]
-    pairs = assign(np.where(same, overlap, -1), least_iou)
-    taken = ([row for row, _ in pairs], [column for _, column in pairs])
-    rest = np.where(renamable[:, None], overlap, -1)
-    rest[taken[0], :] = -1
-    rest[:, taken[1]] = -1
-    return pairs + assign(rest, renamed_iou)
+    pairs: list[tuple[int, int]] = []
+    for allowed, limit in (
+        (same & visible[:, None], least),
+        (same & ~visible[:, None], least),
+        (np.broadcast_to(renamable[:, None], same.shape), least_renamed),
+    ):
+        rest = np.where(allowed, alike, -1)
+        rest[[row for row, _ in pairs], :] = -1
+        rest[:, [column for _, column in pairs]] = -1
+        pairs += assign(rest, limit)
+    return pairs

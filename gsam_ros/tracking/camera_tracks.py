@@ -23,12 +23,14 @@ class View:
         stamp: nanoseconds.
         size: (height, width) of the image.
         detections: what the detector found; None where it did not look.
+        weak: what else it found, too little to start a track and enough to keep one.
     """
 
     camera: str
     stamp: int
     size: tuple[int, int]
     detections: Detections | None
+    weak: Detections = field(default_factory=Detections.none)
 
 
 @dataclass
@@ -89,26 +91,31 @@ class CameraTracks:
         self.tracks = survivors
 
     def grow_older(self, settings: TrackerSettings) -> None:
-        """Apply the rules of time, then end one of each two tracks on one object.
-
-        That which somebody pointed at stays, else that with more detections.
-        """
+        """Apply the rules of time."""
         assert self.stamp is not None  # of the frame that `begin` was told
         stamp = self.stamp
         self.tracks = [track for track in self.tracks if track.grow_older(stamp, settings)]
+
+    def settle(self, settings: TrackerSettings) -> None:
+        """Where two masks lie on one object, let one track have it.
+
+        It goes to what somebody pointed at, else to the track that was expected there: by its
+        motion, then by its age. The other one is out of sight, or ends if it is new.
+        """
+        assert self.stamp is not None  # of the frame that `begin` was told
         shown = [track for track in self.tracks if track.shown]
         if len(shown) < 2:
             return
         masks = np.stack([track.logits > 0 for track in shown])
         iou, _ = mask_overlap(masks, masks)
-        ended: set[int] = set()
-        for older in range(len(shown)):
-            for younger in range(older + 1, len(shown)):
-                both_live = id(shown[older]) not in ended and id(shown[younger]) not in ended
-                if both_live and iou[older, younger] > settings.duplicate_iou:
-                    pair = (shown[older], shown[younger])
-                    ended.add(id(min(pair, key=lambda track: (bool(track.name), track.hits))))
-        self.tracks = [track for track in self.tracks if id(track) not in ended]
+        for one, other in np.argwhere(np.triu(iou > settings.duplicate_iou, 1)):
+            pair = [shown[one], shown[other]]
+            if not all(track.shown for track in pair):
+                continue
+            stamp = self.stamp
+            loser = min(pair, key=lambda t: (bool(t.name), t.settled, t.fit(stamp), t.hits))
+            loser.visible = False
+            loser.refuted = loser.refuted or not loser.settled
 
     def instances(self, classes: tuple[str, ...]) -> Instances:
         """What the newest frame shows; `phrase_index` counts in `classes`."""

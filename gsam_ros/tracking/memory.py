@@ -65,12 +65,18 @@ class TrackMemory:
         if len(self._prompted) > MAX_PROMPTED:
             del self._prompted[1]
 
-    def frames(self) -> list[tuple[int, Remembered]]:
-        """(age, frame) of the spatial memories, prompted ones (age 0) first, then oldest first."""
+    def frames(self, few: bool = False) -> list[tuple[int, Remembered]]:
+        """(age, frame) of the spatial memories, prompted ones (age 0) first, then oldest first.
+
+        Args:
+            few: only the first and the newest prompted, and the two newest others.
+        """
         recent = [(self.clock - frame.time, frame) for frame in self._recent]
-        return [(0, frame) for frame in self._prompted] + [
-            (age, frame) for age, frame in recent if age < self._num_memories
-        ]
+        recent = [(age, frame) for age, frame in recent if age < self._num_memories]
+        prompted = self._prompted
+        if few:
+            recent, prompted = recent[-2:], prompted[:1] + prompted[1:][-1:]
+        return [(0, frame) for frame in prompted] + recent
 
     def pointers(self) -> list[tuple[int, torch.Tensor]]:
         """(age, pointer): of the prompted frames first, then of the others, newest first."""
@@ -79,15 +85,16 @@ class TrackMemory:
             (age, pointer) for age, pointer in recent if age < self._max_pointers
         ]
 
-    @property
-    def shape(self) -> tuple[tuple[int, ...], int]:
+    def shape(self, few: bool = False) -> tuple[tuple[int, ...], int]:
         """Ages of the spatial memories and the number of pointers; equal ones make a batch."""
-        return tuple(age for age, _ in self.frames()), len(self.pointers())
+        return tuple(age for age, _ in self.frames(few)), len(self.pointers())
 
 
-def gather(model: SegmentationModel, memories: Sequence[TrackMemory]) -> MemoryTokens:
-    """Memories of N objects of equal `shape` as one batch of tokens."""
-    frames = [memory.frames() for memory in memories]
+def gather(
+    model: SegmentationModel, memories: Sequence[TrackMemory], few: bool = False
+) -> MemoryTokens:
+    """Memories of N objects of equal `shape` as one batch of tokens; `few` as in `frames`."""
+    frames = [memory.frames(few) for memory in memories]
     pointers = [memory.pointers() for memory in memories]
     spatial = torch.stack([torch.cat([f.features for _, f in own]) for own in frames])
     places = torch.cat([model.memory_positions(age) for age, _ in frames[0]])

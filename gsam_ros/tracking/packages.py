@@ -38,7 +38,12 @@ def load_segmenter(
             f"segmenter.image_size is {size}: give a multiple of {adapter.size_step}, or 0 for "
             "the checkpoint's own"
         )
-    model = adapter(settings.model, device, dtype, size)
+    try:
+        model = adapter(settings.model, device, dtype, size)
+    except CheckpointError as error:
+        if settings.package == "auto":
+            raise
+        raise CheckpointError(f"{error} (segmenter.package is {package!r})") from error
     trained = model.num_memories
     if settings.memories > trained:
         raise CheckpointError(

@@ -17,6 +17,7 @@ def propagate(
     features: ImageFeatures,
     image_index: Sequence[int],
     memories: Sequence[TrackMemory],
+    few: bool = False,
 ) -> Segmentation:
     """Segment each of N >= 1 remembered objects on the image that it is expected in.
 
@@ -28,15 +29,17 @@ def propagate(
         features: of the new images.
         image_index: [N] which image of `features` each object lies in.
         memories: [N] what is known of each.
+        few: attend to four of the spatial memories at most; cross attention, the larger part of
+            the cost, goes with their number.
     """
     groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
     for position, memory in enumerate(memories):
-        groups[memory.shape].append(position)
+        groups[memory.shape(few)].append(position)
     parts, order = [], []
     for members in groups.values():
         index = torch.tensor([image_index[m] for m in members], device=model.device)
         own = features[index]
-        conditioned = model.attend(own, gather(model, [memories[m] for m in members]))
+        conditioned = model.attend(own, gather(model, [memories[m] for m in members], few))
         parts.append(model.decode(own, conditioned))
         order.extend(members)
     restore = torch.tensor(order, device=model.device).argsort()

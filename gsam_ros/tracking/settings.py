@@ -52,15 +52,23 @@ class TrackerSettings:
         runtime=True,
     )
     match_iou: float = setting(
-        0.3,
-        "Least overlap (intersection over union) of a detection and a track's mask that are the "
-        "same object.",
+        0.25,
+        "Least overlap (intersection over union) of a detection and a track that are the same "
+        "object: of its mask, its box, and the box where it was going, on average.",
         low=0.0,
         high=1.0,
         runtime=True,
     )
+    keep_share: float = setting(
+        0.35,
+        "Share of the score that starts a track which is enough to keep one: half-hidden objects "
+        "score low. 1 asks the same of both.",
+        low=0.05,
+        high=1.0,
+        runtime=True,
+    )
     reprompt_iou: float = setting(
-        0.75,
+        0.9,
         "A track that agrees with its detection by less than this overlap has drifted, and is "
         "segmented anew from the detection's box.",
         low=0.0,
@@ -69,7 +77,8 @@ class TrackerSettings:
     )
     duplicate_iou: float = setting(
         0.7,
-        "Two masks that overlap by more than this are one object: the younger track ends.",
+        "Two masks that overlap by more than this lie on one object: the track that was not "
+        "expected there is hidden, or ends if it is new.",
         low=0.0,
         high=1.0,
         runtime=True,
@@ -82,25 +91,42 @@ class TrackerSettings:
         high=1.0,
         runtime=True,
     )
-    confirm_hits: int = setting(
+    confirm_after: float = setting(
+        0.15,
+        "Seconds over which detections have to agree with a new track, two at least, before it is "
+        "confirmed; 0: the first is enough.",
+        low=0.0,
+        high=60.0,
+        runtime=True,
+    )
+    tentative_missed: float = setting(
+        0.0,
+        "Seconds from the first keyframe on which no detection agrees with an unconfirmed track to "
+        "that which ends it; 0: the first one does.",
+        low=0.0,
+        high=60.0,
+        runtime=True,
+    )
+    confirmed_missed: float = setting(
+        0.6,
+        "Seconds from the first keyframe in a row on which no detection agrees with a confirmed "
+        "track to that from which it counts as lost, whatever its mask says.",
+        low=0.0,
+        high=3600.0,
+        runtime=True,
+    )
+    memory: str = setting(
+        "exact",
+        "exact: every track attends to its memory on every frame, as SAM 2 does; fast: only those "
+        "that meet others, hide or are unconfirmed, the others are segmented from the box where "
+        "they are expected.",
+        choices=("exact", "fast"),
+        runtime=True,
+    )
+    attention_budget: int = setting(
         2,
-        "Detections that a new track needs to be confirmed.",
-        low=1,
-        high=100,
-        runtime=True,
-    )
-    tentative_misses: int = setting(
-        1,
-        "Keyframes without an agreeing detection after which an unconfirmed track ends.",
-        low=1,
-        high=100,
-        runtime=True,
-    )
-    confirmed_misses: int = setting(
-        4,
-        "Keyframes in a row without an agreeing detection after which a confirmed track counts "
-        "as lost, whatever its mask says.",
-        low=1,
+        "Tracks of all cameras that attend to their memory on one frame, where memory is fast.",
+        low=0,
         high=1000,
         runtime=True,
     )

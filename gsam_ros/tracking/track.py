@@ -16,11 +16,15 @@ import numpy as np
 import torch
 
 from gsam_ros.instances import TrackState
+from gsam_ros.tracking.association import box_iou
 from gsam_ros.tracking.memory import TrackMemory
+from gsam_ros.tracking.motion import BoxMotion
 from gsam_ros.tracking.settings import TrackerSettings
 
 _SECOND = 1_000_000_000
-_CONTRADICTION = 3  # plain misses that weigh as much
+_SETTLED_HITS = 2
+_JUMP = 0.5  # sizes that a mask may be off its way from one frame to the next
+_PACE = 3.0  # sizes per second that an object out of sight may be off its way
 
 
 @dataclass(eq=False)
@@ -36,7 +40,15 @@ class Track:
         evidence: sum of scores by phrase; the phrase with most evidence names the track.
         name: what it was called by whoever pointed at it; empty where the detector found it.
         hits: detections that agreed.
-        misses: keyframes in a row on which it was visible and no detection agreed.
+        agreed: stamp of the last detection that agreed, nanoseconds.
+        agreed_box: [4] xyxy pixels, that detection's box.
+        missed_since: stamp of the first keyframe in a row on which it was visible and no detection
+            agreed; None where the last one did.
+        refuted: the detector saw something else in its place, and nothing that agrees.
+        attended: stamp of the last frame on which it attended to its memory, nanoseconds.
+        remembered: stamp of the newest frame in its memory, nanoseconds.
+        eclipsed: another track has what its mask shows: out of sight until a detection agrees.
+        motion: where it was and how it moves; None before its first box.
         last_visible: stamp of the last frame that showed it, nanoseconds.
         visible: whether the newest frame shows it.
         logits: [h, w] float32 mask on the newest frame, at the model's resolution.
@@ -52,7 +64,14 @@ class Track:
     evidence: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     name: str = ""
     hits: int = 0
-    misses: int = 0
+    missed_since: int | None = None
+    refuted: bool = False
+    motion: BoxMotion | None = None
+    agreed: int = 0
+    agreed_box: np.ndarray = field(default_factory=lambda: np.zeros(4, np.float32))
+    attended: int = 0
+    remembered: int = 0
+    eclipsed: bool = False
     last_visible: int = 0
     visible: bool = False
     logits: np.ndarray = field(default_factory=lambda: np.zeros((1, 1), np.float32))
@@ -76,7 +95,8 @@ class Track:
         self.name = name
         self.score = 1.0
         self.hits += 1
-        self.misses = 0
+        self._forget_misses()
+        self.eclipsed = False
         self.state = TrackState.CONFIRMED
 
     def appear(self, stamp: int, pointer: torch.Tensor) -> None:
@@ -85,42 +105,114 @@ class Track:
         A lost track waits for a detection that agrees. One that was pointed at may have none to
         wait for: SAM 2's word brings it back.
         """
-        self.pointer = pointer
         if self.name:
             self.state = TrackState.CONFIRMED
         if self.state is not TrackState.LOST:
+            self.pointer = pointer
             self.last_visible = stamp
+            self.move(self.box, stamp, detected=False)
 
-    def agree(self, phrase: str, score: float, settings: TrackerSettings) -> None:
+    def jumped(self, stamp: int) -> bool:
+        """Whether its mask is further from where it should be than the object can have gone."""
+        if self.motion is None or self.state is TrackState.LOST:
+            return False
+        if self.eclipsed:
+            return True
+        return not self.can_be_at(self.box, stamp, _JUMP)
+
+    def can_be_at(self, box: np.ndarray, stamp: int, slack: float) -> bool:
+        """Whether the object can have come as far as to a box since it was in sight.
+
+        Args:
+            box: [4] xyxy pixels.
+            stamp: of the frame with the box.
+            slack: sizes of the object by which it may be off its way at once.
+        """
+        if self.motion is None:
+            return True
+        unseen = (stamp - self.last_visible) / _SECOND
+        return self.distance(box, stamp) <= self.motion.size * (slack + _PACE * unseen)
+
+    def distance(self, box: np.ndarray, stamp: int) -> float:
+        """Pixels from the middle of a box to where it should be."""
+        off = (box - self.expected(stamp)).reshape(2, 2).mean(0)
+        return float(np.hypot(*off))
+
+    @property
+    def trusted(self) -> bool:
+        """Whether what the newest frame shows of it is worth remembering."""
+        return self.shown and self.missed_since is None
+
+    def agree(self, phrase: str, score: float, stamp: int, settings: TrackerSettings) -> None:
         """A detection on the newest frame is this object."""
         self.evidence[phrase] += score
         self.score = score
         self.hits += 1
-        self.misses = 0
-        if self.state is TrackState.LOST or self.hits >= settings.confirm_hits:
+        self.last_visible = stamp
+        self._forget_misses()
+        self.eclipsed = False
+        self.agreed = stamp
+        agreed_for = (stamp - self.born) / _SECOND
+        if self.state is TrackState.LOST or agreed_for >= settings.confirm_after:
             self.state = TrackState.CONFIRMED
 
-    def miss(self, contradicted: bool = False) -> None:
+    def move(self, box: np.ndarray, stamp: int, detected: bool) -> None:
+        """Take in where it is: `box` [4] xyxy pixels, of a detection or around its mask."""
+        if self.motion is None:
+            self.motion = BoxMotion(box, stamp / _SECOND)
+        else:
+            self.motion.see(box, stamp / _SECOND, detected)
+
+    def expected(self, stamp: int) -> np.ndarray:
+        """[4] xyxy pixels, where it should be on a frame."""
+        return self.box if self.motion is None else self.motion.expected(stamp / _SECOND)
+
+    def hide(self) -> None:
+        """Its mask lies on another object: it is out of sight, and over if it is new."""
+        self.visible = False
+        self.eclipsed = True
+        self.refuted = self.refuted or not self.settled
+
+    def fit(self, stamp: int) -> float:
+        """Intersection over union of its mask's box with where it should be."""
+        return float(box_iou(self.box[None], self.expected(stamp)[None])[0, 0])
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known well enough to outlive a frame on which another has its place."""
+        return self.state is not TrackState.TENTATIVE and self.hits > _SETTLED_HITS
+
+    def miss(self, stamp: int, contradicted: bool = False) -> None:
         """The detector looked at the newest frame, which shows this object, and did not see it.
 
         Args:
+            stamp: of that frame.
             contradicted: it saw something else in this very place: the mask has probably slid onto
                 a neighbour, and two such words are enough.
         """
         if self.name:
             return  # the detector may never have heard of what people point at
-        self.misses += _CONTRADICTION if contradicted else 1
+        self.refuted = contradicted and self.missed_since is not None
+        if self.missed_since is None:
+            self.missed_since = stamp
 
     def grow_older(self, stamp: int, settings: TrackerSettings) -> bool:
         """Apply the rules of time after a frame; False when the track's life is over."""
         unseen = (stamp - self.last_visible) / _SECOND
+        limit = settings.tentative_missed
+        if self.state is not TrackState.TENTATIVE:
+            limit = settings.confirmed_missed
+        missed = self.missed_since is not None and stamp - self.missed_since >= limit * _SECOND
         if self.state is TrackState.TENTATIVE:
-            return self.misses < settings.tentative_misses and unseen <= settings.occluded_after
+            return not (missed or self.refuted) and unseen <= settings.occluded_after
         if self.state is TrackState.CONFIRMED and (
-            self.misses >= settings.confirmed_misses or unseen > settings.occluded_after
+            missed or self.refuted or unseen > settings.occluded_after
         ):
             self.state = TrackState.LOST
         return self.state is not TrackState.LOST or unseen <= settings.lost_after
+
+    def _forget_misses(self) -> None:
+        self.missed_since, self.refuted = None, False
 
 
 def make_room(tracks: list[Track], wanted: int, limit: int) -> list[Track]:

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch.nn.functional import cosine_similarity
 
-from gsam_ros.instances import Instances, TrackState
+from gsam_ros.instances import Instances
 from gsam_ros.masks import Masks
 from gsam_ros.prompts import PromptError
-from gsam_ros.tracking.association import box_iou, mask_overlap, match
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.effort import Owned, choose, due, segment_known
+from gsam_ros.tracking.found import Found, segment_found
 from gsam_ros.tracking.fragments import without_fragments
+from gsam_ros.tracking.keyframe import Keyframe
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
-from gsam_ros.tracking.pointing import SAME_OBJECT, lies_on, names_of, segment_pointed
-from gsam_ros.tracking.propagation import propagate, segment_boxes
+from gsam_ros.tracking.pointing import lies_on, names_of, segment_pointed
+from gsam_ros.tracking.remembering import Taken, write
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track
 from gsam_ros.visual_prompts import VisualPrompt
-
-
-@dataclass
-class _Prompted:
-    """A track to be segmented from a box on this frame."""
-
-    view_index: int
-    track: Track
-    box: np.ndarray
-    phrase: str
-    score: float
-    new: bool
 
 
 class InstanceTracker:
@@ -99,7 +86,9 @@ class InstanceTracker:
                 )
         track.name_it(prompt.name)
         self._show([(0, track)], masks, [view])
-        self._write(features, [(0, track)], masks, prompted=True)
+        track.appear(view.stamp, masks.pointer[0])
+        track.move(track.box, view.stamp, detected=True)
+        write(self.model, features, [view], [Taken(0, track, 0)], masks, True)
         return track
 
     def remove(self, camera: str, track_id: int) -> bool:
@@ -117,16 +106,26 @@ class InstanceTracker:
             What is visible in each image.
         """
         states = [self._camera(view) for view in views]
-        known = [(index, track) for index, state in enumerate(states) for track in state.tracks]
-        masks = self._propagate(features, known)
-        self._show(known, masks, views)
-        prompts: list[_Prompted] = []
-        for index, view in enumerate(views):
-            if view.detections is not None:
-                prompts += self._associate(index, view, states[index])
-        written = self._segment(features, views, states, prompts)
-        self._remember(features, known, masks, written)
+        attending, following = choose(views, states, self.settings)
         for state in states:
+            for track in state.tracks:
+                track.visible = False
+        known = attending + following
+        masks = segment_known(self.model, features, views, attending, following, self.settings)
+        if masks is not None:
+            self._show(known, masks, views)
+            for state in states:
+                state.settle(self.settings)
+            self._believe(known, masks, views)
+        prompted, found = segment_found(
+            self.model, features, views, states, self.settings.max_objects
+        )
+        taken: list[Taken] = []
+        for index, seen in found.items():
+            taken += self._look(index, views[index], states[index], seen, prompted)
+        self._remember(features, views, taken, prompted, known, masks)
+        for state in states:
+            state.settle(self.settings)
             state.grow_older(self.settings)
         return [state.instances(self._classes) for state in states]
 
@@ -135,183 +134,103 @@ class InstanceTracker:
         state.begin(view)
         return state
 
-    def _propagate(
-        self, features: ImageFeatures, known: Sequence[tuple[int, Track]]
-    ) -> Segmentation | None:
-        if not known:
-            return None
-        return propagate(
-            self.model, features, [index for index, _ in known], [t.memory for _, t in known]
-        )
-
     def _show(
         self,
-        known: Sequence[tuple[int, Track]],
-        masks: Segmentation | None,
+        known: Sequence[Owned],
+        masks: Segmentation,
         views: Sequence[View],
     ) -> None:
         """Write masks into their tracks: one transfer to the CPU for all."""
-        if masks is None:
-            return
         logits, presence = masks.logits.cpu().numpy(), masks.presence.cpu().numpy()
         for row, (index, track) in enumerate(known):
-            view = views[index]
             track.logits = without_fragments(logits[row], self.settings.least_part)
-            track.box = Masks(track.logits[None], *view.size).boxes[0]
+            track.box = Masks(track.logits[None], *views[index].size).boxes[0]
             track.visible = bool(presence[row] > 0) and bool(track.box[2] > track.box[0])
-            if track.visible:
-                track.appear(view.stamp, masks.pointer[row])
 
-    def _associate(self, index: int, view: View, state: CameraTracks) -> list[_Prompted]:
-        """Match one camera's detections with its tracks; say what is to be segmented from a box."""
-        assert view.detections is not None
-        # Best first: a low threshold in a crowd must not ask for masks that have no room anyway.
-        detections = view.detections[np.arange(len(view.detections)) < self.settings.max_objects]
-        seen = [track for track in state.tracks if track.visible]
-        boxes = np.array([track.box for track in seen], np.float32).reshape(-1, 4)
-        phrase_index = np.array([self._classes.index(t.phrase) for t in seen], np.int64)
-        pairs = match(
-            boxes,
-            phrase_index,
-            np.array([track.state is TrackState.TENTATIVE for track in seen], bool),
-            detections.boxes,
-            detections.phrase_index,
-            self.settings.match_iou,
-            self.settings.duplicate_iou,
+    def _believe(
+        self,
+        known: Sequence[Owned],
+        masks: Segmentation,
+        views: Sequence[View],
+    ) -> None:
+        """Take the propagated masks for the objects, but for those that jumped."""
+        for row, (index, track) in enumerate(known):
+            stamp = views[index].stamp
+            if track.visible and track.jumped(stamp):
+                track.visible = False
+            if track.visible:
+                track.appear(stamp, masks.pointer[row])
+
+    def _look(
+        self, index: int, view: View, state: CameraTracks, found: Found, masks: Segmentation
+    ) -> list[Taken]:
+        """Compare one camera's tracks with what the detector found.
+
+        Returns:
+            Who takes over the mask of which detection: tracks that drifted, that return, new ones.
+        """
+        keyframe = Keyframe(
+            view, state, found, masks.pointer[found.rows], self._classes, self.settings
         )
-        prompts = []
-        for row, column in pairs:
-            track, box = seen[row], detections.boxes[column]
-            phrase = self._classes[detections.phrase_index[column]]
-            score = float(detections.scores[column])
-            track.agree(phrase, score, self.settings)
-            track.last_visible = view.stamp
-            if box_iou(track.box[None], box[None])[0, 0] < self.settings.reprompt_iou:
-                prompts.append(_Prompted(index, track, box, phrase, score, new=False))
-        same_place = box_iou(boxes, detections.boxes) > self.settings.duplicate_iou
-        renamed = phrase_index[:, None] != detections.phrase_index[None]
-        contradicted = (same_place & renamed).any(1)
-        for row in set(range(len(seen))) - {row for row, _ in pairs}:
-            seen[row].miss(bool(contradicted[row]))
-        matched = {column for _, column in pairs}
-        for column in range(len(detections)):
-            if column not in matched:
-                phrase = self._classes[detections.phrase_index[column]]
+        drifted, free = keyframe.follow()
+        taken = [Taken(index, track, found.rows[column]) for track, column in drifted]
+        for one in taken:
+            self._take(one, masks, view)
+        free = [column for column in free if keyframe.is_new(column)]
+        returned = keyframe.returned(free)
+        for column in free:
+            if not keyframe.is_new(column):  # a second box on the same new object
+                continue
+            track = returned.get(column)
+            if track is None:
                 track = self._new_track(view)
-                score = float(detections.scores[column])
-                prompts.append(
-                    _Prompted(index, track, detections.boxes[column], phrase, score, new=True)
-                )
-        return prompts
+                if not state.admit(track, self.settings.max_objects):
+                    continue
+            keyframe.agree(track, column)
+            taken.append(Taken(index, track, found.rows[column]))
+            self._take(taken[-1], masks, view)
+        return taken
+
+    def _take(self, taken: Taken, masks: Segmentation, view: View) -> None:
+        """Show the mask of a detection as that of a track."""
+        row = torch.tensor([taken.row], device=self.model.device)
+        self._show([(0, taken.track)], masks[row], [view])
+        if taken.track.visible:
+            taken.track.appear(view.stamp, masks.pointer[taken.row])
 
     def _new_track(self, view: View) -> Track:
         """A track without an id yet."""
         memory = TrackMemory(self.model.num_memories, self.model.max_pointers)
         return Track(track_id=0, memory=memory, born=view.stamp)
 
-    def _segment(
-        self,
-        features: ImageFeatures,
-        views: Sequence[View],
-        states: Sequence[CameraTracks],
-        prompts: list[_Prompted],
-    ) -> set[int]:
-        """Masks for detections: of tracks that drifted, of objects that return, of new ones.
-
-        Returns:
-            The tracks (by `id`) whose memory of this frame is written.
-        """
-        if not prompts:
-            return set()
-        boxes = torch.tensor(
-            np.stack([p.box / np.tile(views[p.view_index].size[::-1], 2) for p in prompts]),
-            dtype=torch.float32,
-        )
-        masks = segment_boxes(self.model, features, [p.view_index for p in prompts], boxes)
-        accepted: list[tuple[int, Track]] = []
-        rows: list[int] = []
-        shown = masks.logits.cpu().numpy()
-        for row, prompt in enumerate(prompts):
-            state = states[prompt.view_index]
-            track: Track | None = prompt.track
-            if prompt.new:
-                track = self._admit(prompt, shown[row], masks.pointer[row], state)
-            if track is None:
-                continue
-            accepted.append((prompt.view_index, track))
-            rows.append(row)
-            # Written at once: a second box on the same object has to find the first one's mask.
-            self._show(accepted[-1:], masks[torch.tensor([row])], views)
-            if prompt.new:
-                track.agree(prompt.phrase, prompt.score, self.settings)
-                track.last_visible = views[prompt.view_index].stamp
-        if accepted:
-            chosen = masks[torch.tensor(rows, device=self.model.device)]
-            self._write(features, accepted, chosen, prompted=True)
-        return {id(track) for _, track in accepted}
-
-    def _admit(
-        self,
-        prompt: _Prompted,
-        logits: np.ndarray,
-        pointer: torch.Tensor,
-        state: CameraTracks,
-    ) -> Track | None:
-        """The track of a detection that matched none: one that returns, a new one, or none.
-
-        None where the mask lies on an object that is followed already, or there is no room.
-        """
-        mask = logits > 0
-        if not mask.any():
-            return None
-        seen = [track for track in state.tracks if track.shown]
-        if seen:
-            others = np.stack([track.logits > 0 for track in seen])
-            iou, covered = mask_overlap(mask[None], others)
-            same = np.array([track.phrase == prompt.phrase for track in seen])
-            limit = [SAME_OBJECT if t.name else self.settings.duplicate_iou for t in seen]
-            if (iou > limit).any() or (covered[:, same] > 0.8).any():
-                return None
-        gone = [
-            track
-            for track in state.tracks
-            if not (track.shown or track.name) and track.phrase == prompt.phrase and track.hits > 1
-        ]
-        if gone:
-            return max(gone, key=lambda track: _likeness(pointer, track))
-        return prompt.track if state.admit(prompt.track, self.settings.max_objects) else None
-
     def _remember(
         self,
         features: ImageFeatures,
-        known: Sequence[tuple[int, Track]],
-        masks: Segmentation | None,
-        written: set[int],
+        views: Sequence[View],
+        taken: Sequence[Taken],
+        prompted: Segmentation,
+        known: Sequence[Owned],
+        propagated: Segmentation | None,
     ) -> None:
-        """Keep a memory of each propagated mask that shows its object."""
-        rows = [
-            row for row, (_, track) in enumerate(known) if track.shown and id(track) not in written
-        ]
-        if masks is not None and rows:
-            chosen = masks[torch.tensor(rows, device=self.model.device)]
-            self._write(features, [known[row] for row in rows], chosen, prompted=False)
+        """Keep a memory of every mask that is worth it.
 
-    def _write(
-        self,
-        features: ImageFeatures,
-        owners: Sequence[tuple[int, Track]],
-        masks: Segmentation,
-        prompted: bool,
-    ) -> None:
-        index = torch.tensor([view for view, _ in owners], device=self.model.device)
-        flags = torch.full((len(owners),), prompted, device=self.model.device)
-        memory = self.model.encode_memory(features[index], masks, flags)
-        for row, (_, track) in enumerate(owners):
-            track.memory.remember(memory[row], masks.pointer[row], prompted)
+        Args:
+            features: of the views' images.
+            views: the frames.
+            taken: tracks with a mask from a detection's box, a row of `prompted`.
+            prompted: those masks.
+            known: tracks with a propagated mask, row by row; what a box gave goes before it.
+            propagated: those masks.
+        """
 
+        def worth(one: Taken) -> bool:
+            return due(one.track, views[one.view_index].stamp, self.settings)
 
-def _likeness(pointer: torch.Tensor, track: Track) -> float:
-    """Cosine of two object pointers; tracks that were never seen are like nothing."""
-    if track.pointer is None:
-        return -1.0
-    return float(cosine_similarity(pointer, track.pointer, dim=0))
+        chosen = [one for one in taken if worth(one)]
+        write(self.model, features, views, chosen, prompted, True)
+        if propagated is not None:
+            done = {id(one.track) for one in taken}
+            rest = [Taken(index, track, row) for row, (index, track) in enumerate(known)]
+            rest = [one for one in rest if id(one.track) not in done and one.track.trusted]
+            rest = [one for one in rest if worth(one)]
+            write(self.model, features, views, rest, propagated, False)

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from gsam_ros.training.segmenter_forward import Prompts
 from gsam_ros.training.segmenter_loss import TARGET_SIZE
 from gsam_ros.training.segmenter_model import IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD
-from gsam_ros.world.clips import Clip, draw_clip
+from gsam_ros.world.clips import EVENTS, NAMELESS_SHARE, Clip, draw_clip
 from gsam_ros.world.stills import Still, draw_still
 
 STILL_SIZES = ((192, 256), (256, 256), (240, 320), (320, 256))
@@ -223,10 +223,21 @@ def clip_batch(
     )
 
 
-def draw_clip_to_follow(rng: np.random.Generator, frames: int, objects: int) -> Clip:
-    """Draw a 256 x 256 clip whose first frame shows all objects large enough to ask for."""
+def draw_clip_to_follow(
+    rng: np.random.Generator,
+    frames: int,
+    objects: int,
+    events: float = EVENTS,
+    nameless: float = NAMELESS_SHARE,
+) -> Clip:
+    """Draw a 256 x 256 clip whose first frame shows all objects large enough to ask for.
+
+    `events` and `nameless` as in `draw_clip`.
+    """
     while True:
-        clip = draw_clip(rng, frames, IMAGE_SIZE, IMAGE_SIZE, objects)
+        clip = draw_clip(
+            rng, frames, IMAGE_SIZE, IMAGE_SIZE, objects, events=events, nameless=nameless
+        )
         if (clip.masks[0].sum((1, 2)) >= MIN_PIXELS).all():
             return clip
 

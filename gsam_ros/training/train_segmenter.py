@@ -19,7 +19,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 from transformers import Sam2VideoModel
 
-from gsam_ros.training.evaluate_segmenter import clip_figures, still_figures
+from gsam_ros.training.evaluate_clips import clip_figures
+from gsam_ros.training.evaluate_segmenter import still_figures
 from gsam_ros.training.segmenter_data import MixedBatches, StillBatches, Stills
 from gsam_ros.training.segmenter_model import save
 from gsam_ros.training.segmenter_steps import clip_loss, still_loss

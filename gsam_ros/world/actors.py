@@ -51,7 +51,9 @@ def draw_cast(rng: np.random.Generator, light: Light) -> list[Actor]:
     for shape in rng.permutation(SHAPES):
         if all(shape != taken for _, taken in pairs):
             colours = {colour for colour, _ in pairs}
-            free = [p for p in SEEN if p[1] == shape and p[0] not in colours]
+            fitting = [p for p in SEEN if p[1] == shape]
+            # Where only a held-out pair is left of the free colours, two shapes share one.
+            free = [p for p in fitting if p[0] not in colours] or fitting
             pairs.append(free[rng.integers(len(free))])
     makers = [
         _visitor,

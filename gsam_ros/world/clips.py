@@ -13,7 +13,15 @@ from gsam_ros.world.backgrounds import draw_background
 from gsam_ros.world.blobs import draw_bar_sprite, draw_blob_sprite
 from gsam_ros.world.compose import OPAQUE, paste, paste_shadow, warp_sprite
 from gsam_ros.world.exposure import draw_exposure
-from gsam_ros.world.motion import Track, draw_camera, draw_crossing, draw_track, leave, vanish
+from gsam_ros.world.motion import (
+    Track,
+    draw_camera,
+    draw_cover,
+    draw_crossing,
+    draw_track,
+    leave,
+    vanish,
+)
 from gsam_ros.world.placement import find_place
 from gsam_ros.world.sprites import Light, draw_light, draw_sprite, shadow_offset
 from gsam_ros.world.vocabulary import SEEN, Pair
@@ -21,6 +29,10 @@ from gsam_ros.world.vocabulary import SEEN, Pair
 MIN_PIXELS = 16
 """An object of fewer visible pixels counts as absent, and its mask is empty."""
 NAMELESS: Pair = ("", "")
+EVENTS = 0.55
+"""Chance that something happens to a followed thing of a clip."""
+NAMELESS_SHARE = 0.4
+"""Chance that it is a thing without a name."""
 _BORDER = 0.3  # background beyond the picture's border, as a share of its size
 
 
@@ -56,8 +68,9 @@ def draw_clip(
     width: int = 256,
     objects: int = 3,
     pairs: Sequence[Pair] = SEEN,
-    events: float = 0.55,
-    nameless: float = 0.4,
+    events: float = EVENTS,
+    nameless: float = NAMELESS_SHARE,
+    hidden: int = 0,
 ) -> Clip:
     """Draw a new clip of `frames` pictures in which `objects` things are followed.
 
@@ -67,10 +80,13 @@ def draw_clip(
     Around them are up to three things that nobody follows, half of them copies of a followed one.
     Truth covers the followed things only, and every one of them is to be seen in frame 0.
 
+    With `hidden` > 0 a large thing lies on the first followed one for about that many frames, and
+    the second one is of the first one's colour and shape.
+
     Raises ValueError where `objects` do not fit into the picture.
     """
     while True:
-        clip = _draw(rng, frames, (height, width), objects, pairs, events, nameless)
+        clip = _draw(rng, frames, (height, width), objects, pairs, events, nameless, hidden)
         if clip.present[0].all():  # all but one in a hundred: an event can begin too early
             return clip
 
@@ -83,13 +99,14 @@ def _draw(
     pairs: Sequence[Pair],
     events: float,
     nameless: float,
+    hidden: int,
 ) -> Clip:
     light = draw_light(rng)
     stage = _Stage(np.full(size, -1, np.int16))
     named: list[Pair] = []
     for _ in range(objects):
         pair = NAMELESS if rng.random() < nameless else pairs[int(rng.integers(len(pairs)))]
-        if named and rng.random() < 0.2:
+        if named and (rng.random() < 0.2 or (hidden > 0 and len(named) == 1)):
             pair = named[-1]
         _add(rng, stage, pair, light, frames)
         named.append(pair)
@@ -102,6 +119,11 @@ def _draw(
         for index in range(objects):
             if rng.random() < events:
                 _disturb(rng, stage, index, named[index], light)
+    if hidden > 0:
+        side = max(stage.sprites[0].shape[:2])
+        stage.sprites.append(_draw_thing(rng, NAMELESS, round(2.2 * side), light))
+        cover = draw_cover(rng, stage.tracks[0], 1.7 * side, hidden, *size)
+        stage.tracks.append(cover)
     covers = range(len(shuffled), len(stage.sprites))
     order = [*_in_front(stage, shuffled, objects), *covers]
     return _film(rng, stage, order, named, light, frames)

@@ -112,3 +112,24 @@ def draw_crossing(
     track = draw_track(rng, frames, (width / 2, height / 2), height, width)
     track.centre = target.centre[when] + (lag * pace)[:, None] * along
     return track
+
+
+def draw_cover(
+    rng: np.random.Generator, target: Track, reach: float, hidden: int, height: int, width: int
+) -> Track:
+    """A track that slides over `target` from `reach` pixels away, stays on it, and slides off.
+
+    It stays for `hidden` frames, moving as the target does, so that the target can come out
+    somewhere else than where it went. Needs at least `hidden` + 9 frames.
+    """
+    frames, slide = len(target.centre), 4
+    start = int(rng.integers(slide, frames - hidden - slide))
+    end = start + hidden
+    t = np.arange(frames)
+    away = np.where(t < start, t - start, np.maximum(t - end + 1, 0))
+    heading = rng.uniform(0, 2 * np.pi)
+    pace = reach / slide * rng.uniform(1.0, 1.3)
+    track = draw_track(rng, frames, (width / 2, height / 2), height, width)
+    along = np.array([np.cos(heading), np.sin(heading)])
+    track.centre = target.centre + (away * pace)[:, None] * along
+    return track

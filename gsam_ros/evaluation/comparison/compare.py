@@ -142,7 +142,9 @@ def _figures_of(score: RunScore, blocks: Blocks) -> Figures:
     count = len(blocks)
     where = blocks.of(frame.answer.stamp for frame in score.frames)
     boxes = PrecisionStatistics.of(score.frames, where, count, "bbox")
-    masks = PrecisionStatistics.of(score.frames, where, count, "segm")
+    masks = None
+    if not score.boxes_only:
+        masks = PrecisionStatistics.of(score.frames, where, count, "segm")
     tracking = TrackingStatistics.of(score.frames, where, count)
     when = blocks.of(timing.stamp for timing in score.timings)
     timing = TimingStatistics.of(score.timings, when, count)
@@ -150,7 +152,7 @@ def _figures_of(score: RunScore, blocks: Blocks) -> Figures:
     def figures(weights: np.ndarray) -> dict[str, np.ndarray]:
         return {
             "AP50": boxes.ap50(weights),
-            "AP50 of masks": masks.ap50(weights),
+            **({"AP50 of masks": masks.ap50(weights)} if masks else {}),
             **tracking.figures(weights),
             **timing.figures(weights),
         }

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
-from gsam_ros.evaluation.detection_metrics import coco_answers, coco_truth
+from gsam_ros.evaluation.matching import matched_at_half
 from gsam_ros.evaluation.pairing import PairedFrame
 
 _RECALLS = np.linspace(0.0, 1.0, 101)
@@ -50,7 +46,7 @@ class PrecisionStatistics:
             blocks: how many there are.
             overlap: "bbox" or "segm".
         """
-        matched = _matched(frames, overlap)
+        matched = matched_at_half(frames, overlap)
         by_phrase: dict[int, list[tuple[int, dict[str, np.ndarray]]]] = {}
         for entry in matched:
             by_phrase.setdefault(entry["category_id"], []).append(
@@ -93,27 +89,6 @@ def _precision(phrase: _Phrase, weights: np.ndarray) -> np.ndarray:
         for reached, curve in zip(recall, precision, strict=True)
     ]
     return np.where(wanted > 0, figures, np.nan)
-
-
-def _matched(frames: Sequence[PairedFrame], overlap: str) -> list[dict]:
-    """pycocotools' matching of each image and phrase at overlap 0.5."""
-    with redirect_stdout(io.StringIO()):  # pycocotools prints its progress
-        truth = COCO()
-        truth.dataset = coco_truth(frames)
-        truth.createIndex()
-        answers = coco_answers(frames)
-        if answers:
-            results = truth.loadRes(answers)
-        else:
-            results = COCO()
-            results.dataset = {**truth.dataset, "annotations": []}
-            results.createIndex()
-        evaluation = COCOeval(truth, results, overlap)
-        evaluation.params.iouThrs = np.array([0.5])
-        evaluation.params.areaRng = [[0, 1e10]]
-        evaluation.params.areaRngLbl = ["all"]
-        evaluation.evaluate()
-    return [entry for entry in evaluation.evalImgs if entry is not None]
 
 
 def _phrase(entries: Sequence[tuple[int, dict]], blocks: int) -> _Phrase:

@@ -22,14 +22,14 @@ _KINDS = {
 
 
 def write_comparison_page(
-    path: Path, comparison: Comparison, sample: Path, names: tuple[str, str]
+    path: Path, comparison: Comparison, sample: Path | None, names: tuple[str, str]
 ) -> None:
     """Write a comparison as one HTML file.
 
     Args:
         path: the file.
         comparison: of two runs.
-        sample: the bag with the images.
+        sample: where the images are, see `frames_of`; None: they are gone.
         names: what A and B are.
 
     Raises:
@@ -76,12 +76,14 @@ def _method(comparison: Comparison) -> str:
     )
 
 
-def _changed_most(comparison: Comparison, sample: Path) -> str:
+def _changed_most(comparison: Comparison, sample: Path | None) -> str:
     wrong = [(Mistakes.of(a), Mistakes.of(b)) for a, b in comparison.pairs]
     frames = [a for a, _ in comparison.pairs]
     chosen = outstanding(frames, [changed(a, b) for a, b in wrong], _PICTURES)
     if not chosen:
         return paragraph("A and B find and miss the same objects in every frame.")
+    if sample is None:
+        return paragraph("The images are not at hand.")
     told = paragraph(
         f"The recording is cut into {_PICTURES} stretches of equal length, and each gives the "
         "frame that changed most: objects that one run alone found, and the difference in false "

@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from gsam_ros.evaluation.bag import open_bag
-from gsam_ros.evaluation.images import read_images
+from gsam_ros.evaluation.images import frames_of
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PairedFrame
 from gsam_ros.evaluation.panels import draw_objects
@@ -32,11 +31,10 @@ def images_of(sample: Path, frames: Iterable[PairedFrame]) -> dict[tuple[str, in
     """
     chosen = {(frame.answer.camera, frame.answer.stamp) for frame in frames}
     images = {}
-    with open_bag(sample) as bag:
-        for camera in sorted({camera for camera, _ in chosen}):
-            stamps = {stamp for name, stamp in chosen if name == camera}
-            for stamp, image in read_images(bag, f"/{camera}/image", stamps):
-                images[camera, stamp] = image
+    for camera in sorted({camera for camera, _ in chosen}):
+        stamps = {stamp for name, stamp in chosen if name == camera}
+        for stamp, image in frames_of(sample, camera, stamps):
+            images[camera, stamp] = image
     return images
 
 

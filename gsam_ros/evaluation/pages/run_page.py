@@ -18,7 +18,7 @@ from gsam_ros.evaluation.pages.pictures import (
     jpeg_uri,
 )
 from gsam_ros.evaluation.pages.plots import age_histogram, precision_recall, stages_over_time
-from gsam_ros.evaluation.report import rows
+from gsam_ros.evaluation.report import phrase_rows, rows
 from gsam_ros.evaluation.run_score import RunScore
 from gsam_ros.evaluation.timeline import timeline_figure
 
@@ -27,13 +27,13 @@ _CURVES = 24
 _PERCENTILES = (50, 90, 95, 99)
 
 
-def write_run_page(path: Path, score: RunScore, sample: Path, name: str) -> None:
+def write_run_page(path: Path, score: RunScore, sample: Path | None, name: str) -> None:
     """Write the report of a run as one HTML file.
 
     Args:
         path: the file.
         score: of the run.
-        sample: the bag with the images.
+        sample: where the images are, see `frames_of`; None: they are gone.
         name: of the run, for the title.
 
     Raises:
@@ -46,10 +46,12 @@ def write_run_page(path: Path, score: RunScore, sample: Path, name: str) -> None
         f"{score.answered} of {score.played} frames answered; cameras: {cameras}; "
         f"{score.recorded_seconds:.1f} s of recording.",
         f"Asked for: {asked}",
+        *score.problems,
     ]
     with drawing_style():
         sections = [
             ("Figures", table(("figure", "value", "meaning"), rows(score), ("", "number", "note"))),
+            ("Phrases", _phrases(score)),
             ("Precision and recall", _precision(score)),
             ("Tracks", _tracks(score)),
             ("Age of the results", _ages(score)),
@@ -57,6 +59,14 @@ def write_run_page(path: Path, score: RunScore, sample: Path, name: str) -> None
             ("Worst frames", _worst(score, sample)),
         ]
     write_page(path, f"Run {name}", lead, sections)
+
+
+def _phrases(score: RunScore) -> str:
+    found = phrase_rows(score)
+    if not found:
+        return paragraph("Nothing was wanted in any frame.")
+    head = ("phrase, the weakest first", "AP50", "AP 50-95", "AP50 of masks", "AP 50-95 of masks")
+    return table(head, found, ("", *["number"] * 4))
 
 
 def _precision(score: RunScore) -> str:
@@ -129,11 +139,14 @@ def _stages(score: RunScore) -> str:
     return drawn + table(head, values, ("", "number", "number", "number"))
 
 
-def _worst(score: RunScore, sample: Path) -> str:
+def _worst(score: RunScore, sample: Path | None) -> str:
     wrong = [Mistakes.of(frame) for frame in score.frames]
     chosen = outstanding(score.frames, [len(w) for w in wrong], _PICTURES)
     if not chosen:
         return paragraph("No frame has a mistake.")
+    if sample is None:
+        words = (f"{_where(score, i)}: {wrong[i].told(score.frames[i])}" for i in chosen)
+        return paragraph("The images are not at hand.") + "".join(map(paragraph, words))
     told = paragraph(
         f"The run is cut into {_PICTURES} stretches of equal length, and each gives the frame with "
         "most mistakes: objects missed and false alarms, masks overlapping by half. A red frame "
@@ -146,13 +159,11 @@ def _shown(
     score: RunScore, sample: Path, wrong: Sequence[Mistakes], chosen: Sequence[int]
 ) -> list[str]:
     images = images_of(sample, [score.frames[i] for i in chosen])
-    start = min(frame.answer.stamp for frame in score.frames)
     shown = []
     for i in chosen:
         frame, mistakes = score.frames[i], wrong[i]
-        camera, stamp = frame.answer.camera, frame.answer.stamp
-        image = images[camera, stamp]
-        where = f"{camera}, {(stamp - start) / 1e9:.1f} s"
+        image = images[frame.answer.camera, frame.answer.stamp]
+        where = _where(score, i)
         truth = jpeg_uri(draw_truth(image, frame, mistakes.missed))
         answer = jpeg_uri(draw_answer(image, frame, mistakes.false))
         told = mistakes.told(frame)
@@ -171,3 +182,10 @@ def _shown(
             )
         )
     return shown
+
+
+def _where(score: RunScore, i: int) -> str:
+    """A frame in words: camera and seconds from the first frame on."""
+    start = min(frame.answer.stamp for frame in score.frames)
+    answer = score.frames[i].answer
+    return f"{answer.camera or 'camera'}, {(answer.stamp - start) / 1e9:.1f} s"

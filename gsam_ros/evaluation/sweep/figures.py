@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from gsam_ros.evaluation.sweep.plan import Job
+from gsam_ros.evaluation.bag import BagError, is_bag, open_bag
+from gsam_ros.evaluation.result_messages import INSTANCES
+from gsam_ros.evaluation.run_score import score_run
+from gsam_ros.evaluation.sweep.plan import Job, JobError
 from gsam_ros.evaluation.track import TrackOutcome
+from gsam_ros.prompts import PromptError
 
 ACCURACY = ("HOTA", "DetA", "AssA", "IDF1", "MOTA", "AP50", "mask AP50", "mask IoU")
 """Higher is better; only where there is truth."""
@@ -29,16 +33,48 @@ def figures_of(job: Job, run: Path, done: TrackOutcome) -> tuple[dict[str, float
         done: what it says itself.
 
     Returns:
-        Name to value, names of `ALL`; and notes.
+        Name to value, names of `ALL`, and notes.
+
+    Raises:
+        JobError: there is truth and it can't be read or does not fit.
     """
+    seconds = json.loads((run / "run.json").read_text())["seconds"]
     results = json.loads((run / "results.json").read_text())
-    told = json.loads((run / "run.json").read_text())
+    cameras = {image["id"]: image["camera"] for image in results["images"]}
     objects = results["annotations"]
-    images = {image["id"]: image.get("camera", "") for image in results["images"]}
     figures = {
         "frames": float(done.frames),
-        "ms per frame": 1e3 * told["seconds"] / done.frames,
-        "ids": float(len({(images[o["image_id"]], o["track_id"]) for o in objects})),
+        "ms per frame": 1e3 * seconds / done.frames,
+        "ids": float(len({(cameras[o["image_id"]], o["track_id"]) for o in objects})),
         "objects per frame": len(objects) / done.frames,
     }
+    truth = Path(job.truth or job.source)
+    if not job.truth and not _has_truth(truth):
+        return figures, ["no truth, so no accuracy"]
+    try:
+        score = score_run(truth, run / "result")
+    except (BagError, OSError, PromptError) as error:
+        raise JobError(f"tracked, but not scored: {error}") from error
+    detection, tracking = score.detection, score.tracking
+    figures |= {
+        "HOTA": tracking.hota,
+        "DetA": tracking.det_a,
+        "AssA": tracking.ass_a,
+        "IDF1": tracking.idf1,
+        "MOTA": tracking.mota,
+        "AP50": detection.box_ap50,
+        "mask AP50": detection.mask_ap50,
+        "mask IoU": tracking.mask_iou,
+        "id switches": float(tracking.id_switches),
+    }
     return figures, []
+
+
+def _has_truth(source: Path) -> bool:
+    """Whether a recording brings its own."""
+    if not is_bag(source):
+        return False
+    with open_bag(source, salvage=True) as bag:
+        return any(
+            kind == INSTANCES and topic.endswith("/truth") for topic, kind in bag.topics.items()
+        )

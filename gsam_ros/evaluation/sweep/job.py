@@ -5,7 +5,9 @@ python -m gsam_ros.evaluation.sweep.job JOB.json
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,17 +17,14 @@ from pathlib import Path
 
 import gsam_ros
 from gsam_ros.evaluation.sweep.outcome import Outcome, last_outcome
-from gsam_ros.evaluation.sweep.plan import Job
+from gsam_ros.evaluation.sweep.plan import Job, JobError
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.settings import with_texts
 
 _LOOK_EVERY = 0.2  # seconds between two looks at the process
 _TAIL = 3  # lines of a log that tell why a process failed
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _PATIENCE = 20.0  # seconds for a process that was asked to end, to secure what it has
-
-
-class JobError(RuntimeError):
-    """A job that can't be done; the message says why."""
 
 
 def run_job(job: Job, threads: int, stopped: Callable[[], bool] = lambda: False) -> Outcome:
@@ -94,6 +93,7 @@ def _why(status: int, log: Path, stopped: bool) -> str:
 
 def main(job: Job) -> int:
     """What the process does; returns its exit status."""
+    _end_with_parent()
     try:
         outcome = _track_and_score(job)
     except JobError as error:
@@ -103,6 +103,12 @@ def main(job: Job) -> int:
     outcome.write(Path(job.out))
     print(outcome.failure or "done", flush=True)
     return 1 if outcome.failure else 0
+
+
+def _end_with_parent() -> None:
+    """A cluster that loses a worker, or a sweep that is killed, leaves no job behind."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _track_and_score(job: Job) -> Outcome | None:

@@ -35,22 +35,17 @@ class Outcome:
         part.replace(folder / _FILE)
 
 
-def outcome_of(job: Job) -> Outcome | None:
-    """What an earlier call left of just this job; None if it did not end, or not with figures."""
-    try:
-        values = json.loads((Path(job.out) / _FILE).read_text())
-        outcome = Outcome(**{**values, "notes": tuple(values["notes"])})
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, TypeError, KeyError):
-        return None  # written by another version: it is run again
-    return outcome if outcome.fingerprint == job.fingerprint and not outcome.failure else None
-
-
 def last_outcome(folder: Path) -> Outcome | None:
-    """What the newest process in this folder left, a failure as well; None if it left nothing."""
+    """What the newest run in a folder left; None where nothing whole, or another version's, is."""
     try:
         values = json.loads((folder / _FILE).read_text())
-    except FileNotFoundError:
+        return Outcome(**{**values, "notes": tuple(values["notes"])})
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    return Outcome(**{**values, "notes": tuple(values["notes"])})
+
+
+def outcome_of(job: Job) -> Outcome | None:
+    """The figures that an earlier call left of just this job; None if there are none."""
+    outcome = last_outcome(Path(job.out))
+    known = outcome and outcome.fingerprint == job.fingerprint and not outcome.failure
+    return outcome if known else None

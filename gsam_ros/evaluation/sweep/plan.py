@@ -14,7 +14,12 @@ from gsam_ros import __version__
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.settings import SettingError, leaves, with_texts
 
+_LONGEST_NAME = 100  # characters of a folder's name
 _NAMED_BY = 8  # digits of the fingerprint in a folder's name
+
+
+class JobError(RuntimeError):
+    """A job that can't be done; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +134,8 @@ def plan(
                     "settings": {name: value for name, value, _ in leaves(settings)},
                 }
             )
-            words = [part.rpartition(".")[2] for part in combination] or ["defaults"]
-            name = "_".join([*words, fingerprint[:_NAMED_BY]])
-            folder = out.resolve() / "runs" / source.resolve().name / _as_file_name(name)
+            name = _folder_name(combination, fingerprint)
+            folder = out.resolve() / "runs" / source.resolve().name / name
             jobs.append(
                 Job(
                     str(source.resolve()),
@@ -160,6 +164,10 @@ def _fingerprint(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def _as_file_name(text: str) -> str:
-    """Letters, digits and a few signs; a model's folder may be a setting, too."""
-    return "".join(c if c.isalnum() or c in "=._-" else "-" for c in text)[-120:]
+def _folder_name(combination: Sequence[str], fingerprint: str) -> str:
+    """What was varied, without the groups of names: "rate=2_max_objects=8_1f0c55aa"."""
+    pairs = [part.partition("=") for part in combination]
+    words = [f"{name.rpartition('.')[2]}={value}" for name, _, value in pairs] or ["defaults"]
+    text = "_".join(words)[:_LONGEST_NAME]
+    safe = "".join(c if c.isalnum() or c in "=._-" else "-" for c in text)  # models are paths
+    return f"{safe}_{fingerprint[:_NAMED_BY]}"

@@ -31,8 +31,8 @@ def run_here(jobs: Sequence[Job], at_once: int) -> Iterator[tuple[Job, Outcome]]
     threads = max(1, len(os.sched_getaffinity(0)) // at_once)
     stop = threading.Event()
     with ThreadPoolExecutor(at_once) as pool:
-        waiting = {pool.submit(run_job, job, threads, stop.is_set): job for job in jobs}
         try:
+            waiting = {pool.submit(run_job, job, threads, stop.is_set): job for job in jobs}
             for done in as_completed(waiting):
                 yield waiting[done], done.result()
         finally:  # an interruption, too: those that run are asked to end, the others never start

@@ -8,7 +8,8 @@ What it leaves in its folder:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -47,19 +48,17 @@ def sweep(jobs: Sequence[Job], runner: Runner, out: Path, by: str = "") -> Resul
                     bar.update()
                     if outcome.failure:
                         name = f"{Path(job.source).name}, {job.label}"
-                        tqdm.write(f"gsam: {name}: {outcome.failure}")
+                        tqdm.write(f"gsam: {name}: {outcome.failure}", sys.stderr)
     finally:
-        done = [(job, known[job]) for job in jobs if job in known]
-        if done:
-            results = results_of(done, by)
-            write_tables(results, out, _lead(jobs, done))
+        results = results_of([(job, known[job]) for job in jobs if job in known], by)
+        write_tables(results, out, _lead(jobs, known))
     return results
 
 
-def _lead(jobs: Sequence[Job], done: Sequence[tuple[Job, Outcome]]) -> list[str]:
+def _lead(jobs: Sequence[Job], done: Mapping[Job, Outcome]) -> list[str]:
     recordings = len({job.source for job in jobs})
     settings = len({job.varied for job in jobs})
-    failed = sum(bool(outcome.failure) for _, outcome in done)
+    failed = sum(bool(outcome.failure) for outcome in done.values())
     lines = [
         f"{recordings} recordings and {settings} settings: {len(done)} of {len(jobs)} runs are "
         f"done, {failed} of them failed.",

@@ -67,14 +67,25 @@ def results_of(outcomes: Sequence[tuple[Job, Outcome]], by: str = "") -> Results
     known = {name for _, outcome in outcomes for name in outcome.figures}
     by = by or ("HOTA" if "HOTA" in known else "ms per frame")
     runs: list[Row] = []
-    for source in dict.fromkeys(job.source for job, _ in outcomes):
+    sources = list(dict.fromkeys(job.source for job, _ in outcomes))
+    for source, name in zip(sources, _names(sources), strict=True):
         of_source = [(job, outcome) for job, outcome in outcomes if job.source == source]
         rows = [
-            Row("", Path(source).name, j.label, o.figures, o.failure or "; ".join(o.notes))
-            for j, o in of_source
+            Row("", name, j.label, o.figures, o.failure or "; ".join(o.notes)) for j, o in of_source
         ]
         runs += _ranked(rows, by)
     return Results(by, tuple(_ranked(_over_recordings(outcomes), by)), tuple(runs))
+
+
+def _names(sources: Sequence[str]) -> list[str]:
+    """Their last names, or as much of their paths as tells them apart."""
+    paths = [Path(source) for source in sources]
+    parts = 1
+    while True:
+        names = ["/".join(path.parts[-parts:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+        parts += 1
 
 
 def _over_recordings(outcomes: Sequence[tuple[Job, Outcome]]) -> list[Row]:

@@ -1,0 +1,69 @@
+"""Memory of the process over a long stream: objects come and go, and nothing may grow.
+
+    python -m benchmark.soak --frames 10000
+
+One camera of a demo world after the other is played for 200 frames on one stream, whose stamps go
+on; so objects enter, leave, return and are replaced, tracks are lost and end. Prints the resident
+memory every 500 frames, and at the end its growth since frame 500. The exit status is 1 where it
+grew by 1 % or more.
+
+Memory that the allocator keeps counts too. glibc keeps an arena for each thread, which fills in the
+first hundreds of frames; it grows for long where MALLOC_ARENA_MAX is not set and the number of
+threads is large.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import count, islice
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from benchmark.sequences import PERIOD, World
+from gsam_ros.instances import Frame
+from gsam_ros.pipeline.grounded_tracker import GroundedTracker
+from gsam_ros.pipeline.settings import Settings
+from gsam_ros.settings import with_texts
+
+SEED, SHOT, EVERY = 3000, 200, 500
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+def main() -> None:
+    """Run, print, judge."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--frames", type=int, default=10_000)
+    arguments.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    options = arguments.parse_args()
+
+    torch.set_num_threads(1)
+    machine = GroundedTracker(with_texts(Settings(device="cpu"), options.set))
+    machine.set_prompt("red mug. ball. cone. cross.")
+    images = (frame.image for seed in count(SEED) for frame, _ in World(seed, SHOT))
+    base, ids, most = 0, set(), 0
+    for index, image in enumerate(tqdm(islice(images, options.frames), total=options.frames)):
+        [result] = machine.step([Frame(image, index * PERIOD, "soak")])
+        ids.update(result.instances.track_id.tolist())
+        most = max(most, len(result.instances))
+        if index + 1 == EVERY:
+            base = resident()
+        if (index + 1) % EVERY == 0:
+            grown = 100 * (resident() / base - 1)
+            print(
+                f"frame {index + 1}: {resident() / 1e6:.1f} MB, {grown:+.2f} % since frame "
+                f"{EVERY}; {len(ids)} objects so far, {most} at most at once",
+                flush=True,
+            )
+    sys.exit(base > 0 and resident() / base - 1 >= 0.01)
+
+
+if __name__ == "__main__":
+    main()

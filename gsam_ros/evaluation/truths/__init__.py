@@ -1,0 +1,61 @@
+"""Truth of any kind: bags, COCO files, MOTChallenge and MOTS text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gsam_ros.evaluation.bag import is_bag
+from gsam_ros.evaluation.run_results import RunResults
+from gsam_ros.evaluation.truths.bag_truth import bag_truth
+from gsam_ros.evaluation.truths.coco_truth import coco_truth
+from gsam_ros.evaluation.truths.mot_truth import mot_truth
+from gsam_ros.evaluation.truths.truth_data import Truth, TruthError
+
+__all__ = ["Truth", "TruthError", "load_truth"]
+
+
+def load_truth(
+    places: Sequence[str], results: RunResults, topics: Sequence[str] = (), phrase: str = ""
+) -> Truth:
+    """Read the truth of a run.
+
+    Args:
+        places: a bag, a COCO file, or text files, where several cameras have one each, as
+            NAME=FILE.
+        results: of the run.
+        topics: of a bag: where the truth is.
+        phrase: of text files: what their objects are.
+
+    Raises:
+        BagError: a bag can't be read.
+        TruthError: it is none of these, or does not fit the run.
+    """
+    truths = [_load(place, results, topics, phrase) for place in places]
+    first = truths[0]
+    if len({(t.exact, t.boxes_only, t.phrase) for t in truths}) > 1:
+        raise TruthError(f"{' and '.join(places)} are of different kinds: score them one by one")
+    return replace(
+        first,
+        frames=tuple(frame for truth in truths for frame in truth.frames),
+        problems=tuple(problem for truth in truths for problem in truth.problems),
+    )
+
+
+def _load(place: str, results: RunResults, topics: Sequence[str], phrase: str) -> Truth:
+    name, equals, rest = place.partition("=")
+    own = equals and not Path(place).exists()
+    camera, path = (name, Path(rest)) if own else (None, Path(place))
+    if not path.exists():
+        raise TruthError(f"{path} does not exist")
+    if is_bag(path):
+        return bag_truth(path, results, topics)
+    if path.suffix == ".json":
+        return coco_truth(path, results, camera)
+    if path.suffix == ".txt" or (path / "gt" / "gt.txt").is_file():
+        return mot_truth(path, results, camera, phrase)
+    raise TruthError(
+        f"{path} is no truth that can be read: a bag, a COCO file (.json), MOTChallenge or MOTS "
+        "text (.txt) or a MOTChallenge sequence (with gt/gt.txt)"
+    )

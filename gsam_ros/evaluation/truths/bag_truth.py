@@ -1,0 +1,151 @@
+"""Truth out of a bag: the sample recording's, or topics of somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from gsam_ros.evaluation.bag import BagReader, open_bag
+from gsam_ros.evaluation.objects import FrameObjects, filled_boxes, read_objects, stamp_of
+from gsam_ros.evaluation.pairing import PromptChange
+from gsam_ros.evaluation.result_bag import NODE
+from gsam_ros.evaluation.result_messages import DETECTIONS, INSTANCES
+from gsam_ros.evaluation.run_results import RunResults
+from gsam_ros.evaluation.sources.image_topics import COMPRESSED, RAW, camera_of
+from gsam_ros.evaluation.truths.truth_data import Truth, TruthError, check_boxes, image_size
+from gsam_ros.instances import TrackState
+
+PROMPT_TOPIC = "/prompt"
+_ENDINGS = ("/truth", "/ground_truth", "/instances", "/detections")
+
+
+def bag_truth(path: Path, results: RunResults, topics: Sequence[str] = ()) -> Truth:
+    """The truth in a bag.
+
+    By default that is in topics `NAME/truth` of type InstanceArray; where there are none, in the
+    only InstanceArray or Detection2DArray of each camera. `NAME` is the camera.
+
+    Args:
+        path: of the bag.
+        results: of the run.
+        topics: where the truth is.
+
+    Raises:
+        BagError: the bag can't be read.
+        TruthError: it has no truth, or one of another size.
+    """
+    with open_bag(path, salvage=True) as bag:
+        chosen = _topics(bag, topics)
+        own = all(topic.endswith("/truth") for topic in chosen)
+        boxes_only = any(bag.topics[topic] == DETECTIONS for topic in chosen)
+        frames: list[FrameObjects] = []
+        images = {}
+        for topic in chosen:
+            camera = camera_name(topic)
+            frames += _objects(bag, topic, results)
+            stamps = _image_stamps(bag, camera)
+            if stamps:
+                images[camera] = stamps
+        prompts = _prompts(bag) if own else None
+        problems = (bag.damage,) if bag.damage else ()
+        seconds = bag.seconds
+    return Truth(
+        path, tuple(frames), not own, boxes_only, images, prompts, seconds, problems=problems
+    )
+
+
+def camera_name(topic: str) -> str:
+    """The camera that a topic of truth or results is about.
+
+    >>> camera_name("/left/truth"), camera_name("/gsam_node/left/instances")
+    ('left', 'left')
+    """
+    for ending in _ENDINGS:
+        topic = topic.removesuffix(ending)
+    return topic.removeprefix(NODE).strip("/")
+
+
+def _topics(bag: BagReader, wanted: Sequence[str]) -> list[str]:
+    kinds = (INSTANCES, DETECTIONS)
+    for topic in wanted:
+        if bag.topics.get(topic) not in kinds:
+            kind = bag.topics.get(topic)
+            told = f"is of type {kind}" if kind else f"is not there; it has {_all(bag)}"
+            raise TruthError(
+                f"{bag.path}: {topic} {told}; truth is of type {INSTANCES} or {DETECTIONS}"
+            )
+    if wanted:
+        return list(wanted)
+    marked = [t for t, kind in bag.topics.items() if t.endswith("/truth") and kind in kinds]
+    if marked:
+        return sorted(marked)
+    for kind in kinds:
+        found = sorted(topic for topic, own in bag.topics.items() if own == kind)
+        if found and len({camera_name(topic) for topic in found}) == len(found):
+            return found
+    raise TruthError(
+        f"{bag.path} has no truth: no topic NAME/truth of type {INSTANCES} among {_all(bag)}"
+    )
+
+
+def _all(bag: BagReader) -> str:
+    return ", ".join(bag.topics) or "no topics at all"
+
+
+def _objects(bag: BagReader, topic: str, results: RunResults) -> Iterator[FrameObjects]:
+    if bag.topics[topic] == INSTANCES:
+        yield from read_objects(bag, topic, camera_name(topic))
+        return
+    camera = next((c for c in results.cameras if c.name == camera_name(topic)), results.cameras[0])
+    size = image_size(camera, bag.path)
+    ids: dict[str, int] = {}
+    for message in bag.messages(topic):
+        found = message.detections
+        boxes = np.array([_box(d.bbox) for d in found], np.float32).reshape(-1, 4)
+        check_boxes(boxes, size, bag.path)
+        yield FrameObjects(
+            camera_name(topic),
+            stamp_of(message.header),
+            # Without an id nothing says that it is the object of another frame.
+            np.array([ids.setdefault(d.id or f"#{len(ids)}", len(ids)) for d in found], np.int64),
+            tuple(d.results[0].hypothesis.class_id if d.results else "" for d in found),
+            np.ones(len(found), np.float32),
+            boxes,
+            filled_boxes(boxes, *size),
+            np.full(len(found), TrackState.CONFIRMED, np.uint8),
+        )
+
+
+def _box(box: object) -> tuple[float, float, float, float]:
+    centre = box.center.position  # type: ignore[attr-defined]
+    half_x, half_y = box.size_x / 2, box.size_y / 2  # type: ignore[attr-defined]
+    return centre.x - half_x, centre.y - half_y, centre.x + half_x, centre.y + half_y
+
+
+def _prompts(bag: BagReader) -> tuple[PromptChange, ...] | None:
+    """The prompts of the bag, in order; None where it has none."""
+    if PROMPT_TOPIC not in bag.topics:
+        return None
+    records = bag.records([PROMPT_TOPIC])
+    return tuple(PromptChange.of(record.time, bag.decode(record).data) for record in records)
+
+
+def _image_stamps(bag: BagReader, camera: str) -> tuple[int, ...]:
+    """Stamps of a camera's images in nanoseconds, read without decoding the pixels.
+
+    A header comes first in its message: 4 bytes that tell the byte order, then the seconds and
+    the nanoseconds.
+    """
+    for topic, kind in bag.topics.items():
+        if kind not in (RAW, COMPRESSED) or camera_of(topic) != camera:
+            continue
+        stamps = []
+        for record in bag.records([topic]):
+            order: Literal["little", "big"] = "little" if record.data[1] & 1 else "big"
+            seconds = int.from_bytes(record.data[4:8], order, signed=True)
+            stamps.append(seconds * 10**9 + int.from_bytes(record.data[8:12], order))
+        return tuple(stamps)
+    return ()

@@ -1,0 +1,158 @@
+"""One camera's keyframe: which detection is which track, who returns, and who is new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn.functional import cosine_similarity
+
+from gsam_ros.instances import TrackState
+from gsam_ros.tracking.association import assign, box_iou, likeness, mask_overlap, match
+from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.found import Found
+from gsam_ros.tracking.pointing import SAME_OBJECT
+from gsam_ros.tracking.settings import TrackerSettings
+from gsam_ros.tracking.track import Track
+
+_COVERED = 0.8
+"""A new mask of which a track of the same phrase has this share is a part of that object."""
+_USURPED = 0.4
+"""A mask that overlaps by more than this with what another track has by a detection of the same
+phrase is no mask of its own."""
+_RETURN = 1.0
+"""Sizes by which a track that comes back may be off its way, at once; it may be more with time."""
+_STRAYED = 0.5
+"""How much a return across the whole image speaks against a track, in cosines of pointers."""
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """A frame of one camera on which the detector looked.
+
+    Attributes:
+        view: the frame.
+        state: the camera's tracks, at that frame.
+        found: the detections.
+        pointers: [M, C] SAM 2's object pointers of what the detections' boxes hold.
+        classes: what phrase indices count in.
+        settings: the rules.
+    """
+
+    view: View
+    state: CameraTracks
+    found: Found
+    pointers: torch.Tensor
+    classes: tuple[str, ...]
+    settings: TrackerSettings
+
+    def follow(self) -> tuple[list[tuple[Track, int]], list[int]]:
+        """Pair the tracks that are not lost, or that SAM 2 shows again, with detections.
+
+        Returns:
+            The tracks whose mask drifted, each with the detection that holds it; and the sure
+            detections without a track.
+        """
+        tracks = [t for t in self.state.tracks if t.visible or t.state is not TrackState.LOST]
+        found, detections, stamp = self.found, self.found.detections, self.view.stamp
+        visible = np.array([track.visible for track in tracks], bool)
+        boxes = _boxes([track.box for track in tracks])
+        phrases = np.array([self.classes.index(track.phrase) for track in tracks], np.int64)
+        masks = np.array([track.logits > 0 for track in tracks], bool)
+        masks = masks.reshape(-1, *found.masks.shape[1:])
+        alike = likeness(
+            _boxes([track.expected(stamp) for track in tracks]),
+            _boxes([track.agreed_box for track in tracks]),
+            boxes,
+            masks,
+            visible,
+            detections.boxes,
+            found.masks,
+        )
+        # What is in sight comes first: of two tracks that were made for one object, one keeps it.
+        pairs = match(
+            alike,
+            np.array([track.shown for track in tracks], bool),
+            phrases,
+            np.array([track.state is TrackState.TENTATIVE for track in tracks], bool),
+            detections.phrase_index,
+            self.settings.match_iou,
+            self.settings.duplicate_iou,
+        )
+        drifted = []
+        for row, column in pairs:
+            track, box = tracks[row], detections.boxes[column]
+            overlap = float(box_iou(track.box[None], box[None])[0, 0])
+            if not track.visible or overlap < self.settings.reprompt_iou:
+                drifted.append((track, column))
+            self.agree(track, column)
+        same_place = box_iou(boxes, detections.boxes) > self.settings.duplicate_iou
+        same_place &= found.sure[None]
+        renamed = phrases[:, None] != detections.phrase_index[None]
+        contradicted = (same_place & renamed).any(1)
+        held = [column for _, column in pairs]
+        iou, covered = mask_overlap(masks, found.masks[held])
+        usurped = (iou > _USURPED) | (covered > _COVERED)
+        usurped &= phrases[:, None] == detections.phrase_index[held][None]
+        for row in set(np.flatnonzero(visible).tolist()) - {row for row, _ in pairs}:
+            tracks[row].miss(stamp, bool(contradicted[row]))
+            if usurped[row].any() and not tracks[row].name:
+                tracks[row].hide()
+        matched = {column for _, column in pairs}
+        return drifted, [int(c) for c in np.flatnonzero(found.sure) if int(c) not in matched]
+
+    def agree(self, track: Track, detection: int) -> None:
+        """A detection is this track's object."""
+        found, stamp = self.found.detections, self.view.stamp
+        phrase = self.classes[found.phrase_index[detection]]
+        track.agree(phrase, float(found.scores[detection]), stamp, self.settings)
+        track.agreed_box = found.boxes[detection]
+        track.move(found.boxes[detection], stamp, detected=True)
+
+    def returned(self, free: Sequence[int]) -> dict[int, Track]:
+        """Which of the free detections are tracks that were out of sight: by detection."""
+        detections = self.found.detections
+        gone = [t for t in self.state.tracks if not (t.shown or t.name) and t.hits > 1]
+        if not gone or not free:
+            return {}
+        alike = np.full((len(gone), len(free)), -2.0)
+        reach = float(np.hypot(*self.view.size))
+        for row, track in enumerate(gone):
+            for column, detection in enumerate(free):
+                if track.phrase != self.classes[detections.phrase_index[detection]]:
+                    continue
+                box, stamp = detections.boxes[detection], self.view.stamp
+                if track.can_be_at(box, stamp, _RETURN):
+                    strayed = track.distance(box, stamp) / reach
+                    alike[row, column] = _likeness(self.pointers[detection], track)
+                    alike[row, column] -= _STRAYED * strayed
+        pairs = assign(alike + 2.0, 1e-3)
+        return {free[column]: gone[row] for row, column in pairs}
+
+    def is_new(self, detection: int) -> bool:
+        """Whether a detection holds something that no track in sight has."""
+        mask = self.found.masks[detection]
+        if not mask.any():
+            return False
+        seen = [track for track in self.state.tracks if track.shown]
+        if not seen:
+            return True
+        phrase = self.classes[self.found.detections.phrase_index[detection]]
+        iou, covered = mask_overlap(mask[None], np.stack([track.logits > 0 for track in seen]))
+        same = np.array([track.phrase == phrase for track in seen])
+        limit = [SAME_OBJECT if t.name else self.settings.duplicate_iou for t in seen]
+        return not ((iou > limit).any() or (covered[:, same] > _COVERED).any())
+
+
+def _boxes(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """[N, 4] float32, also where there is none."""
+    return np.array(rows, np.float32).reshape(-1, 4)
+
+
+def _likeness(pointer: torch.Tensor, track: Track) -> float:
+    """Cosine of two object pointers; tracks that were never seen are like nothing."""
+    if track.pointer is None:
+        return -1.0
+    return float(cosine_similarity(pointer, track.pointer, dim=0))

@@ -1,0 +1,49 @@
+"""Masks on their way into the memories of their tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from gsam_ros.tracking.camera_tracks import View
+from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+from gsam_ros.tracking.track import Track
+
+
+class Taken(NamedTuple):
+    """A track, the index of its view, and the row of the mask that it takes for its own."""
+
+    view_index: int
+    track: Track
+    row: int
+
+
+def write(
+    model: SegmentationModel,
+    features: ImageFeatures,
+    views: Sequence[View],
+    taken: Sequence[Taken],
+    masks: Segmentation,
+    prompted: bool,
+) -> None:
+    """Put masks into their tracks' memories, all in one batch.
+
+    Args:
+        model: supplies the operations.
+        features: of the views' images.
+        views: the frames of a step.
+        taken: which track remembers which row of the masks.
+        masks: any number.
+        prompted: whether they came from a prompt and not from memory.
+    """
+    if not taken:
+        return
+    index = torch.tensor([one.view_index for one in taken], device=model.device)
+    chosen = masks[torch.tensor([one.row for one in taken], device=model.device)]
+    flags = torch.full((len(taken),), prompted, device=model.device)
+    memory = model.encode_memory(features[index], chosen, flags)
+    for row, one in enumerate(taken):
+        one.track.memory.remember(memory[row], chosen.pointer[row], prompted)
+        one.track.remembered = views[one.view_index].stamp

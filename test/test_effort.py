@@ -1,0 +1,66 @@
+"""Who attends to memory, and who is segmented from a box."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from gsam_ros.instances import TrackState
+from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.effort import choose
+from gsam_ros.tracking.memory import TrackMemory
+from gsam_ros.tracking.settings import TrackerSettings
+from gsam_ros.tracking.track import Track
+
+NOW = 10_000_000_000
+VIEW = View("", NOW, (480, 640), None)
+
+
+def track(number: int, left: float, agreed: float = 0.2, **about) -> Track:
+    """A confirmed track 40 pixels wide, in sight, that a detection agreed with seconds ago."""
+    then = NOW - round(agreed * 1e9)
+    made = Track(number, TrackMemory(7, 16), born=0, state=TrackState.CONFIRMED, visible=True)
+    made.box = np.array([left, 100, left + 40, 140], np.float32)
+    made.agree("mug", 0.9, then, TrackerSettings())
+    made.appear(then, torch.zeros(4))
+    for name, value in about.items():
+        setattr(made, name, value)
+    return made
+
+
+def chosen(tracks: list[Track], **settings) -> tuple[list[int], list[int]]:
+    state = CameraTracks(tracks)
+    both = choose([VIEW], [state], TrackerSettings(**settings))
+    return tuple([one.track_id for _, one in part] for part in both)  # type: ignore[return-value]
+
+
+def test_exactly_all_attend():
+    assert chosen([track(1, 0), track(2, 300)]) == ([1, 2], [])
+
+
+def test_fast_only_the_unclear_attend():
+    tracks = [
+        track(1, 0),
+        track(2, 200),
+        track(3, 230),  # meets the second
+        track(4, 400, agreed=1.5),  # nobody confirmed it lately
+        track(5, 500, missed_since=NOW),
+        track(6, 600, state=TrackState.LOST),
+        track(7, 300, state=TrackState.LOST, name="tool"),
+        track(8, 100, state=TrackState.TENTATIVE),
+    ]
+    attending, following = chosen(tracks, memory="fast", attention_budget=10)
+    assert (sorted(attending), following) == ([2, 3, 4, 5, 7, 8], [1])
+
+
+def test_the_budget_goes_round():
+    tracks = [track(number, 10.0 * number) for number in range(1, 7)]  # each meets the next
+    seen: list[int] = []
+    for step in range(3):
+        state = CameraTracks(tracks)
+        view = View("", NOW + step, (480, 640), None)
+        settings = TrackerSettings(memory="fast", attention_budget=2)
+        attending, following = choose([view], [state], settings)
+        assert (len(attending), len(following)) == (2, 4)
+        seen += [one.track_id for _, one in attending]
+    assert sorted(seen) == [1, 2, 3, 4, 5, 6]

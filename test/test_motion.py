@@ -1,0 +1,57 @@
+"""Where a box will be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gsam_ros.tracking.association import box_iou
+from gsam_ros.tracking.motion import BoxMotion
+
+BOX = np.array([100.0, 100.0, 160.0, 140.0])
+
+
+@pytest.mark.parametrize("rate", [5, 10, 30])
+def test_a_steady_way_is_foreseen_at_any_rate(rate):
+    speed = np.array([60.0, -20.0, 60.0, -20.0])  # pixels per second
+    motion = BoxMotion(BOX, 0.0)
+    for index in range(1, 2 * rate):
+        motion.see(BOX + speed * index / rate, index / rate, detected=True)
+    ahead = motion.expected(2.2)
+    np.testing.assert_allclose(ahead, BOX + speed * 2.2, atol=3)
+
+
+def test_what_is_out_of_sight_does_not_run_away():
+    motion = BoxMotion(BOX, 0.0)
+    for index in range(1, 20):
+        motion.see(BOX + 30.0 * index, index / 10, detected=True)
+    assert np.abs(motion.expected(1000.0) - motion.expected(2.4)).max() < 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 600), st.floats(0, 400), st.floats(0, 200), st.floats(0, 200)),
+        min_size=1,
+        max_size=20,
+    ),
+    st.booleans(),
+)
+def test_whatever_is_seen_the_box_stays_a_box(sizes, detected):
+    motion = BoxMotion(BOX, 0.0)
+    for index, (left, top, width, height) in enumerate(sizes):
+        motion.see(np.array([left, top, left + width, top + height]), index * 0.1, detected)
+    left, top, right, bottom = motion.expected(len(sizes) * 0.1)
+    assert np.isfinite([left, top, right, bottom]).all()
+    assert right > left and bottom > top
+
+
+def test_a_detection_weighs_more_than_a_guess():
+    moved = BOX + 20.0
+    overlaps = []
+    for detected in (True, False):
+        motion = BoxMotion(BOX, 0.0)
+        motion.see(moved, 0.1, detected)
+        overlaps.append(box_iou(motion.expected(0.1)[None], moved[None].astype(np.float32))[0, 0])
+    assert overlaps[0] > overlaps[1]
