@@ -45,6 +45,7 @@ def main() -> int:
 
 def _run(options: argparse.Namespace) -> None:
     from contest import contest, figures, machine, report, scenes
+    from contest.worker import ContenderError
 
     begin = time.monotonic()
     device, threads, every = options.device, options.threads, options.every
@@ -61,7 +62,11 @@ def _run(options: argparse.Namespace) -> None:
         long = contest.run_memory(
             entries, options.seeds[0], options.memory_frames, every, options.memory_limit
         )
-    of_pictures, found = contest.run_sliced(sliced, options.pictures)
+    try:
+        of_pictures, found = contest.run_sliced(sliced, options.pictures)
+    except ContenderError as error:  # what was measured until here is worth telling
+        print(f"bench: large pictures are left out: {error}", file=sys.stderr)
+        of_pictures, found = {}, {}
     # Once before and once after: what else the machine does can only make it less.
     about["peak_gflops"] = max(peak, machine.matrix_peak(device, threads))
     rows = figures.stream_rows(measured, pairs, about["peak_gflops"])

@@ -74,7 +74,7 @@ def test_frame_status_is_the_node_s(answered: bool) -> None:
     statistics = CameraStatistics()
     statistics.frame_received()
     statistics.frame_received()
-    statistics.frame_processed(0.1)
+    statistics.frame_processed(0.1, 3)
     statistics.frame_dropped("bad_image")
     frame = Frame(np.zeros((31, 43, 3), np.uint8), STAMP, "left")
     result = FrameResult(frame, some(3, 1, 0), PROMPTS[1], True) if answered else None

@@ -248,6 +248,14 @@ def test_another_run_does_not_go_on_with_what_is_there(tmp_path: Path) -> None:
         track(Film(8), RedFinder(), tmp_path, PROMPT)
 
 
+def test_what_is_no_run_is_not_thrown_away(tmp_path: Path) -> None:
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "symphony.mscz").touch()
+    with pytest.raises(PartsError, match="unfinished is in the way and no unfinished run"):
+        track(Film(9), RedFinder(), tmp_path, PROMPT)
+    assert (tmp_path / "unfinished" / "symphony.mscz").exists()
+
+
 def test_a_finished_run_is_replaced_by_the_next(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for prompt in (PROMPT, "ball."):

@@ -12,6 +12,7 @@ from evaluation_cases import HEIGHT, PLACES, WIDTH, frame, rectangle
 from evaluation_runs import STEP, coco, run, xywh
 
 from gsam_ros.evaluation.bag import BagWriter
+from gsam_ros.evaluation.comparison.compare import compare
 from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.result_messages import box_message, header_message
 from gsam_ros.evaluation.run_results import RunResults
@@ -274,3 +275,12 @@ def test_frames_without_an_answer_are_told(tmp_path: Path) -> None:
     score = scored(results, path, phrase=MUG)
     assert [(c.played, c.answered) for c in score.cameras] == [(3, 2)]
     assert "1 of 3 frames with truth have no answer" in score.problems
+
+
+def test_runs_without_masks_in_the_truth_are_compared_by_boxes(tmp_path: Path) -> None:
+    path = write(tmp_path / "gt.txt", mot_rows(*[(t, 1, "left") for t in range(1, 21)]))
+    good = scored(run(*[BOTH[:1]] * 20, prompt=(MUG,)), path)
+    empty = scored(run(*[BOTH[:1]] * 10, *[()] * 10, prompt=(MUG,)), path)
+    figures = {d.name: d for d in compare(good, empty, 0.5, 20).differences}
+    assert "AP50 of masks" not in figures
+    assert (figures["missed"].first, figures["missed"].second) == (0, 10)

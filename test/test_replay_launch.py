@@ -12,11 +12,10 @@ import pytest
 
 from gsam_ros.cli import main
 from gsam_ros.evaluation.bag import open_bag
-from gsam_ros.evaluation.compare_runs import compare_runs
+from gsam_ros.evaluation.compare_runs import compare_runs, result_topic
 from gsam_ros.evaluation.objects import read_objects
 from gsam_ros.evaluation.processes import Family
 from gsam_ros.evaluation.replay import replay
-from gsam_ros.evaluation.run_score import result_topic
 from gsam_ros.evaluation.sample import SampleOptions, prompts_of, write_sample
 from gsam_ros.world.scene import Scene
 

@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--topic", action="append", default=[], help="of bags: which images; more than once for"
         " several cameras"
     )  # fmt: skip
-    parser.add_argument("--truth", type=Path, help="where it does not lie in the recordings")
+    parser.add_argument(
+        "--truth", type=Path, help="where it is not in the recordings: bag, COCO, MOT"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/sweep"), help="folder for all of it")
     parser.add_argument("--frames", type=positive, default=0, help="end each run after so many")
     parser.add_argument("--by", default="", help="figure to sort by, such as HOTA or AP50")

@@ -99,18 +99,21 @@ class Parts:
             identity: what makes two runs the same; JSON values.
 
         Raises:
-            PartsError: an unfinished run of another kind is there.
+            PartsError: an unfinished run of another kind is there, or something else.
         """
         self.folder = out / "unfinished"
         self._identity = identity
         if (self.folder / RUN).is_file():
             self._compare(out)
         else:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if any(path.suffix != ".part" for path in self.folder.iterdir()):
+                raise PartsError(
+                    f"{self.folder} is in the way and no unfinished run: give another --out"
+                )
             write_json(self.folder / RUN, identity)
         for leftover in self.folder.glob("*.part"):
-            shutil.rmtree(leftover)
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
     @property
     def complete(self) -> list[Path]:

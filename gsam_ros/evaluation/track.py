@@ -14,12 +14,10 @@ What it leaves in its folder:
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,6 +36,7 @@ from gsam_ros.evaluation.sources.source import (
     SourceError,
     Unreadable,
 )
+from gsam_ros.evaluation.stop_signals import stop_signals
 from gsam_ros.instances import Frame, FrameResult
 from gsam_ros.pipeline.runner import LATE_NS, STAMP
 from gsam_ros.pipeline.settings import Settings
@@ -167,7 +166,7 @@ class _Run:
         total = min(total, self._limit) if total and self._limit else total or self._limit
         items = self._items()
         with (
-            _stop_signals() as stopped,
+            stop_signals() as stopped,
             tqdm(
                 total=total or None,
                 initial=self._progress.frames,
@@ -239,30 +238,6 @@ class _Run:
         assert isinstance(frame.token, Origin)
         reason = f"its stamp {frame.stamp / 1e9:.3f} is not newer than that of the frame before"
         return Unreadable(frame.camera, frame.stamp, frame.token, reason, STAMP)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Set when somebody asks the process to end; the frame that is under way is finished first.
-
-    A second Ctrl-C ends it at once. In other threads than the main one nobody can ask.
-    """
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-
-    def stop(number: int, _: object) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
-        stopped.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _check_place(source: Source, out: Path) -> None:

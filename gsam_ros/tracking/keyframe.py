@@ -71,6 +71,10 @@ class Keyframe:
             detections.boxes,
             found.masks,
         )
+        for row, track in enumerate(tracks):
+            if not track.shown:
+                near = [track.can_be_at(box, stamp, _RETURN) for box in detections.boxes]
+                alike[row, ~np.array(near, bool)] = 0
         # What is in sight comes first: of two tracks that were made for one object, one keeps it.
         pairs = match(
             alike,

@@ -114,9 +114,7 @@ class InstanceTracker:
         masks = segment_known(self.model, features, views, attending, following, self.settings)
         if masks is not None:
             self._show(known, masks, views)
-            for state in states:
-                state.settle(self.settings)
-            self._believe(known, masks, views)
+            self._believe(known, masks, views, states)
         prompted, found = segment_found(
             self.model, features, views, states, self.settings.max_objects
         )
@@ -152,14 +150,19 @@ class InstanceTracker:
         known: Sequence[Owned],
         masks: Segmentation,
         views: Sequence[View],
+        states: Sequence[CameraTracks],
     ) -> None:
-        """Take the propagated masks for the objects, but for those that jumped."""
+        """Take the propagated masks for the objects, but for those that jumped or lie on another.
+
+        Jumps come first: a mask that jumped onto an object is no claim to it.
+        """
+        for index, track in known:
+            track.visible = track.visible and not track.jumped(views[index].stamp)
+        for state in states:
+            state.settle(self.settings)
         for row, (index, track) in enumerate(known):
-            stamp = views[index].stamp
-            if track.visible and track.jumped(stamp):
-                track.visible = False
             if track.visible:
-                track.appear(stamp, masks.pointer[row])
+                track.appear(views[index].stamp, masks.pointer[row])
 
     def _look(
         self, index: int, view: View, state: CameraTracks, found: Found, masks: Segmentation
