@@ -97,7 +97,7 @@ def tracker(model: TransformersSam2, count: int) -> Step:
     """Our tracker."""
     # Whatever the masks say, each box stays a track: this measures cost, not association.
     settings = TrackerSettings(
-        max_objects=count, duplicate_iou=1.0, confirm_hits=1, confirmed_misses=1000,
+        max_objects=count, duplicate_iou=1.0, confirm_after=0.0, confirmed_missed=60.0,
         occluded_after=60.0,
     )  # fmt: skip
     tracking = InstanceTracker(model, settings)

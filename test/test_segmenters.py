@@ -195,7 +195,7 @@ def test_memory_stays_constant(model):
 
 def test_tracker_with_a_detector_that_agrees(model):
     """The whole of tracking runs on any package: found, followed, lost with the stream's end."""
-    tracker = InstanceTracker(model, TrackerSettings(confirm_hits=1))
+    tracker = InstanceTracker(model, TrackerSettings())
     tracker.set_phrases(("thing",))
     box = np.array([[12, 9, 60, 45]], np.float32)
     found = Detections(box, np.ones(1, np.float32), np.zeros(1, np.int64))

@@ -96,7 +96,7 @@ class MemoryAttention:
         Args:
             features: of N objects.
             positions: [h * w, C] of the top features.
-            memory: of the same N objects, in the model's number format.
+            memory: of the same N objects.
 
         Returns:
             [N, C, h, w].
@@ -124,13 +124,14 @@ class MemoryAttention:
         """Attention of turned queries [N, heads, h * w, E] to memory, [N, h * w, C]."""
         if self._heads == 1 and query.device.type == "cpu" and query.dtype == torch.float32:
             return self._recall_in_cache(cross, query[:, 0], memory)
-        key = self._split(cross.key(memory.tokens + memory.positions))
+        tokens, positions = memory.tokens.to(query.dtype), memory.positions.to(query.dtype)
+        key = self._split(cross.key(tokens + positions))
         frames = key[:, :, : key.shape[2] - memory.pointer_tokens]
         # The same place turns by the same angle, however old its memory is.
         frames = frames.unflatten(2, (-1, len(self._memory_turns)))
         turned = self._turn(frames, self._memory_turns).flatten(2, 3)
         key = torch.cat([turned, key[:, :, turned.shape[2] :]], 2)
-        value = self._split(cross.value(memory.tokens))
+        value = self._split(cross.value(tokens))
         return cross.out(_merge(scaled_dot_product_attention(query, key, value)))
 
     def _recall_in_cache(
@@ -146,7 +147,7 @@ class MemoryAttention:
         scores = query.new_empty(min(_ROWS, places), length)
         averages = query.new_empty(count, places, width)
         for number in range(count):
-            tokens = memory.tokens[number]
+            tokens = memory.tokens[number].to(query.dtype)
             torch.addmm(
                 cross.key.bias, tokens + memory.positions[number], cross.key.weight.T, out=key
             )

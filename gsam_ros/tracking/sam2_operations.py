@@ -198,10 +198,7 @@ class Sam2Operations(ABC):
     @torch.inference_mode()
     def attend(self, features: ImageFeatures, memory: MemoryTokens) -> torch.Tensor:
         assert self._positions is not None  # features come from encode_image, which sets them
-        tokens = MemoryTokens(
-            memory.tokens.to(self.dtype), memory.positions.to(self.dtype), memory.pointer_tokens
-        )
-        return self._attention(features, self._positions, tokens)
+        return self._attention(features, self._positions, memory)
 
     @torch.inference_mode()
     def decode(self, features: ImageFeatures, conditioned: torch.Tensor) -> Segmentation:
