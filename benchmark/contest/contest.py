@@ -56,15 +56,14 @@ class Measured:
     def growth(self) -> float:
         """MB per frame, by least squares without the first stretch.
 
-        0 where the slope is below three standard errors: the allocator's ups and downs are no
-        growth. Less than four stretches tell nothing of that, and their slope is taken as it is.
+        0 where the slope is below three standard errors, since the allocator's ups and downs are no
+        growth, and of less than four stretches, which can't tell one from the other.
         """
         frames, megabytes = np.array(self.memory[1:], float).reshape(-1, 2).T
-        if len(frames) < 2:
+        if len(frames) < 3:
             return 0.0
         slope, error = linregress(frames, megabytes)[0::4]
-        grows = slope > 0 and (len(frames) < 3 or slope > 3 * error)
-        return float(slope) if grows else 0.0
+        return float(slope) if slope > 3 * error else 0.0
 
 
 def run_streams(
