@@ -251,7 +251,9 @@ def test_a_ray_cluster(sample: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_ctrl_c_ends_the_jobs_too(sample: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "gsam_ros.cli", "sweep", str(sample), *TOPICS]
+    # A shell's background job ignores Ctrl-C, and so would what it starts.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "gsam_ros.cli", "sweep"]
+    command += [str(sample), *TOPICS]
     process = subprocess.Popen(
         [*command, "--device", "cpu", "--jobs", "1", "--out", str(tmp_path)],
         stderr=subprocess.PIPE,
