@@ -47,9 +47,10 @@ def write_contact_sheet(
 
 
 def _moments(frames: Mapping[int, PairedFrame], columns: int) -> list[int]:
-    """Stamps, the same number under every prompt, each where most objects were found near it.
+    """Stamps, the same number under every prompt, each where most was to be found near it.
 
-    Every column gets a stretch of the run and takes the fullest frame of the stretch's middle.
+    Every column gets a stretch of the run and takes the frame of the stretch's middle that shows
+    most of what was asked for, however much of it was found.
     """
     stamps = sorted(frames)
     prompts = [list(g) for _, g in groupby(stamps, key=lambda stamp: frames[stamp].phrases)]
@@ -58,7 +59,8 @@ def _moments(frames: Mapping[int, PairedFrame], columns: int) -> list[int]:
         count = columns // len(prompts) + (i < columns % len(prompts))
         for part in np.array_split(np.array(stretch), min(max(count, 1), len(stretch))):
             middle = part[len(part) // 4 : max(len(part) * 3 // 4, 1)].tolist()
-            moments.append(max(middle, key=lambda stamp: len(frames[stamp].answer)))
+            asked = {stamp: int(frames[stamp].expected.wanted.sum()) for stamp in middle}
+            moments.append(max(middle, key=asked.__getitem__))
     return moments[:columns]
 
 
