@@ -7,12 +7,10 @@ from pathlib import Path
 
 from gsam_ros.evaluation import result_messages as messages
 from gsam_ros.evaluation.bag import LATCHED, BagWriter, open_bag
+from gsam_ros.evaluation.replay_commands import NODE
 from gsam_ros.evaluation.sources.source import Origin
 from gsam_ros.instances import FrameResult
 from gsam_ros.prompts import Prompt
-
-NODE = "/gsam_node"
-"""The node's full name, below which its results lie."""
 
 _TOPICS = {
     "label_info": messages.LABEL_INFO,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gsam_ros.evaluation.bag import BagError, BagReader, open_bag
 from gsam_ros.evaluation.objects import FrameObjects, read_objects, stamp_of
-from gsam_ros.evaluation.result_bag import NODE
+from gsam_ros.evaluation.replay_commands import NODE
 from gsam_ros.evaluation.result_messages import INSTANCES, LABEL_INFO
 from gsam_ros.evaluation.run_folder import read_run
 from gsam_ros.evaluation.timing import FrameTiming, timing_of

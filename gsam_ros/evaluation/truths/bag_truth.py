@@ -11,7 +11,7 @@ import numpy as np
 from gsam_ros.evaluation.bag import BagReader, open_bag
 from gsam_ros.evaluation.objects import FrameObjects, filled_boxes, read_objects, stamp_of
 from gsam_ros.evaluation.pairing import PromptChange
-from gsam_ros.evaluation.result_bag import NODE
+from gsam_ros.evaluation.replay_commands import NODE
 from gsam_ros.evaluation.result_messages import DETECTIONS, INSTANCES
 from gsam_ros.evaluation.run_results import RunResults
 from gsam_ros.evaluation.sources.image_topics import COMPRESSED, RAW, camera_of
