@@ -93,7 +93,7 @@ class GsamNode(ManagedNode):
         self._silence = ThrottledLog(self.get_logger().warning, period=_SILENCE_PERIOD)
         self._prompts = PromptKeeper(self._prompt_changed, self._prompt_rejected)
         if self._options.prompt:
-            self._request_prompt(self._options.prompt)
+            self._request_prompt(self._options.prompt, from_before=True)
         PromptTopic(self, "~/prompt", self._request_prompt)
         PromptService(self, self._prompts.request, self._await)
         PointingTopics(
@@ -275,9 +275,9 @@ class GsamNode(ManagedNode):
 
     # Prompts
 
-    def _request_prompt(self, text: str) -> None:
+    def _request_prompt(self, text: str, from_before: bool) -> None:
         try:
-            self._prompts.request(text)
+            self._prompts.request(text, from_before=from_before)
         except PromptError:
             return  # told by _prompt_rejected
 

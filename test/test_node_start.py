@@ -20,6 +20,8 @@ from vision_msgs.msg import Detection2DArray
 from gsam_ros.bridge.stamps import nanoseconds, to_time
 from gsam_ros.checkpoints import locate
 
+_PROMPT = 6.0  # seconds; 0.5 to 2 on a quiet machine, and no machine that tests is one
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
@@ -128,15 +130,17 @@ def test_live_the_newest_frame_wins_and_the_end_is_prompt(world: World, client: 
         assert last.frames_received >= last.frames_processed + drops["superseded"]
         client.show(picture(time.time(), scene))
         status, seconds = gsam.end(signal.SIGTERM)
-        assert (status, seconds < 2) == (0, True), seconds
+        assert status == 0, gsam.text()
+        assert seconds < _PROMPT, seconds
 
 
 def test_told_to_end_while_loading_it_ends(world: World, client: Client) -> None:
     with world.gsam_node(device="cpu") as gsam:
         client.wait_for_state("configuring")
         status, seconds = gsam.end()
-        assert status == 0
-        assert seconds < 2.5
+        assert status == 0, gsam.text()
+        assert seconds < _PROMPT, seconds
+        assert " ready: " not in gsam.text(), "it loaded to the end"
 
 
 def test_two_cameras_with_jpeg_images_have_topics_of_their_own(

@@ -237,6 +237,17 @@ def test_a_prompt_that_comes_early_is_kept_and_the_newest_counts(bench: Bench) -
     assert prompts.changes == [(1, ("green ball",), ("zzz",))]
 
 
+def test_what_was_said_before_the_start_and_learnt_late_does_not_count(bench: Bench) -> None:
+    prompts = Prompts()
+    prompts.keeper.request("a parameter.", from_before=True)
+    prompts.keeper.request("latched.", from_before=True)
+    bench.runner.start()
+    assert prompts.keeper.attach(bench.runner).result(10).phrases == ("latched",)
+    assert prompts.keeper.request("asked for.").result(10).phrases == ("asked for",)
+    assert prompts.keeper.request("latched elsewhere.", from_before=True) is None
+    assert bench.runner.call(lambda tracker: tracker.prompt.phrases).result(10) == ("asked for",)
+
+
 def test_prompts_have_their_place_among_the_frames(bench: Bench) -> None:
     prompts = Prompts()
     bench.runner.start()

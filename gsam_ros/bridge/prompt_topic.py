@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -25,11 +26,14 @@ class PromptTopic:
     Args:
         node: has the subscriptions.
         topic: name of the topic.
-        handle: is given each text.
+        handle: is given each text, and whether it was written before this object was made. What
+            was latched is found when its publisher is, which may be late: a newer prompt may have
+            come another way.
     """
 
-    def __init__(self, node: Node, topic: str, handle: Callable[[str], None]) -> None:
+    def __init__(self, node: Node, topic: str, handle: Callable[[str, bool], None]) -> None:
         self._handle = handle
+        self._start = time.time_ns()  # the clock of source_timestamp
         self._seen: deque[tuple[int, str]] = deque(maxlen=64)
         group = MutuallyExclusiveCallbackGroup()
         for durability in (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL):
@@ -45,7 +49,8 @@ class PromptTopic:
             )
 
     def _receive(self, message: String, info: dict[str, Any]) -> None:
-        key = (info["source_timestamp"], message.data)
+        written = info["source_timestamp"]  # 0 where a middleware does not tell
+        key = (written, message.data)
         if key not in self._seen:
             self._seen.append(key)
-            self._handle(message.data)
+            self._handle(message.data, 0 < written < self._start)

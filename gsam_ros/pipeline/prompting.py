@@ -38,17 +38,24 @@ class PromptKeeper:
         self._rejected = rejected
         self._lock = threading.Lock()
         self._wanted = ""
+        self._asked_since_start = False
         self._runner: Runner | None = None
         self._asked: tuple[Phrase, ...] = ()
         self.current: Prompt | None = None
         self.unknown: tuple[str, ...] = ()
         self.rejection = ""
 
-    def request(self, text: str) -> Future[Prompt] | None:
+    def request(self, text: str, *, from_before: bool = False) -> Future[Prompt] | None:
         """Look for something else from now on.
 
+        Args:
+            text: what to look for.
+            from_before: it was said before the start, though it may be learnt late. What was asked
+                since then counts for more.
+
         Returns:
-            The prompt when it is in force, or None where it is kept until a machine is there.
+            The prompt when it is in force, or None where it is kept until a machine is there or,
+            said before the start, comes too late.
 
         Raises:
             PromptError: the text can't be used; the prompt before stays in force.
@@ -59,6 +66,9 @@ class PromptKeeper:
             self._reject(text, str(error))
             raise
         with self._lock:
+            if from_before and self._asked_since_start:
+                return None
+            self._asked_since_start |= not from_before
             self._wanted = text
             self.rejection = ""
             runner = self._runner
