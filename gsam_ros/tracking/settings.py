@@ -60,7 +60,7 @@ class TrackerSettings:
         runtime=True,
     )
     keep_share: float = setting(
-        0.35,
+        0.6,
         "Share of the score that starts a track which is enough to keep one: half-hidden objects "
         "score low. 1 asks the same of both.",
         low=0.05,
