@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,14 @@ BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 class GsamProcess:
     """`gsam_node` as a user runs it."""
 
-    def __init__(self, environment: dict[str, str], log: Path, parameters: dict[str, Any]) -> None:
-        arguments = [sys.executable, "-m", "gsam_ros.node_process", "--ros-args"]
+    def __init__(
+        self,
+        environment: dict[str, str],
+        log: Path,
+        parameters: dict[str, Any],
+        program: Sequence[str],
+    ) -> None:
+        arguments = [sys.executable, *program, "--ros-args"]
         for name, value in parameters.items():
             arguments += ["-p", f"{name}:={value}"]
         self.log = log
@@ -199,12 +205,14 @@ class World:
             os.environ.update(before)
 
     @contextmanager
-    def gsam_node(self, **parameters: Any) -> Iterator[GsamProcess]:
+    def gsam_node(
+        self, *, program: Sequence[str] = ("-m", "gsam_ros.node_process"), **parameters: Any
+    ) -> Iterator[GsamProcess]:
         """The node with parameters; `__` in a name stands for the dot."""
         self._count += 1
         given = {name.replace("__", "."): value for name, value in parameters.items()}
         log = self.folder / f"node{self._count}.log"
-        gsam = GsamProcess(self.environment, log, given)
+        gsam = GsamProcess(self.environment, log, given, program)
         try:
             yield gsam
             if gsam.process.poll() is None:

@@ -82,6 +82,15 @@ def test_a_camera_without_calibration_is_refused():
         pinhole(CameraInfo(width=640, height=480))
 
 
+@pytest.mark.parametrize("place", [0, 2, 5, 6])
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_calibration_that_is_no_number_is_refused(place: int, number: float):
+    matrix = list(P)
+    matrix[place] = number
+    with pytest.raises(BadFrameError, match="calibrate the camera anew"):
+        pinhole(CameraInfo(width=640, height=480, p=matrix))
+
+
 @pytest.fixture
 def seen():
     """Two objects at 2 m; the depth image shows the left one only."""

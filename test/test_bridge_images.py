@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from node_faults import png_header
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -268,6 +269,8 @@ def test_jpeg_keeps_its_colours() -> None:
         (b"", "jpeg", "its 0 bytes of format 'jpeg' are no image"),
         (b"no image at all", "jpeg", "are no image that can be decoded"),
         (b"\0" * 50, "16UC1; compressedDepth png", "is depth"),
+        (png_header(100_000, 100_000), "png", "CV_IO_MAX_IMAGE_PIXELS"),
+        (png_header(40, 30), "png", "are no image that can be decoded"),
     ],
 )
 def test_compressed_data_that_is_no_image_is_refused(data: bytes, form: str, words: str) -> None:

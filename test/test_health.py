@@ -120,3 +120,15 @@ def test_the_log_says_each_kind_once_per_period() -> None:
     now.value += 5
     log(("front", "bad_image"), "still bad")
     assert said == ["bad 0", "rear is bad", "still bad (and 99 more times before)"]
+
+
+def test_the_log_remembers_no_more_kinds_than_are_of_late() -> None:
+    now, said = FakeTime(), []
+    log = ThrottledLog(said.append, period=5, now=now)
+    for i in range(5000):
+        log(("prompt", f"text {i}"), "rejected")
+        now.value += 0.1
+    assert len(said) == 5000
+    assert len(log._said) <= 256
+    log(("prompt", "text 4999"), "again")
+    assert said[-1] == "rejected", "what was said of late is forgotten"

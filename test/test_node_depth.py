@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from gsam_ros.msg import FrameStatus
 from node_harness import Client, World, grey, picture
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from vision_msgs.msg import Detection3DArray
 
@@ -37,12 +38,19 @@ def client(tmp_path_factory: pytest.TempPathFactory, scene: Scene) -> Iterator[C
         yield client
 
 
-def show(client: Client, scene: Scene, depth: Image | None, shift: float = 0.0) -> FrameStatus:
+def show(
+    client: Client,
+    scene: Scene,
+    depth: Image | None,
+    shift: float = 0.0,
+    matrix: np.ndarray | None = None,
+) -> FrameStatus:
     """Show a frame of the scene with a depth image, stamped `shift` seconds later."""
     t = next(_steps) / 10
     frame = scene.render(0, t)
     camera = scene.cameras[0]
-    info = CameraInfo(width=640, height=480, k=camera.matrix.ravel().tolist())
+    matrix = camera.matrix if matrix is None else matrix
+    info = CameraInfo(width=640, height=480, k=matrix.ravel().tolist())
     client.show(info, "/camera_info")
     if depth is None:
         millimetres = np.round(frame.depth * 1000).astype(np.uint16)
@@ -107,3 +115,38 @@ def test_depth_of_no_use_is_named_and_the_node_goes_on(
     before = len(client.got["/gsam_node/detections_3d"])
     show(client, scene, None)
     client.wait_for("/gsam_node/detections_3d", before + 1)
+
+
+def test_a_depth_image_that_is_cut_off_is_named(client: Client, scene: Scene) -> None:
+    show(client, scene, None)
+    whole = picture(0, np.ones((480, 640), np.uint16), "16UC1", "optical")
+    t = next(_steps) / 10
+    whole.header.stamp = picture(100 + t, grey()).header.stamp
+    client.images["/depth"].publish(serialize_message(whole)[:100_000])
+    before = len(client.got[STATUS])
+    client.show(picture(100 + t, scene.render(0, t).image, frame="optical"))
+    assert client.wait_for(STATUS, before + 1)[-1].stage_names
+    client.wait_for_log(
+        "an image of /depth is of no use: its 100000 bytes are no sensor_msgs/Image"
+    )
+    before = len(client.got["/gsam_node/detections_3d"])
+    show(client, scene, None)
+    client.wait_for("/gsam_node/detections_3d", before + 1)
+
+
+def test_depth_without_readings_places_nothing(client: Client, scene: Scene) -> None:
+    before = len(client.got["/gsam_node/detections_3d"])
+    show(client, scene, picture(0, np.full((480, 640), np.nan, np.float32), "32FC1", "optical"))
+    show(client, scene, picture(0, np.full((480, 640), -np.inf, np.float32), "32FC1", "optical"))
+    answers = client.wait_for("/gsam_node/detections_3d", before + 2)[before:]
+    assert [list(a.detections) for a in answers] == [[], []]
+    assert client.got["/gsam_node/detections"][-1].detections
+
+
+def test_a_calibration_that_is_no_number_is_named(client: Client, scene: Scene) -> None:
+    before = len(client.got["/gsam_node/detections_3d"])
+    show(client, scene, None, matrix=np.full(9, np.nan))
+    client.wait_for_log("/camera_info is of no use: its focal length and centre are nan")
+    show(client, scene, None)
+    [array] = client.wait_for("/gsam_node/detections_3d", before + 1)[before:]
+    assert array.detections

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from gsam_ros.msg import FrameStatus
+from node_faults import png_header
 from node_harness import BEST_EFFORT, Client, World, grey, picture
 from random_checkpoints import save_sam2
 from sensor_msgs.msg import CompressedImage
@@ -153,19 +154,28 @@ def test_two_cameras_with_jpeg_images_have_topics_of_their_own(
     ):
         client.wait_for_state("active")
         data = cv2.imencode(".jpg", grey(240, 320))[1].tobytes()
-        for i in range(4):
+        bad = {
+            ("rear", 2): b"rubbish",
+            ("rear", 4): png_header(100_000, 100_000),
+            ("front", 1): data[: len(data) // 3],
+            ("front", 3): b"",
+        }
+        for i in range(6):
             for name in ("front", "rear"):
                 header = Header(stamp=to_time(i * 10**8), frame_id=f"{name}_optical")
                 message = CompressedImage(header=header, format="jpeg")
-                message.data.frombytes(data if (name, i) != ("rear", 2) else b"rubbish")
+                message.data.frombytes(bad.get((name, i), data))
                 client.show(message, f"/{name}/image/compressed")
         for name in ("front", "rear"):
-            answers = client.wait_for(f"/gsam_node/{name}/frame_status", 4)
-            assert [a.camera for a in answers] == [name] * 4
+            answers = client.wait_for(f"/gsam_node/{name}/frame_status", 6)
+            assert [a.camera for a in answers] == [name] * 6
             assert {a.header.frame_id for a in answers} == {f"{name}_optical"}
             assert [bool(a.stage_names) for a in answers] == [
-                (name, i) != ("rear", 2) for i in range(4)
+                (name, i) not in bad for i in range(6)
             ]
+            assert dict(zip(answers[-1].drop_causes, answers[-1].drop_counts, strict=True)) == {
+                "bad_image": 2
+            }
         client.wait_for_log("/rear/image/compressed is dropped: its 7 bytes of format 'jpeg'")
 
 

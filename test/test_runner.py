@@ -57,8 +57,11 @@ class Outlet:
     def __init__(self) -> None:
         self.log: list[tuple] = []
         self.stages: list[dict[str, float]] = []
+        self.can_publish = True
 
     def answer(self, arrival: Arrival, result: FrameResult, stage_ms: dict[str, float]) -> None:
+        if not self.can_publish:
+            raise OSError("the middleware is gone")
         version = result.prompt.version if result.prompt else 0
         self.log.append(("answer", arrival.camera, arrival.stamp, version))
         self.stages.append(stage_ms)
@@ -75,6 +78,8 @@ class Outlet:
 def decode(arrival: Arrival) -> Frame:
     if arrival.payload is None:
         raise BadFrameError("no pixels")
+    if not isinstance(arrival.payload, np.ndarray):
+        raise MemoryError(f"no room for {arrival.payload}")
     return Frame(arrival.payload, arrival.stamp, arrival.camera)
 
 
@@ -98,6 +103,9 @@ class Bench:
 
     def put_bad(self, stamp: float) -> None:
         self.runner.put(Arrival("", round(stamp * SECOND), 0, None))
+
+    def put_too_large(self, stamp: float) -> None:
+        self.runner.put(Arrival("", round(stamp * SECOND), 0, "10 GB"))
 
     def settle(self) -> list[tuple]:
         self.runner.call(lambda tracker: None).result(10)
@@ -177,6 +185,43 @@ def test_a_step_that_fails_costs_its_frame_and_the_tracks(bench: Bench) -> None:
     assert "RuntimeError: device on fire" in bench.outlet.reason
     assert "test_runner.py" in bench.outlet.reason
     assert bench.tracker.resets == 1
+
+
+def test_a_frame_that_no_library_can_read_costs_only_itself(bench: Bench) -> None:
+    bench.runner.start()
+    bench.put_too_large(1)
+    bench.put(2)
+    assert [entry[0] for entry in bench.settle()] == ["drop", "answer"]
+    assert bench.outlet.log[0][3] == "error"
+    assert "MemoryError: no room for 10 GB" in bench.outlet.reason
+    assert bench.tracker.resets == 0
+
+
+def test_results_that_cannot_leave_cost_their_frame(bench: Bench) -> None:
+    bench.runner.start()
+    bench.outlet.can_publish = False
+    bench.put(1)
+    bench.settle()
+    bench.outlet.can_publish = True
+    bench.put(2)
+    assert [entry[0] for entry in bench.settle()] == ["drop", "answer"]
+    assert "could not leave: OSError: the middleware is gone" in bench.outlet.reason
+
+
+def test_an_outlet_that_fails_on_the_answer_too_does_not_end_the_stream(
+    bench: Bench, monkeypatch, caplog
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the middleware is gone")
+
+    bench.runner.start()
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.outlet, "drop", fail)
+        bench.put_bad(1)
+        bench.settle()
+    bench.put(2)
+    assert [entry[0] for entry in bench.settle()] == ["answer"]
+    assert "a dropped frame could not be answered: OSError" in caplog.text
 
 
 def test_live_takes_the_newest_frame_of_each_camera_in_one_step() -> None:

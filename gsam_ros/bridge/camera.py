@@ -11,7 +11,6 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -24,6 +23,7 @@ from gsam_ros.bridge.images import decode_image, encode_image
 from gsam_ros.bridge.instances import instance_array
 from gsam_ros.bridge.label_info import label_info
 from gsam_ros.bridge.masks import instance_mask, semantic_mask
+from gsam_ros.bridge.raw_messages import read_message
 from gsam_ros.bridge.results_3d import Results3D
 from gsam_ros.bridge.stamps import nanoseconds, read_header
 from gsam_ros.bridge.status import frame_status
@@ -53,9 +53,9 @@ def decode(arrival: Arrival) -> Frame:
     """
     raw: RawImage = arrival.payload
     if raw.compressed:
-        image = decode_compressed_image(deserialize_message(raw.data, CompressedImage))
+        image = decode_compressed_image(read_message(raw.data, CompressedImage))
     else:
-        image = decode_image(deserialize_message(raw.data, Image))
+        image = decode_image(read_message(raw.data, Image))
     return Frame(image, arrival.stamp, arrival.camera, raw.header)
 
 
@@ -122,6 +122,7 @@ class Camera:
             except ValueError as error:
                 self.last_drop = str(error)
                 self.statistics.frame_dropped(BAD_IMAGE)
+                self._notice("header", f"an image is dropped: {error}")
                 return
             self.frame_id = header.frame_id
             now = self._node.get_clock().now().nanoseconds

@@ -32,12 +32,12 @@ def decode_compressed_image(message: CompressedImage) -> np.ndarray:
     data = np.frombuffer(message.data, np.uint8)
     mosaic = source.startswith("bayer_") and source in ENCODINGS
     mode = cv2.IMREAD_UNCHANGED if mosaic else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(data, mode) if len(data) else None
+    try:
+        image = cv2.imdecode(data, mode) if len(data) else None
+    except cv2.error as error:  # a header that asks for more pixels than OpenCV, or memory, has
+        raise _refusal(message, str(error.err)) from error
     if image is None:
-        raise BadFrameError(
-            f"its {len(data)} bytes of format {message.format[:40]!r} are no image that can be "
-            "decoded: JPEG and PNG can"
-        )
+        raise _refusal(message, "JPEG and PNG can")
     if mosaic and image.ndim == 2:
         return to_rgb(image, f"{source.rstrip('0123456789')}{8 * image.itemsize}")
     # "compressed rgb8": the RGB image was handed to the codec as if it were BGR, so it comes back
@@ -45,3 +45,10 @@ def decode_compressed_image(message: CompressedImage) -> np.ndarray:
     if "compressed rgb" in compression:
         return np.ascontiguousarray(image[..., :3])
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _refusal(message: CompressedImage, reason: str) -> BadFrameError:
+    return BadFrameError(
+        f"its {len(message.data)} bytes of format {message.format[:40]!r} are no image that can be "
+        f"decoded: {reason}"
+    )

@@ -11,11 +11,11 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 
 from gsam_ros.bridge.depth_images import decode_depth, pinhole
+from gsam_ros.bridge.raw_messages import read_message
 from gsam_ros.bridge.stamps import nanoseconds, read_header
 from gsam_ros.depth import Pinhole
 from gsam_ros.pipeline.runner import BadFrameError
@@ -122,7 +122,7 @@ class DepthCamera:
                 "without it pixels have no place in metres"
             )
         try:
-            depth = decode_depth(deserialize_message(found[1], Image))
+            depth = decode_depth(read_message(found[1], Image))
         except BadFrameError as error:
             raise BadFrameError(f"an image of {self.topic} is of no use: {error}") from error
         try:

@@ -44,7 +44,7 @@ def pinhole(message: CameraInfo) -> Pinhole:
     and K where a driver leaves P empty; region of interest and binning are applied.
 
     Raises:
-        BadFrameError: the camera is not calibrated.
+        BadFrameError: the camera is not calibrated, or its numbers are none.
     """
     fx, _, cx, _, _, fy, cy = message.p[:7]
     if not fx:
@@ -52,6 +52,11 @@ def pinhole(message: CameraInfo) -> Pinhole:
     if not fx or not fy:
         raise BadFrameError(
             "it holds no focal length: calibrate the camera, or have the driver publish K or P"
+        )
+    if not np.isfinite([fx, fy, cx, cy]).all():
+        raise BadFrameError(
+            f"its focal length and centre are {fx:g}, {fy:g}, {cx:g}, {cy:g}: calibrate the camera "
+            "anew"
         )
     across, down = max(message.binning_x, 1), max(message.binning_y, 1)
     roi = message.roi

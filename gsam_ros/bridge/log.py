@@ -11,6 +11,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 PERIOD = 5.0
 """Seconds within which a message of one kind is said once."""
+_KINDS = 256  # that are remembered before those whose period is over are let go
 
 
 class ThrottledLog:
@@ -45,9 +46,18 @@ class ThrottledLog:
             if said is not None and now - said < self._period:
                 self._held_back[kind] = self._held_back.get(kind, 0) + 1
                 return
+            if len(self._said) >= _KINDS:
+                self._forget(now)
             self._said[kind] = now
             held_back = self._held_back.pop(kind, 0)
         self._say(f"{message} (and {held_back} more times before)" if held_back else message)
+
+    def _forget(self, now: float) -> None:
+        """Let go of kinds whose period is over: what is said of texts has no end of kinds."""
+        over = [kind for kind, said in self._said.items() if now - said >= self._period]
+        for kind in over:
+            del self._said[kind]
+            self._held_back.pop(kind, None)
 
 
 class RosLogHandler(logging.Handler):

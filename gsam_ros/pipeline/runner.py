@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import traceback
@@ -18,6 +19,8 @@ STAMP = "stamp"
 """Cause of a drop: the stamp is not newer than that of the camera's frame before."""
 ERROR = "error"
 """Cause of a drop: the machine failed on this frame, which is a fault of ours or of the device."""
+
+_LOG = logging.getLogger(__name__)
 
 LATE_NS = 500_000_000
 """A stamp that is older than the last one by up to this is a late or doubled frame. By more, time
@@ -144,11 +147,21 @@ class Runner:
             results = tracker.step(frames)
         except Exception as error:  # noqa: BLE001  the stream goes on; it is counted and told
             for arrival in chosen:
-                self._outlet.drop(arrival, ERROR, describe(error))
+                self._drop(arrival, ERROR, describe(error))
             tracker.reset()
             return
         for arrival, result, stage_ms in zip(chosen, results, stages, strict=True):
-            self._outlet.answer(arrival, result, stage_ms | result.stage_ms)
+            try:
+                self._outlet.answer(arrival, result, stage_ms | result.stage_ms)
+            except Exception as error:  # noqa: BLE001  results that can't leave cost their frame
+                self._drop(arrival, ERROR, f"its results could not leave: {describe(error)}")
+
+    def _drop(self, arrival: Arrival, cause: str, reason: str) -> None:
+        """Give a frame up. This thread outlives whatever its outlet can't do."""
+        try:
+            self._outlet.drop(arrival, cause, reason)
+        except Exception as error:  # noqa: BLE001  a middleware that fails on the answer, too
+            _LOG.error("a dropped frame could not be answered: %s", describe(error))
 
     def _read(self, arrival: Arrival) -> Frame | None:
         """The decoded frame, or None where it was given up."""
@@ -162,7 +175,10 @@ class Runner:
                 )
             frame = self._decode(arrival)
         except BadFrameError as error:
-            self._outlet.drop(arrival, error.cause, str(error))
+            self._drop(arrival, error.cause, str(error))
+            return None
+        except Exception as error:  # noqa: BLE001  a library that fails on it, or no memory left
+            self._drop(arrival, ERROR, describe(error))
             return None
         seen = _Seen(frame.stamp, frame.image.shape[1], frame.image.shape[0])
         if last:
