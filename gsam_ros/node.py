@@ -15,6 +15,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.validate_topic_name import validate_topic_name
 from std_srvs.srv import SetBool
@@ -29,9 +30,11 @@ from gsam_ros.bridge.diagnostics import (
     diagnostic_array,
     prompt_health,
     silence,
+    topics_health,
 )
 from gsam_ros.bridge.lifecycle import SUCCESS, ManagedNode, TransitionError
 from gsam_ros.bridge.log import ThrottledLog
+from gsam_ros.bridge.misfits import misfits
 from gsam_ros.bridge.pointing import ObjectServices, PointingTopics
 from gsam_ros.bridge.prompt_service import PromptService
 from gsam_ros.bridge.prompt_topic import PromptTopic
@@ -58,7 +61,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DIAGNOSTICS_PERIOD = 1.0  # seconds
-_SILENCE_PERIOD = 30.0  # seconds between two warnings of a topic on which nothing comes
+_LASTING_PERIOD = 30.0  # seconds between two warnings of trouble with a topic that lasts
 _EXIT_PATIENCE = 1.5  # seconds for the step that runs when the process is told to end
 
 
@@ -90,7 +93,7 @@ class GsamNode(ManagedNode):
         self._model_health = Health("models", 1, "not loaded: the node is not configured")
         self._warn = ThrottledLog(self.get_logger().warning)
         self._error = ThrottledLog(self.get_logger().error)
-        self._silence = ThrottledLog(self.get_logger().warning, period=_SILENCE_PERIOD)
+        self._now_and_then = ThrottledLog(self.get_logger().warning, period=_LASTING_PERIOD)
         self._prompts = PromptKeeper(self._prompt_changed, self._prompt_rejected)
         if self._options.prompt:
             self._request_prompt(self._options.prompt, from_before=True)
@@ -132,8 +135,12 @@ class GsamNode(ManagedNode):
         options = self._options
         for name in options.cameras:
             _check_camera_name(name, options.cameras)
-        for name in options.cameras:
-            self._cameras[name] = Camera(self, name, options, partial(self.notice, name))
+        try:
+            for name in options.cameras:
+                self._cameras[name] = Camera(self, name, options, partial(self.notice, name))
+        except TransitionError:
+            self.release()
+            raise
         self._lossless = options.mode == "lossless"
         inbox = (
             LosslessInbox(self._give_up, options.queue_size)
@@ -163,7 +170,12 @@ class GsamNode(ManagedNode):
             for camera in self._cameras.values():
                 camera.statistics.reset()
             if self._enabled:
-                self._subscribe()
+                try:
+                    self._subscribe()
+                except TransitionError:
+                    self._unsubscribe()
+                    self._active = False
+                    raise
 
     def deactivate(self) -> None:
         """Drop the subscriptions and the tracks; keep the models."""
@@ -188,6 +200,12 @@ class GsamNode(ManagedNode):
         self._model_health = Health("models", 1, "not loaded: the node is not configured")
         free_device_memory()
 
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give everything back, and let /diagnostics tell what led here."""
+        outcome = super().on_error(state)
+        self._model_health = Health("models", 2, f"not loaded: {self.failure}; configure again")
+        return outcome
+
     def _subscribe(self) -> None:
         profile = qos.image_input(self._options.image_reliability, self._lossless)
         assert self._runner
@@ -203,7 +221,12 @@ class GsamNode(ManagedNode):
         with self._subscribing:
             if self._active and request.data != self._enabled:
                 if request.data:
-                    self._subscribe()
+                    try:
+                        self._subscribe()
+                    except TransitionError as error:
+                        self._unsubscribe()
+                        response.message = str(error)
+                        return response
                 else:
                     self._unsubscribe()
             self._enabled = request.data
@@ -316,12 +339,15 @@ class GsamNode(ManagedNode):
         return SetParametersResult(successful=True)
 
     def _publish_diagnostics(self) -> None:
-        prompts = self._prompts
+        prompts, strangers = self._prompts, misfits(self)
+        for misfit in strangers:
+            self._now_and_then(misfit, misfit.message)
         # A copy: other threads put another health in its place, and this one only adds to it.
         models = replace(self._model_health, values=memory_in_use())
         healths = [
             models,
             prompt_health(prompts.current, prompts.unknown, prompts.rejection),
+            topics_health(strangers),
         ]
         if not self._enabled:
             healths.append(Health("cameras", 1, "paused by ~/enable: no image is taken"))
@@ -338,7 +364,8 @@ class GsamNode(ManagedNode):
                 )
             )
             if snapshot.silence > self._options.topic_timeout:
-                self._silence((camera.name, "silent"), silence(camera.topic, publishers, snapshot))
+                message = silence(camera.topic, publishers, snapshot)
+                self._now_and_then((camera.name, "silent"), message)
         now = self.get_clock().now().nanoseconds
         self._diagnostics.publish(
             diagnostic_array(self.get_fully_qualified_name().lstrip("/"), healths, now)

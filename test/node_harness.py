@@ -50,8 +50,11 @@ class GsamProcess:
         log: Path,
         parameters: dict[str, Any],
         program: Sequence[str],
+        parameter_file: Path | None,
     ) -> None:
         arguments = [sys.executable, *program, "--ros-args"]
+        if parameter_file:
+            arguments += ["--params-file", str(parameter_file)]
         for name, value in parameters.items():
             arguments += ["-p", f"{name}:={value}"]
         self.log = log
@@ -206,13 +209,17 @@ class World:
 
     @contextmanager
     def gsam_node(
-        self, *, program: Sequence[str] = ("-m", "gsam_ros.node_process"), **parameters: Any
+        self,
+        *,
+        program: Sequence[str] = ("-m", "gsam_ros.node_process"),
+        parameter_file: Path | None = None,
+        **parameters: Any,
     ) -> Iterator[GsamProcess]:
         """The node with parameters; `__` in a name stands for the dot."""
         self._count += 1
         given = {name.replace("__", "."): value for name, value in parameters.items()}
         log = self.folder / f"node{self._count}.log"
-        gsam = GsamProcess(self.environment, log, given, program)
+        gsam = GsamProcess(self.environment, log, given, program, parameter_file)
         try:
             yield gsam
             if gsam.process.poll() is None:

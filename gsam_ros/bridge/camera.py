@@ -10,7 +10,6 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -19,9 +18,11 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 from gsam_ros.bridge import qos
 from gsam_ros.bridge.compressed_images import decode_compressed_image
 from gsam_ros.bridge.detections import detection_array
+from gsam_ros.bridge.endpoints import advertise, subscribe
 from gsam_ros.bridge.images import decode_image, encode_image
 from gsam_ros.bridge.instances import instance_array
 from gsam_ros.bridge.label_info import label_info
+from gsam_ros.bridge.lifecycle import TransitionError
 from gsam_ros.bridge.masks import instance_mask, semantic_mask
 from gsam_ros.bridge.raw_messages import read_message
 from gsam_ros.bridge.results_3d import Results3D
@@ -67,6 +68,9 @@ class Camera:
         name: of the camera; empty for the only one.
         options: how images come in and results go out.
         notice: tells people of something, by its kind and in words.
+
+    Raises:
+        TransitionError: an override of a topic's quality of service can't be used.
     """
 
     def __init__(
@@ -87,21 +91,24 @@ class Camera:
         self._publishers: list[Publisher] = []
 
         def publisher(kind: type[Any], topic: str, profile: QoSProfile = own) -> Publisher:
-            overridable = QoSOverridingOptions.with_default_policies()
-            made = node.create_publisher(
-                kind, base + topic, profile, qos_overriding_options=overridable
-            )
+            made = advertise(node, kind, base + topic, profile)
             self._publishers.append(made)
             return made
 
-        self._label_info = publisher(LabelInfo, "label_info", qos.latched())
-        self._detections = publisher(Detection2DArray, "detections")
-        self._instances = publisher(InstanceArray, "instances")
-        self._instance_mask = publisher(Image, "instance_mask")
-        self._semantic_mask = publisher(Image, "semantic_mask")
-        self._overlay = publisher(Image, "overlay")
-        self._frame_status = publisher(FrameStatus, "frame_status")
-        self._metres = Results3D(node, inputs, publisher, options) if options.depth else None
+        self._metres: Results3D | None = None
+        try:
+            self._label_info = publisher(LabelInfo, "label_info", qos.latched())
+            self._detections = publisher(Detection2DArray, "detections")
+            self._instances = publisher(InstanceArray, "instances")
+            self._instance_mask = publisher(Image, "instance_mask")
+            self._semantic_mask = publisher(Image, "semantic_mask")
+            self._overlay = publisher(Image, "overlay")
+            self._frame_status = publisher(FrameStatus, "frame_status")
+            if options.depth:
+                self._metres = Results3D(node, inputs, publisher, options)
+        except TransitionError:
+            self.close()
+            raise
 
     @property
     def topic(self) -> str:
@@ -129,14 +136,9 @@ class Camera:
             raw = RawImage(header, data, self._compressed)
             handle(Arrival(self.name, nanoseconds(header.stamp), now, raw))
 
-        self._subscription = self._node.create_subscription(
-            CompressedImage if self._compressed else Image,
-            self._topic,
-            receive,
-            profile,
-            callback_group=group,
-            raw=True,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        kind = CompressedImage if self._compressed else Image
+        self._subscription = subscribe(
+            self._node, kind, self._topic, receive, profile, group, raw=True
         )
         if self._metres:
             self._metres.subscribe(profile, group)

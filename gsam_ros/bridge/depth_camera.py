@@ -10,11 +10,11 @@ import numpy as np
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 
 from gsam_ros.bridge.depth_images import decode_depth, pinhole
+from gsam_ros.bridge.endpoints import subscribe
 from gsam_ros.bridge.raw_messages import read_message
 from gsam_ros.bridge.stamps import nanoseconds, read_header
 from gsam_ros.depth import Pinhole
@@ -64,26 +64,13 @@ class DepthCamera:
 
     def subscribe(self, profile: QoSProfile, group: CallbackGroup) -> None:
         """Keep what comes from now on."""
-        overridable = QoSOverridingOptions.with_default_policies()
+        depth, info = self._base + "depth", self._base + "camera_info"
         self._subscriptions = [
-            self._node.create_subscription(
-                Image,
-                self._base + "depth",
-                self._receive,
-                profile,
-                callback_group=group,
-                raw=True,
-                qos_overriding_options=overridable,
-            ),
-            self._node.create_subscription(
-                CameraInfo,
-                self._base + "camera_info",
-                self._learn,
-                profile,
-                callback_group=group,
-                qos_overriding_options=overridable,
-            ),
+            subscribe(self._node, Image, depth, self._receive, profile, group, raw=True),
         ]
+        self._subscriptions.append(
+            subscribe(self._node, CameraInfo, info, self._learn, profile, group)
+        )
 
     def unsubscribe(self) -> None:
         """Take no more, and forget what was kept."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from gsam_ros.bridge.misfits import Misfit
 from gsam_ros.bridge.stamps import to_time
 from gsam_ros.node_settings import NodeSettings
 from gsam_ros.pipeline.inbox import SUPERSEDED
@@ -117,6 +118,14 @@ def prompt_health(prompt: Prompt | None, unknown: tuple[str, ...], rejection: st
     if unknown:
         health.values["unknown phrases"] = ", ".join(unknown)
         health.raise_to(1, f"the detector knows no word of: {', '.join(unknown)}")
+    return health
+
+
+def topics_health(found: Sequence[Misfit]) -> Health:
+    """Whether everybody on the node's topics is met."""
+    health = Health("topics", message="everybody on them is met")
+    if found:
+        health.level, health.message = 1, "; ".join(misfit.message for misfit in found)
     return health
 
 

@@ -12,6 +12,8 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.lifecycle.node import LifecycleNodeMixin
 from rclpy.node import Node
 
+from gsam_ros.pipeline.runner import describe
+
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
 ERROR = TransitionCallbackReturn.ERROR
@@ -35,6 +37,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         change_state = self._service_change_state
         self._change_state = change_state.callback
+        self.failure = ""
+        """What led to the last error processing, in one line; empty where nothing did."""
         change_state.callback = self._change_state_or_refuse
 
     @property
@@ -85,7 +89,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
         except TransitionError as error:
             self.get_logger().error(f"{step} failed: {error}")
             return FAILURE
-        except Exception:  # noqa: BLE001  rclpy would drop it without a word
+        except Exception as error:  # noqa: BLE001  rclpy would drop it without a word
+            self.failure = f"{step} failed: {describe(error)}"
             self.get_logger().error(f"{step} failed:\n{traceback.format_exc()}")
             return ERROR
         return SUCCESS

@@ -7,6 +7,7 @@ from typing import Any
 
 from geometry_msgs.msg import PointStamped
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 from std_srvs.srv import Trigger
@@ -49,7 +50,14 @@ class PointingTopics:
         ):
             # What was pointed at before this node came is not in its images.
             profile = qos.command(DurabilityPolicy.VOLATILE)
-            node.create_subscription(kind, topic, handle, profile, callback_group=group)
+            node.create_subscription(
+                kind,
+                topic,
+                handle,
+                profile,
+                callback_group=group,
+                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            )
 
     def _take_prompt(self, message: msg.VisualPrompt) -> None:
         topic = self._node.resolve_topic_name("~/visual_prompt")

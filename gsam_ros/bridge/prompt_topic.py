@@ -37,15 +37,14 @@ class PromptTopic:
         self._seen: deque[tuple[int, str]] = deque(maxlen=64)
         group = MutuallyExclusiveCallbackGroup()
         for durability in (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL):
-            # Volatile publishers don't fit the second one, which is no reason to warn users.
-            warns = durability is DurabilityPolicy.VOLATILE
             node.create_subscription(
                 String,
                 topic,
                 self._receive,  # type: ignore[arg-type]  # rclpy gives the info to those who take it
                 qos.command(durability),
                 callback_group=group,
-                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=warns),
+                # bridge/misfits.py warns of publishers that fit neither.
+                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             )
 
     def _receive(self, message: String, info: dict[str, Any]) -> None:

@@ -1,0 +1,184 @@
+"""Failures of the machine under the running node, and rounds of its lifecycle that leave nothing.
+
+The node and the models are the real ones; `faulty_node.py` makes a device fail under them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faulty_node import BROKEN, NO_MEMORY
+from gsam_ros.msg import FrameStatus
+from node_harness import Client, GsamProcess, World, grey, picture
+
+from gsam_ros.process_memory import resident_bytes
+
+STATUS = "/gsam_node/frame_status"
+ROUNDS = 6
+MEGABYTE = 1_000_000
+_seconds = itertools.count(1000)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = World(tmp_path_factory.mktemp("failures"))
+    world.environment["GSAM_TEST_FAULT"] = str(world.folder / "fault")
+    return world
+
+
+@pytest.fixture
+def fault(world: World) -> Path:
+    return Path(world.environment["GSAM_TEST_FAULT"])
+
+
+@pytest.fixture
+def client(world: World) -> Iterator[Client]:
+    with world.client() as client:
+        client.listen_to_results()
+        yield client
+
+
+FAULTY = {"program": [str(Path(__file__).with_name("faulty_node.py"))], "device": "cpu"}
+
+
+def show(client: Client, pixel: tuple[int, int, int] = (128, 128, 128)) -> FrameStatus:
+    image = grey()
+    image[0, 0] = np.array(pixel, np.uint8)
+    message = picture(next(_seconds), image)
+    client.show(message)
+    answered = lambda: [s for s in client.got[STATUS] if s.header == message.header]  # noqa: E731
+    return client.wait(answered, "an answer")[0]
+
+
+def test_a_step_that_fails_is_told_with_its_place_and_the_stream_goes_on(
+    world: World, client: Client
+) -> None:
+    with world.gsam_node(mode="lossless", **FAULTY):
+        client.wait_for_state("active")
+        version = client.set_prompt("red mug.").prompt_version
+        assert show(client).stage_names
+        answers = [show(client, pixel) for pixel in (BROKEN, NO_MEMORY)]
+        assert [a.stage_names for a in answers] == [[], []]
+        drops = dict(zip(answers[-1].drop_causes, answers[-1].drop_counts, strict=True))
+        assert drops == {"error": 2}
+        message = client.wait_for_log("an image of /image is dropped: RuntimeError: CUDA error")
+        assert "faulty_node.py" in message
+        status = client.health("camera", lambda s: "error" in s.message)
+        assert "MemoryError: CUDA out of memory" in status.message
+        after = show(client)
+        assert after.stage_names
+        assert (after.prompt_version, after.keyframe) == (version, True)
+        client.health("camera", lambda s: "error" not in s.message)
+
+
+def test_a_device_that_always_fails_is_an_error_and_a_new_start_mends_it(
+    world: World, client: Client
+) -> None:
+    with world.gsam_node(mode="lossless", prompt="'red mug.'", **FAULTY):
+        client.wait_for_state("active")
+        for _ in range(3):
+            show(client, BROKEN)
+        # Longer than the statistics' window, nothing but failures: that is an error.
+        failing = client.health("camera", lambda s: show(client, BROKEN) and s.level == b"\2")
+        assert "images of /image are dropped" in failing.message
+        for step in ("deactivate", "cleanup", "configure", "activate"):
+            assert client.change_state(step), step
+        assert show(client).stage_names
+        client.health("camera", lambda s: show(client) and s.level == b"\0")
+
+
+def test_an_error_in_a_transition_leads_through_error_processing_and_back(
+    world: World, client: Client, fault: Path
+) -> None:
+    fault.touch()
+    with world.gsam_node(mode="lossless", prompt="'red mug.'", **FAULTY) as gsam:
+        words = "configure failed: RuntimeError: the device fell off the bus"
+        status = client.health("models", lambda s: words in s.message)
+        assert status.level == b"\2"
+        assert "faulty_node.py" in status.message
+        client.wait_for_state("unconfigured")
+        assert client.node.count_publishers("/gsam_node/detections") == 0
+        assert not client.change_state("configure"), "the fault is there"
+        client.wait_for_state("unconfigured")
+        fault.unlink()
+        assert client.change_state("configure")
+        assert client.change_state("activate")
+        client.health("models", lambda s: s.level == b"\0")
+        assert show(client).prompt_version == 1
+        assert gsam.text().count("Traceback") == 2, "each failure is told in full, once"
+
+
+def threads(gsam: GsamProcess) -> Counter[str]:
+    """Threads of the process, by name; torch's and the middleware's have none of their own."""
+    names = Counter[str]()
+    for task in Path(f"/proc/{gsam.process.pid}/task").iterdir():
+        try:
+            names[(task / "comm").read_text().strip()] += 1
+        except FileNotFoundError:
+            continue  # it ended meanwhile
+    return names
+
+
+def topics(client: Client) -> tuple[Counter[str], Counter[str]]:
+    """The node's subscriptions and publishers, by topic."""
+    node, ours = client.node, ("gsam_node", "/")
+    counts = []
+    for listed in (
+        node.get_subscriber_names_and_types_by_node(*ours),
+        node.get_publisher_names_and_types_by_node(*ours),
+    ):
+        counts.append(Counter[str]())
+        for topic, _ in listed:
+            look = (
+                node.get_publishers_info_by_topic
+                if counts[1:]
+                else node.get_subscriptions_info_by_topic
+            )
+            counts[-1][topic] += sum(end.node_name == ours[0] for end in look(topic))
+    return counts[0], counts[1]
+
+
+@pytest.mark.slow
+def test_rounds_of_the_lifecycle_leave_no_memory_threads_or_topics(
+    world: World, client: Client
+) -> None:
+    scene = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+    with world.gsam_node(
+        mode="lossless", device="cpu", prompt="'red mug. blue box.'", depth=True, autostart="false"
+    ) as gsam:
+        client.wait_for_state("unconfigured")
+        pid = gsam.process.pid
+        empty = client.wait(lambda: topics(client)[0] and topics(client), "the node's topics")
+        loaded, released, working, at_rest = [], [], [], []
+        for _ in range(ROUNDS):
+            assert client.change_state("configure")
+            assert client.change_state("activate")
+            for _ in range(3):
+                message = picture(next(_seconds), scene)
+                before = len(client.got[STATUS])
+                client.show(message)
+                assert client.wait_for(STATUS, before + 1)[-1].stage_names
+            loaded.append(resident_bytes(pid))
+            working.append((threads(gsam), topics(client)))
+            assert client.change_state("deactivate")
+            publisher = client.images["/image"]
+            client.wait(lambda p=publisher: p.get_subscription_count() == 0, "the end of it")
+            assert client.change_state("cleanup")
+            client.wait(lambda: topics(client) == empty, "the topics' end")
+            at_rest.append(threads(gsam))
+            released.append(resident_bytes(pid))
+        print("loaded  ", [size // MEGABYTE for size in loaded])
+        print("released", [size // MEGABYTE for size in released])
+        print("threads ", [sum(names.values()) for names in at_rest], dict(at_rest[-1]))
+        # The first rounds fill what Python and torch keep for good.
+        assert at_rest[-1] == at_rest[1]
+        assert working[-1] == working[1]
+        assert max(loaded[2:]) - loaded[1] < 25 * MEGABYTE
+        assert max(released[2:]) - released[1] < 25 * MEGABYTE
+        # Cleaned up, the models' memory is given back: they hold 60 MB and more while at work.
+        assert all(free < full for full, free in zip(loaded, released, strict=True))
