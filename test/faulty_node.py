@@ -1,7 +1,7 @@
 """The real node with faults of a device put into it, for test_node_failures.py.
 
-Images whose first pixel is one of these make the tracker fail as hardware would, in the middle of
-its step, and the models can't be loaded while the file named by GSAM_TEST_FAULT is there.
+Images whose first pixel is one of these make the tracker fail as hardware would, at the end of its
+step, and the models can't be loaded while the file named by GSAM_TEST_FAULT is there.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ NO_MEMORY = (3, 2, 1)
 
 def main() -> None:
     """Put the faults in, then run the node."""
+    from gsam_ros import node
     from gsam_ros.instances import Frame, FrameResult
     from gsam_ros.node_process import main as run
-    from gsam_ros.pipeline import grounded_tracker
 
-    class FaultyTracker(grounded_tracker.GroundedTracker):
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args)
-            if Path(os.environ["GSAM_TEST_FAULT"]).exists():
-                raise RuntimeError("the device fell off the bus")
+    load = node.load_tracker
 
-        def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
-            results = super().step(frames)
+    def load_faulty(*args: Any) -> Any:
+        tracker = load(*args)
+        if Path(os.environ["GSAM_TEST_FAULT"]).exists():
+            raise RuntimeError("the device fell off the bus")
+        step = tracker.step
+
+        def faulty_step(frames: Sequence[Frame]) -> list[FrameResult]:
+            results: list[FrameResult] = step(frames)
             for frame in frames:
                 pixel = tuple(frame.image[0, 0].tolist())
                 if pixel == BROKEN:
@@ -37,7 +39,10 @@ def main() -> None:
                     raise MemoryError("CUDA out of memory")
             return results
 
-    grounded_tracker.GroundedTracker = FaultyTracker
+        tracker.step = faulty_step
+        return tracker
+
+    node.load_tracker = load_faulty
     run()
 
 

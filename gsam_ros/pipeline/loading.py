@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gsam_ros.pipeline.settings import Settings
-from gsam_ros.process_memory import resident_bytes
+from gsam_ros.process_memory import resident_bytes, trim
 
 if TYPE_CHECKING:
     from gsam_ros.pipeline.grounded_tracker import GroundedTracker
@@ -53,8 +53,9 @@ class LoadError(RuntimeError):
 
 
 def free_device_memory() -> None:
-    """Give memory of objects that are gone back to the device."""
+    """Give memory of objects that are gone back to the device, and to the system."""
     gc.collect()
+    trim()
     if (torch := sys.modules.get("torch")) and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
