@@ -69,14 +69,29 @@ class NodeSettings:
     )
     topic_timeout: float = setting(
         5.0,
-        "Seconds without an image after which a camera counts as silent.",
+        "Seconds without an image after which a camera counts as silent: a warning in "
+        "/diagnostics.",
         low=0.1,
         high=3600.0,
+        runtime=True,
+    )
+    topic_error: float = setting(
+        60.0,
+        "Seconds without an image after which that is an error in /diagnostics.",
+        low=0.1,
+        high=86400.0,
         runtime=True,
     )
     age_warning: float = setting(
         1.0,
         "Seconds from a frame's stamp to its results; more is a warning in /diagnostics.",
+        low=0.0,
+        high=3600.0,
+        runtime=True,
+    )
+    age_error: float = setting(
+        10.0,
+        "Seconds from a frame's stamp to its results; more is an error in /diagnostics.",
         low=0.0,
         high=3600.0,
         runtime=True,

@@ -71,6 +71,8 @@ def snapshot(**changes: object) -> Snapshot:
         ({"recent_drops": {"bad_image": 3}}, 1, 1, "dropped (3 bad_image): no pixels"),
         ({"recent_drops": {"bad_image": 3}, "rate_out": 0.0}, 1, 2, "no pixels"),
         ({"age_p99": 1.5}, 1, 1, "1.5 s old"),
+        ({"age_p99": 11.0}, 1, 2, "11.0 s old"),
+        ({"silence": 61.0}, 1, 2, "no image on /cam/image for 61 s"),
         ({"age_p99": 1.7e9}, 1, 1, "use_sim_time"),
         ({"silence": 9.0}, 1, 1, "no image on /cam/image for 9 s; images came before"),
         ({"silence": 9.0, "received": 0}, 0, 1, "nobody publishes on it"),

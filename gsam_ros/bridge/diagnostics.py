@@ -80,9 +80,10 @@ def camera_health(
     if snapshot.age_p50 is not None and snapshot.age_p99 is not None:
         health.values["age p50 (s)"] = f"{snapshot.age_p50:.3f}"
         health.values["age p99 (s)"] = f"{snapshot.age_p99:.3f}"
-        _judge_age(health, topic, snapshot.age_p99, options.age_warning)
-    if snapshot.silence > options.topic_timeout:
-        health.raise_to(1, silence(topic, publishers, snapshot))
+        _judge_age(health, topic, snapshot.age_p99, options)
+    if snapshot.silence > min(options.topic_timeout, options.topic_error):
+        level = 2 if snapshot.silence > options.topic_error else 1
+        health.raise_to(level, silence(topic, publishers, snapshot))
     lost = {cause: n for cause, n in snapshot.recent_drops.items() if cause != SUPERSEDED}
     if lost:
         causes = ", ".join(f"{count} {cause}" for cause, count in lost.items())
@@ -91,15 +92,16 @@ def camera_health(
     return health
 
 
-def _judge_age(health: Health, topic: str, age: float, limit: float) -> None:
+def _judge_age(health: Health, topic: str, age: float, options: NodeSettings) -> None:
     if abs(age) > _OTHER_CLOCK:
         health.raise_to(
             1,
             f"the stamps of {topic} are not on this node's clock: play the recording with --clock "
             "and set use_sim_time, or have the camera stamp its images with the current time",
         )
-    elif age > limit:
-        health.raise_to(1, f"results are {age:.1f} s old when they leave")
+    elif age > min(options.age_warning, options.age_error):
+        level = 2 if age > options.age_error else 1
+        health.raise_to(level, f"results are {age:.1f} s old when they leave")
 
 
 def prompt_health(prompt: Prompt | None, unknown: tuple[str, ...], rejection: str) -> Health:

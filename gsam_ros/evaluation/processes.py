@@ -152,7 +152,8 @@ class Family:
         """Args: logs: folder for the log files; it is made."""
         logs.mkdir(parents=True, exist_ok=True)
         self._logs = logs
-        self._environment = ros_environment(logs)
+        self.environment = ros_environment(logs)
+        """Variables under which its processes run, and with which others can talk to them."""
         self._children: list[Child] = []
 
     def start(self, name: str, *arguments: str, own_terminal: bool = False) -> Child:
@@ -161,7 +162,7 @@ class Family:
             name,
             [sys.executable, *arguments],
             self._logs / f"{name}.log",
-            self._environment,
+            self.environment,
             own_terminal,
         )
         self._children.append(child)
