@@ -141,6 +141,9 @@ class GsamNode(ManagedNode):
         except TransitionError:
             self.release()
             raise
+        except SettingError as error:
+            self.release()
+            raise TransitionError(str(error)) from error
         self._lossless = options.mode == "lossless"
         inbox = (
             LosslessInbox(self._give_up, options.queue_size)

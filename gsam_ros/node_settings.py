@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gsam_ros.settings import check, setting
+from gsam_ros.settings import SettingError, check, setting
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class NodeSettings:
         "What is subscribed: raw (sensor_msgs/Image on NAME/image) or compressed "
         "(sensor_msgs/CompressedImage on NAME/image/compressed).",
         choices=("raw", "compressed"),
+    )
+    image_transports: tuple[str, ...] = setting(
+        ("",),
+        "Transport of each camera, in the order of `cameras`, where they differ, such as [raw, "
+        "compressed]; one empty name: image_transport for all.",
     )
     image_reliability: str = setting(
         "auto",
@@ -99,3 +104,19 @@ class NodeSettings:
 
     def __post_init__(self) -> None:
         check(self)
+
+    def transport(self, camera: str) -> str:
+        """What is subscribed for a camera, raw or compressed.
+
+        Raises:
+            SettingError: `image_transports` does not say it of every camera.
+        """
+        if not any(self.image_transports):
+            return self.image_transport
+        given = self.image_transports
+        if len(given) != len(self.cameras) or not set(given) <= {"raw", "compressed"}:
+            raise SettingError(
+                f"image_transports is {list(given)} for {len(self.cameras)} cameras: give raw or "
+                "compressed for each, in the order of cameras"
+            )
+        return given[self.cameras.index(camera)]

@@ -103,6 +103,11 @@ def test_what_cannot_be_loaded_fails_the_transition_and_can_be_put_right(
         assert client.set_parameter("cameras", ["front", "front"]).successful
         assert not client.change_state("configure")
         client.wait_for_log("cameras names 'front' twice")
+        assert client.set_parameter("cameras", ["front", "rear"]).successful
+        assert client.set_parameter("image_transports", ["raw"]).successful
+        assert not client.change_state("configure")
+        client.wait_for_log("image_transports is ['raw'] for 2 cameras")
+        assert client.set_parameter("image_transports", [""]).successful
         assert client.set_parameter("cameras", [""]).successful
         assert client.set_parameter("segmenter.model", str(save_sam2(tmp_path))).successful
         assert client.change_state("configure")
@@ -194,3 +199,22 @@ def test_a_value_that_cannot_be_ends_the_start_with_one_message(world, name, val
         assert words in text
         assert "a parameter can't be used" in text
         assert "Traceback" not in text
+
+
+def test_each_camera_has_the_transport_that_is_given_for_it(world: World, client: Client) -> None:
+    with world.gsam_node(
+        cameras="['front', 'rear']",
+        image_transports="['compressed', 'raw']",
+        mode="lossless",
+        device="cpu",
+    ):
+        client.wait_for_state("active")
+        packed = CompressedImage(header=Header(stamp=to_time(10**9)), format="png")
+        packed.data.frombytes(cv2.imencode(".png", grey(60, 80))[1].tobytes())
+        for name, message, topic in (
+            ("front", packed, "/front/image/compressed"),
+            ("rear", picture(1, grey(60, 80)), "/rear/image"),
+        ):
+            client.listen(FrameStatus, f"/gsam_node/{name}/frame_status")
+            client.show(message, topic)
+            assert client.wait_for(f"/gsam_node/{name}/frame_status", 1)[0].stage_names

@@ -71,6 +71,7 @@ class Camera:
 
     Raises:
         TransitionError: an override of a topic's quality of service can't be used.
+        SettingError: its transport is not known.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Camera:
         self.frame_id = ""
         self._node = node
         self._notice = notice
-        self._compressed = options.image_transport == "compressed"
+        self._compressed = options.transport(name) == "compressed"
         inputs = f"{name}/" if name else ""
         self._topic = inputs + "image" + "/compressed" * self._compressed
         self._subscription: Subscription | None = None

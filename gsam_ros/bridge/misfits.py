@@ -118,7 +118,7 @@ def _types_differ(own: list[_Own], other: TopicEndpointInfo) -> bool:
 def _type_remedy(own: list[_Own], other: TopicEndpointInfo) -> str:
     images = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
     if {own[0].kind, other.topic_type} == images:
-        return "the parameter image_transport says which of the two is taken"
+        return "the parameters image_transport and image_transports say which is taken"
     return "remap this node's topic to one of that type"
 
 
