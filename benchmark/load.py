@@ -96,7 +96,7 @@ def long_stream(
     lines = ["| minute | out Hz | age p50 / p99 ms | node cores | node MB |", "|" + "---:|" * 5]
     for index, figures in enumerate(taken):
         lines.append(
-            f"| {(index + 1) * every / 60:.1f} | {figures.processed / figures.seconds:.1f} "
+            f"| {(index + 1) * every / 60:.2f} | {figures.processed / figures.seconds:.1f} "
             f"| {figures.age_p50:.0f} / {figures.age_p99:.0f} | {figures.node_cpu:.2f} "
             f"| {figures.memory:.1f} |"
         )
