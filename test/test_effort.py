@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gsam_ros.instances import TrackState
+from gsam_ros.instances import Detections, TrackState
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.effort import choose
 from gsam_ros.tracking.memory import TrackMemory
@@ -28,14 +28,25 @@ def track(number: int, left: float, agreed: float = 0.2, **about) -> Track:
     return made
 
 
-def chosen(tracks: list[Track], **settings) -> tuple[list[int], list[int]]:
+def chosen(tracks: list[Track], view: View = VIEW, **settings) -> tuple[list[int], list[int]]:
     state = CameraTracks(tracks)
-    both = choose([VIEW], [state], TrackerSettings(**settings))
+    both = choose([view], [state], TrackerSettings(**settings))
     return tuple([one.track_id for _, one in part] for part in both)  # type: ignore[return-value]
 
 
 def test_exactly_all_attend():
     assert chosen([track(1, 0), track(2, 300)]) == ([1, 2], [])
+
+
+def test_the_lost_attend_where_a_detection_could_be_theirs():
+    tracks = [
+        track(1, 0),
+        track(2, 300, state=TrackState.LOST),
+        track(3, 400, state=TrackState.LOST, name="tool"),
+    ]
+    keyframe = View("", NOW, (480, 640), Detections.none())
+    assert chosen(tracks) == ([1, 3], [])
+    assert chosen(tracks, keyframe) == ([1, 2, 3], [])
 
 
 def test_fast_only_the_unclear_attend():

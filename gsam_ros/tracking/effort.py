@@ -34,16 +34,22 @@ def choose(
 ) -> tuple[list[Owned], list[Owned]]:
     """Divide the tracks of a step by how they get their masks.
 
-    In exact mode all attend to their memory. In fast mode those do that are unclear, in sight ones
-    first and among them those that waited longest, up to the budget. Of the others, those in sight
-    are segmented from the box where they are expected; a lost one has no mask until a detection
-    brings it back, unless somebody pointed at it, who has no detector to wait for.
+    A lost track has no mask until a detection brings it back, unless somebody pointed at it, who
+    has no detector to wait for. In exact mode all others attend to their memory, and lost ones
+    where there are detections that could be theirs. In fast mode those do that are unclear, in
+    sight ones first and among them those that waited longest, up to the budget. Of the others,
+    those in sight are segmented from the box where they are expected.
 
     Returns:
         The tracks that attend to their memory, and those that are segmented from a box.
     """
     if settings.memory == "exact":
-        return [(index, track) for index, state in enumerate(states) for track in state.tracks], []
+        return [
+            (index, track)
+            for index, (view, state) in enumerate(zip(views, states, strict=True))
+            for track in state.tracks
+            if view.detections is not None or _waits_for_no_detection(track)
+        ], []
     unclear: list[Owned] = []
     following: list[Owned] = []
     for index, (view, state) in enumerate(zip(views, states, strict=True)):
@@ -51,7 +57,7 @@ def choose(
         for track, is_clear in zip(state.tracks, clear, strict=True):
             if is_clear:
                 following.append((index, track))
-            elif track.state is not TrackState.LOST or track.name:
+            elif _waits_for_no_detection(track):
                 unclear.append((index, track))
     unclear.sort(key=lambda one: (one[1].state is TrackState.LOST, one[1].attended))
     attending = unclear[: settings.attention_budget]
@@ -98,6 +104,10 @@ def due(track: Track, stamp: int, settings: TrackerSettings) -> bool:
         or track.memory.clock == 0
         or stamp - track.remembered >= _REFRESHED * _SECOND
     )
+
+
+def _waits_for_no_detection(track: Track) -> bool:
+    return track.state is not TrackState.LOST or bool(track.name)
 
 
 def _clear(view: View, tracks: Sequence[Track]) -> list[bool]:
