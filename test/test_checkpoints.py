@@ -151,3 +151,17 @@ def test_threads(environment, setting, expected):
         [sys.executable, "-c", command], env=environment, capture_output=True, text=True, check=True
     )
     assert int(done.stdout) == expected
+
+
+def test_numpy_takes_one_thread_whatever_the_environment_says():
+    command = (
+        "import numpy; from threadpoolctl import threadpool_info, threadpool_limits;"
+        "from gsam_ros.pipeline.devices import use_threads;"
+        "threadpool_limits(2, 'blas'); use_threads(2);"
+        "print({p['num_threads'] for p in threadpool_info() if p['user_api'] == 'blas'})"
+    )
+    environment = dict(os.environ) | {"OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", command], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "{1}"
