@@ -23,8 +23,8 @@ def main() -> None:
 
     load = node.load_tracker
 
-    def load_faulty(*args: Any) -> Any:
-        tracker = load(*args)
+    def load_faulty(*args: Any, **options: Any) -> Any:
+        tracker = load(*args, **options)
         if Path(os.environ["GSAM_TEST_FAULT"]).exists():
             raise RuntimeError("the device fell off the bus")
         step = tracker.step

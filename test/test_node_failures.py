@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 import torch
 from faulty_node import BROKEN, NO_MEMORY
-from gsam_ros.msg import FrameStatus
+from gsam_ros.msg import FrameStatus, InstanceArray
 from node_harness import Client, GsamProcess, World, grey, picture
 from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from gsam_ros.process_memory import resident_bytes
+from gsam_ros.world.stills import draw_still
+from gsam_ros.world.vocabulary import phrase_of
 
 STATUS = "/gsam_node/frame_status"
 ROUNDS = 6
@@ -208,3 +210,39 @@ def test_cleanup_gives_the_models_memory_back(world: World, client: Client, tmp_
             print(f"loaded {loaded / MEGABYTE:.0f} MB, released {released[-1] / MEGABYTE:.0f} MB")
             assert loaded - released[-1] > weights
         assert released[1] - released[0] < 0.2 * weights
+
+
+def test_a_camera_that_makes_every_step_fail_leaves_the_others_their_tracks(
+    world: World, client: Client
+) -> None:
+    scene = draw_still(np.random.default_rng(5), height=480, width=640, max_objects=4)
+    words = [phrase_of(pair) for pair in zip(scene.colour, scene.shape, strict=True)]
+    client.listen(FrameStatus, "/gsam_node/bad/frame_status")
+    client.listen(FrameStatus, "/gsam_node/good/frame_status")
+    instances = client.listen(InstanceArray, "/gsam_node/good/instances")
+    with world.gsam_node(cameras="['bad', 'good']", prompt=f"'{'. '.join(words)}.'", **FAULTY):
+        client.wait_for_state("active")
+        broken = grey()
+        broken[0, 0] = BROKEN
+
+        def both(rounds: int) -> None:
+            """Show images of both cameras until the good one has so many answers more."""
+            wanted = len(instances) + rounds
+
+            def show_and_look() -> bool:
+                client.show(picture(time.time(), broken), "/bad/image")
+                client.show(picture(time.time(), scene.image), "/good/image")
+                return len(instances) >= wanted
+
+            client.wait(show_and_look, "answers of the good camera")
+
+        both(3)
+        client.wait_for_log("an image of /bad/image is dropped: RuntimeError: CUDA error")
+        both(3)
+        tracks = {i.track_id for i in instances[-1].instances}
+        assert tracks, f"no {words} was found: the test proves nothing"
+        both(6)
+        assert tracks <= {i.track_id for i in instances[-1].instances}
+        last = client.got["/gsam_node/good/frame_status"][-1]
+        assert "error" not in last.drop_causes
+        assert client.got["/gsam_node/bad/frame_status"][-1].frames_processed == 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gsam_ros.instances import Frame, FrameResult, Instances
+from gsam_ros.pipeline.company import APART, Company
 from gsam_ros.pipeline.inbox import Arrival, LiveInbox, LosslessInbox
 from gsam_ros.pipeline.prompting import PromptKeeper
 from gsam_ros.pipeline.runner import BadFrameError, Runner
@@ -25,7 +26,8 @@ class DoubleTracker:
 
     def __init__(self) -> None:
         self.prompt: Prompt | None = None
-        self.resets = 0
+        self.reset_cameras: list[str | None] = []
+        self.most = 8  # frames in a step that memory holds
         self.steps: list[list[int]] = []
 
     def set_prompt(self, text: str) -> Prompt:
@@ -41,12 +43,14 @@ class DoubleTracker:
         return 1
 
     def reset(self, camera: str | None = None) -> None:
-        self.resets += 1
+        self.reset_cameras.append(camera)
 
     def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
         self.steps.append([f.stamp for f in frames])
         if any(f.image[0, 0, 0] == 13 for f in frames):
             raise RuntimeError("device on fire")
+        if len(frames) > self.most:
+            raise MemoryError("out of memory")
         nothing = Instances.none(*frames[0].image.shape[:2])
         return [FrameResult(f, nothing, self.prompt, True, {"detect": 2.0}) for f in frames]
 
@@ -110,6 +114,11 @@ class Bench:
     def settle(self) -> list[tuple]:
         self.runner.call(lambda tracker: None).result(10)
         return self.outlet.log
+
+    def settle_live(self) -> None:
+        """A live inbox hands out calls before the frames that wait with them."""
+        self.settle()
+        self.settle()
 
 
 @pytest.fixture
@@ -184,7 +193,62 @@ def test_a_step_that_fails_costs_its_frame_and_the_tracks(bench: Bench) -> None:
     assert bench.outlet.log[0][3] == "error"
     assert "RuntimeError: device on fire" in bench.outlet.reason
     assert "test_runner.py" in bench.outlet.reason
-    assert bench.tracker.resets == 1
+    assert len(bench.tracker.reset_cameras) == 1
+
+
+def test_a_camera_that_makes_steps_fail_costs_the_others_nothing_but_once_their_tracks() -> None:
+    bench = Bench(lossless=False)
+    bench.may_load.clear()
+    bench.runner.start()
+    bench.put(1, camera="a")
+    bench.put(1, fill=13, camera="b")
+    bench.put(1, camera="c")
+    bench.may_load.set()
+    bench.settle_live()
+    assert {entry[:2] for entry in bench.outlet.log} == {
+        ("answer", "a"),
+        ("drop", "b"),
+        ("answer", "c"),
+    }
+    # From now on the culprit's steps are its own.
+    bench.tracker.steps.clear()
+    begun, held = threading.Event(), threading.Event()
+    bench.runner.call(lambda tracker: begun.set() or held.wait(10))
+    assert begun.wait(10)
+    for camera, fill in (("b", 13), ("a", 0), ("c", 0)):
+        bench.put(2, fill=fill, camera=camera)
+    held.set()
+    bench.settle_live()
+    assert bench.tracker.steps == [[2 * SECOND, 2 * SECOND], [2 * SECOND]]
+    assert bench.tracker.reset_cameras == [None, "b", "b"]
+
+
+def test_cameras_that_are_too_many_at_once_go_one_by_one() -> None:
+    bench = Bench(lossless=False)
+    bench.tracker.most = 1
+    bench.may_load.clear()
+    bench.runner.start()
+    for camera in "ab":
+        bench.put(1, camera=camera)
+    bench.may_load.set()
+    bench.settle_live()
+    kinds = [entry[:2] for entry in bench.outlet.log]
+    assert kinds == [("answer", "a"), ("answer", "b"), ("notice", "a")]
+    assert "a step with the images of 2 cameras failed (MemoryError: out of memory" in (
+        bench.outlet.message
+    )
+
+
+def test_who_was_kept_apart_comes_back() -> None:
+    now = [0.0]
+    company = Company(lambda: now[0])
+    assert company.groups("abc", str) == [["a", "b", "c"]]
+    company.keep_apart("b")
+    assert company.groups("abc", str) == [["a", "c"], ["b"]]
+    assert company.groups("b", str) == [["b"]]
+    now[0] = APART
+    assert company.groups("abc", str) == [["a", "b", "c"]]
+    assert company.groups("", str) == []
 
 
 def test_a_frame_that_no_library_can_read_costs_only_itself(bench: Bench) -> None:
@@ -194,7 +258,7 @@ def test_a_frame_that_no_library_can_read_costs_only_itself(bench: Bench) -> Non
     assert [entry[0] for entry in bench.settle()] == ["drop", "answer"]
     assert bench.outlet.log[0][3] == "error"
     assert "MemoryError: no room for 10 GB" in bench.outlet.reason
-    assert bench.tracker.resets == 0
+    assert not bench.tracker.reset_cameras
 
 
 def test_results_that_cannot_leave_cost_their_frame(bench: Bench) -> None:
@@ -244,7 +308,7 @@ def test_draining_drops_what_waits_and_forgets_stamps(bench: Bench) -> None:
     bench.runner.drain().result(10)
     bench.put(9)
     assert [entry[0] for entry in bench.settle()] == ["answer", "answer"]
-    assert bench.tracker.resets == 1
+    assert len(bench.tracker.reset_cameras) == 1
 
 
 def test_a_load_that_fails_is_found_by_whoever_waits() -> None:

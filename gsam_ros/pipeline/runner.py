@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol
 
 from gsam_ros.instances import Frame, FrameResult
+from gsam_ros.pipeline.company import APART, Company
 from gsam_ros.pipeline.inbox import Arrival, Call, Inbox
 
 BAD_IMAGE = "bad_image"
@@ -84,6 +85,7 @@ class Runner:
         self._decode = decode
         self._outlet = outlet
         self._last: dict[str, _Seen] = {}
+        self._company = Company()
         self.ready: Future[None] = Future()
         """Done when the tracker is loaded, or holds the error that prevented it."""
         # A daemon, so that a download or a load that hangs can't keep the process alive.
@@ -131,30 +133,50 @@ class Runner:
                 self._process(tracker, work.arrivals)
 
     def _process(self, tracker: Tracker, arrivals: Sequence[Arrival]) -> None:
-        chosen, frames, stages = [], [], []
+        taken = []
         for arrival in arrivals:
             start = time.perf_counter()
             frame = self._read(arrival)
             if frame is None:
                 continue
-            chosen.append(arrival)
-            frames.append(frame)
             decode_ms = 1e3 * (time.perf_counter() - start)
-            stages.append({"wait": 1e3 * (start - arrival.clock), "decode": decode_ms})
-        if not frames:
-            return
+            stage_ms = {"wait": 1e3 * (start - arrival.clock), "decode": decode_ms}
+            taken.append(_Taken(arrival, frame, stage_ms))
+        for group in self._company.groups(taken, lambda each: each.arrival.camera):
+            self._step(tracker, group)
+
+    def _step(self, tracker: Tracker, group: Sequence[_Taken]) -> bool:
+        """Have frames processed in one step and answer them; False where it failed."""
         try:
-            results = tracker.step(frames)
+            results = tracker.step([each.frame for each in group])
         except Exception as error:  # noqa: BLE001  the stream goes on; it is counted and told
-            for arrival in chosen:
-                self._drop(arrival, ERROR, describe(error))
-            tracker.reset()
-            return
-        for arrival, result, stage_ms in zip(chosen, results, stages, strict=True):
+            self._recover(tracker, group, error)
+            return False
+        for (arrival, _, stage_ms), result in zip(group, results, strict=True):
             try:
                 self._outlet.answer(arrival, result, stage_ms | result.stage_ms)
             except Exception as error:  # noqa: BLE001  results that can't leave cost their frame
                 self._drop(arrival, ERROR, f"its results could not leave: {describe(error)}")
+        return True
+
+    def _recover(self, tracker: Tracker, group: Sequence[_Taken], error: Exception) -> None:
+        """Forget what a step that failed left half done, and find whose fault it was."""
+        cameras = [each.arrival.camera for each in group]
+        if len(group) == 1:
+            self._company.keep_apart(cameras)
+            tracker.reset(cameras[0])
+            self._drop(group[0].arrival, ERROR, describe(error))
+            return
+        tracker.reset()
+        went_well = [self._step(tracker, [each]) for each in group]
+        if all(went_well):  # together they were too much
+            self._company.keep_apart(cameras)
+            self._outlet.notice(
+                cameras[0],
+                "apart",
+                f"a step with the images of {len(group)} cameras failed ({describe(error)}), each "
+                f"on its own did not: for {APART:g} s they go one by one; objects get new ids",
+            )
 
     def _drop(self, arrival: Arrival, cause: str, reason: str) -> None:
         """Give a frame up. This thread outlives whatever its outlet can't do."""
@@ -202,6 +224,14 @@ class Runner:
                 f"the resolution changed from {last.width}x{last.height} to "
                 f"{seen.width}x{seen.height}: its objects get new ids",
             )
+
+
+class _Taken(NamedTuple):
+    """A frame on its way through a step, with what it took so far."""
+
+    arrival: Arrival
+    frame: Frame
+    stage_ms: dict[str, float]
 
 
 class _Seen(NamedTuple):
