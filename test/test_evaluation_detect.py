@@ -80,3 +80,25 @@ def test_results_are_json_that_others_read(folder: Path, tmp_path: Path) -> None
     data = json.loads((tmp_path / "o" / "results.json").read_text())
     assert [image["file_name"] for image in data["images"]] == ["10.png"]
     assert data["annotations"] == []
+
+
+@pytest.mark.slow
+def test_small_objects_of_a_large_picture_have_fine_masks(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    still = draw_still(rng, 720, 960, max_objects=8, share=(14 / 720, 30 / 720))
+    cv2.imwrite(str(tmp_path / "large.png"), still.image[:, :, ::-1])
+    words = {phrase_of(pair) for pair in zip(still.colour, still.shape, strict=True)}
+    command = ["detect", str(tmp_path / "large.png"), "--prompt", ". ".join(sorted(words))]
+    command += ["--device", "cpu", "--set", "detector.slices.mode=always"]
+    command += ["--set", "detector.slices.width=256", "--set", "detector.slices.height=192"]
+    overlaps = {}
+    for below in ("0", "16"):
+        out = tmp_path / below
+        own = ["--out", str(out), "--set", f"tracker.closeup_below={below}"]
+        assert main([*command, *own]) == 0
+        data = COCO(out / "results.json")
+        found = [data.annToMask(a).astype(bool) for a in data.loadAnns(data.getAnnIds())]
+        overlaps[below] = np.mean(
+            [max((m & own).sum() / (m | own).sum() for m in found) for own in still.masks]
+        )
+    assert overlaps["16"] > overlaps["0"] + 0.2, overlaps

@@ -20,7 +20,7 @@ from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationMod
 from gsam_ros.tracking.propagation import segment_boxes
 from gsam_ros.tracking.settings import TrackerSettings
 
-_TIMES = 4.0  # sides of a crop in longer sides of its object: see benchmark/crops.py
+_TIMES = 4.0  # sides of a crop in longer sides of its object: see benchmark/closeups.py
 _SHARED = 8.0  # likewise, up to which an object makes do with a neighbour's crop
 _ROOM = 0.5  # longer sides of an object that a crop must show around it
 _LEAST = 32  # pixels of a crop's side
