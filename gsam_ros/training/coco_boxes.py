@@ -168,9 +168,7 @@ def _load(path: Path) -> dict[str, Any]:
 PhraseOf = Callable[[dict[str, Any]], "int | None"]
 
 
-def _by_category(
-    data: dict[str, Any], complaints: _Complaints
-) -> tuple[PhraseOf, tuple[str, ...]]:
+def _by_category(data: dict[str, Any], complaints: _Complaints) -> tuple[PhraseOf, tuple[str, ...]]:
     if not data["categories"]:
         complaints.add("it names no categories", "`categories` is empty")
     numbers: dict[str, int] = {}
@@ -190,9 +188,7 @@ def _by_category(
     return phrase_of, tuple(numbers)
 
 
-def _by_caption(
-    data: dict[str, Any], complaints: _Complaints
-) -> tuple[PhraseOf, tuple[str, ...]]:
+def _by_caption(data: dict[str, Any], complaints: _Complaints) -> tuple[PhraseOf, tuple[str, ...]]:
     captions = {image["id"]: str(image.get("caption", "")) for image in data["images"]}
     numbers: dict[str, int] = {}
     words: dict[Any, str] = {}

@@ -64,8 +64,10 @@ class PromptMaker:
     def _absent(self, rng: np.random.Generator, there: set[int], count: int) -> list[int]:
         """Choose up to `count` other phrases."""
         # Out of a few more than are needed, so that large vocabularies cost nothing.
-        pool = rng.permutation(len(self.phrases)) if len(self.phrases) < 4096 else rng.integers(
-            len(self.phrases), size=4 * (count + len(there))
+        pool = (
+            rng.permutation(len(self.phrases))
+            if len(self.phrases) < 4096
+            else rng.integers(len(self.phrases), size=4 * (count + len(there)))
         )
         absent = dict.fromkeys(int(number) for number in pool if int(number) not in there)
         return list(absent)[:count]
