@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +98,8 @@ def _add_optimiser_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check the data, then train."""
+    from tqdm import tqdm
+
     from gsam_ros.checkpoints import CheckpointError
     from gsam_ros.training.coco_batches import split
     from gsam_ros.training.coco_boxes import CocoError, read_coco
@@ -104,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
     from gsam_ros.training.fine_tune_settings import FineTuneError, claim_folder
 
     def tell(text: str) -> None:
-        print(f"gsam: {text}", file=sys.stderr)
+        tqdm.write(f"gsam: {text}", file=sys.stderr)  # above a progress bar, where there is one
 
     try:
         data = read_coco(options.data, options.images, options.phrases)
@@ -116,6 +119,11 @@ def run(options: argparse.Namespace) -> int:
             data, validation = split(data, options.validation_share, options.seed)
         for note in (*data.notes, *(validation.notes if validation else ())):
             tell(note)
+        if validation and not any(len(image.boxes) for image in validation.images):
+            raise CocoError(
+                f"none of the {len(validation.images)} images for validation has an object: give "
+                "another --validation or --validation-share"
+            )
         settings = _settings(options, len(data.images))
         training = FineTuning(
             settings, data, validation, options.out, options.device == "cpu", options.workers
@@ -138,7 +146,9 @@ def _settings(options: argparse.Namespace, images: int) -> FineTuneSettings:
         negatives = 15 if options.phrases == "categories" else 0
     steps = options.steps
     if steps is None:
-        steps = max(math.ceil(options.epochs * images / (options.batch * options.accumulate)), 1)
+        # `accelerate launch` and torchrun tell how many processes share the images.
+        together = options.batch * options.accumulate * int(os.environ.get("WORLD_SIZE", "1"))
+        steps = max(math.ceil(options.epochs * images / together), 1)
     return FineTuneSettings(
         start=options.start,
         data=str(options.data),

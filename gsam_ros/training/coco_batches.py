@@ -121,7 +121,7 @@ class BatchMaker:
         self, rng: np.random.Generator, image: LabelledImage
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Picture [H, W, 3] uint8, boxes [N, 4] xyxy pixels and phrases [N]."""
-        picture = torch.from_numpy(np.array(read_image(image)))
+        picture = torch.from_numpy(read_image(image))
         height, width = picture.shape[:2]
         phrases = torch.from_numpy(image.phrases)
         corners = torch.from_numpy(image.boxes)

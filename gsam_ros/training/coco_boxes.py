@@ -132,7 +132,7 @@ def read_image(image: LabelledImage) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(image.file) as opened:
-            return np.asarray(opened.convert("RGB"))
+            return np.array(opened.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         raise CocoError(f"the image {image.file} can't be read: {error}") from error
 

@@ -8,6 +8,7 @@ been.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import shutil
@@ -87,6 +88,8 @@ class FineTuning:
         """
         self.settings, self.validation, self.out, self.workers = settings, validation, out, workers
         transformers_logging.disable_progress_bar()
+        # It tells at each saving that the heads share their weights, which is as it should be.
+        logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
         set_seed(settings.seed)
         model = checkpoints.load(
             GroundingDinoForObjectDetection,
@@ -184,7 +187,8 @@ class FineTuning:
                 total[name] = total.get(name, 0.0) + float(part.detach() / objects) * world
         if not all(math.isfinite(value) for value in total.values()):
             raise FineTuneError(
-                f"the loss is {total} at step {self.progress.step}: lower --rate, or leave out --bf16"
+                f"the loss is {total} at step {self.progress.step}: lower --rate, or train "
+                "without --bf16"
             )
         self.accelerator.clip_grad_norm_(self.loss.parameters(), self.settings.clip)
         self.optimiser.step()
