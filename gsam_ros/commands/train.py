@@ -133,8 +133,9 @@ def run(options: argparse.Namespace) -> int:
         progress = training.run(options.every, tell)
     except (CheckpointError, CocoError, FineTuneError, OSError) as error:
         return fail(str(error))
-    best = f" with AP50 {progress.best:.3f} in validation" if validation else ""
-    print(f"the best checkpoint{best} is in {options.out}")
+    if training.leads:
+        best = f" with AP50 {progress.best:.3f} in validation" if validation else ""
+        print(f"the best checkpoint{best} is in {options.out}")
     return 0
 
 

@@ -128,6 +128,11 @@ class FineTuning:
         kept = [self.schedule, self.progress, *([self.average.model] if self.average else [])]
         self.accelerator.register_for_checkpointing(*kept)
 
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process, of several, that writes and tells."""
+        return self.accelerator.is_main_process
+
     def resume(self) -> int:
         """Go on from what is kept, if anything is; returns the steps that are done."""
         state, old = self.out / "training" / "state", self.out / "training" / "state.old"
@@ -144,7 +149,7 @@ class FineTuning:
             CocoError: an image can't be read.
             FineTuneError: the loss is not a number any more.
         """
-        settings, progress, main = self.settings, self.progress, self.accelerator.is_main_process
+        settings, progress = self.settings, self.progress
         if progress.step == 0 and not progress.history and self.validation is not None:
             self._secure({"step": 0}, tell)
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
@@ -153,7 +158,7 @@ class FineTuning:
         batches = in_turn(self.batches, numbers, self.workers)
         sums: dict[str, float] = {}
         with tqdm(
-            total=settings.steps, initial=progress.step, unit="step", disable=not main
+            total=settings.steps, initial=progress.step, unit="step", disable=not self.leads
         ) as bar:
             while progress.step < settings.steps:
                 window = [next(batches) for _ in range(settings.accumulate)]
@@ -200,14 +205,14 @@ class FineTuning:
 
     def _secure(self, entry: dict[str, Any], tell: Callable[[str], None]) -> None:
         """Write the checkpoint, measure it, keep it if it is the best, and secure the training."""
-        if self.accelerator.is_main_process:
+        if self.leads:
             self._keep_best(entry, tell)
         self.accelerator.wait_for_everyone()
         folder = self.out / "training"
         new, state, old = (folder / name for name in ("state.new", "state", "state.old"))
         self.accelerator.save_state(str(new))
         self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
+        if self.leads:
             shutil.rmtree(old, ignore_errors=True)
             if state.is_dir():
                 state.rename(old)
