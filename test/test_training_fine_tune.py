@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from random_checkpoints import small_detector_config
 from safetensors.torch import load_file
 from test_training_detector_loss import CLS, DOT, LEFT, RIGHT, SEP, make_targets
 from transformers import GroundingDinoForObjectDetection
@@ -189,13 +190,48 @@ def test_proposals_are_those_that_the_model_takes_and_they_learn(model):
     model.zero_grad()
 
 
+@pytest.mark.parametrize("half", [False, True])
+def test_every_part_of_a_published_architecture_learns(half):
+    """Swin, four levels, dropout, padded images: what the bundled detector has not."""
+    torch.manual_seed(0)
+    model = GroundingDinoForObjectDetection(small_detector_config())
+    for parameter in model.parameters():  # zero heads would hide the gradient behind them
+        if parameter.ndim > 1 and not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.05)
+    set_trainable(model, ())
+    loss = DetectorLoss(model, denoising=True)
+    batch = make_batch([0, 1, 2], denoising=True)
+    batch.pixel_mask[1, 64:] = 0
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        parts = loss(batch)
+    torch.stack(list(parts.values())).sum().backward()
+    silent = {
+        name
+        for name, parameter in loss.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    }
+    assert all(p.grad.isfinite().all() for p in loss.parameters() if p.grad is not None)
+    # transformers builds this norm of the backbone and never calls it.
+    assert not {name for name in silent if "swin.layernorm" not in name}
+
+
+@pytest.mark.parametrize("wrong", [["--rate", "0"], ["--epochs", "-1"], ["--denoising", "-1"]])
+def test_wrong_usage(wrong, scenes, tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(command(scenes, tmp_path, *wrong))
+    assert caught.value.code == 2
+    assert wrong[0] in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("freeze", [(), ("backbone",), ("text",), ("backbone", "text")])
 def test_frozen_parts_get_no_gradient(model, freeze):
     set_trainable(model, freeze)
     learning = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert model.training and model.model.text_backbone.training == ("text" not in freeze)
     assert any("conv_encoder" in name for name in learning) == ("backbone" not in freeze)
     assert any("text_backbone" in name for name in learning) == ("text" not in freeze)
     assert any("decoder" in name for name in learning)
+    model.eval()
 
 
 def test_noise_settings_follow_the_command(tmp_path):

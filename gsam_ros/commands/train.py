@@ -74,11 +74,13 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_optimiser_arguments(parser: argparse.ArgumentParser) -> None:
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=float, default=20.0, help="times through the images (20)")
+    length.add_argument(
+        "--epochs", type=_above_zero, default=20.0, help="times through the images (20)"
+    )
     length.add_argument("--steps", type=positive, help="of the optimiser, instead of --epochs")
     parser.add_argument("--batch", type=positive, default=4, help="images a device takes at a time")
     parser.add_argument("--accumulate", type=positive, default=1, help="batches a step sums up")
-    parser.add_argument("--rate", type=float, default=1e-4, help="learning rate")
+    parser.add_argument("--rate", type=_above_zero, default=1e-4, help="learning rate")
     parser.add_argument(
         "--freeze", nargs="+", choices=("backbone", "text"), default=[], help="what not to change"
     )
@@ -183,4 +185,11 @@ def _share(text: str) -> float:
     number = float(text)
     if not 0 <= number < 1:
         raise ValueError(f"{number} is not in [0, 1)")
+    return number
+
+
+def _above_zero(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError(f"{number} is not above 0")
     return number

@@ -114,7 +114,7 @@ class FineTuning:
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
         set_trainable(model, settings.freeze)
-        loss = DetectorLoss(model.train(), settings.denoising > 0)
+        loss = DetectorLoss(model, settings.denoising > 0)
         groups = parameter_groups([loss], settings.rate, self._rate_share)
         optimiser = torch.optim.AdamW(
             [{"params": g["params"], "lr": g["full_rate"]} for g in groups],
@@ -268,9 +268,9 @@ def is_pretrained(name: str) -> bool:
 
 
 def set_trainable(model: GroundingDinoForObjectDetection, freeze: tuple[str, ...]) -> None:
-    """Let everything learn but what is to be frozen: "backbone", "text"."""
-    model.requires_grad_(True)
-    if "backbone" in freeze:
-        model.model.freeze_backbone()
-    if "text" in freeze:
-        model.model.text_backbone.requires_grad_(False)
+    """Put the model into training mode, but for what is to be frozen: "backbone", "text"."""
+    model.train().requires_grad_(True)
+    core = model.model
+    parts = {"backbone": core.backbone.conv_encoder, "text": core.text_backbone}
+    for name in freeze:
+        parts[name].eval().requires_grad_(False)  # without dropout, too
