@@ -110,6 +110,20 @@ def test_killed_training_goes_on_to_the_same_weights(scenes, tmp_path, capsys):
     assert "rate (0.0001, now 0.1)" in capsys.readouterr().err
 
 
+def test_training_that_harms_leaves_what_it_started_from(tmp_path):
+    """The best checkpoint is kept, and the first one counts."""
+    stills = (draw_still(np.random.default_rng([6, i]), 144, 192, max_objects=3) for i in range(6))
+    known = write_coco(tmp_path, stills)
+    harm = ["--rate", "10", "--steps", "2", "--every", "1", "--batch", "1", "--ema", "0"]
+    out = tmp_path / "out"
+    assert main(command(tmp_path, out, *harm, "--validation", str(known))) == 0
+    before, _, after = json.loads((out / "training" / "history.json").read_text())
+    assert before["ap50"] > 0.6 > 0.3 > after["ap50"]
+    kept = load_file(out / "model.safetensors")
+    start = load_file(Path(locate("demo-detector")) / "model.safetensors")
+    assert all(torch.equal(kept[name], start[name].float()) for name in kept if name in start)
+
+
 def test_mistakes_are_told_before_training(scenes, tmp_path, capsys):
     data = json.loads((scenes / "coco.json").read_text())
     data["images"][3]["file_name"] = "lost.png"

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
 
 from gsam_ros.detection.text import worded
 
@@ -113,7 +114,7 @@ def read_coco(path: Path, folder: Path, source: str = "categories") -> CocoBoxes
     empty: list[int] = []
     images = [
         _read_image(image, annotations[image["id"]], folder, phrase_of, complaints, empty)
-        for image in data["images"]
+        for image in tqdm(data["images"], "checking images", leave=False, delay=2)
     ]
     if len(known) < len(images):
         complaints.add("image ids that stand twice", len(images) - len(known))
