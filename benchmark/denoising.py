@@ -1,160 +1,107 @@
-"""What denoising does to a detector's training: AP50 against steps, with and without it.
+"""What denoising does to training: AP50 against steps, with and without it, same seeds and budget.
 
-    OMP_NUM_THREADS=1 python -m benchmark.denoising --out out/denoising
+    OMP_NUM_THREADS=1 python -m benchmark.denoising --out out/denoising --seeds 0 1 2
 
-Two detectors of the bundled one's architecture start from its backbone and text encoder, as
-Grounding DINO starts from Swin and BERT, and from random weights for the rest. They see the same
-batches in turn, small pictures of up to four objects, and have the same schedule; one has denoising
-queries besides. So they share the machine's load, too, and their time can be compared. Every so
-many steps the averaged weights of both are measured on scenes that training never draws.
+The bundled detector is fine-tuned by `gsam train detector` on pictures of three shapes that it has
+never seen. For each seed both trainings see the same batches in the same order under the same
+schedule; one has denoising queries besides. AP50 is measured on scenes that training does not have.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
-from torch.utils.data import DataLoader
-from transformers.utils import logging as transformers_logging
 
-from gsam_ros.checkpoints import locate
-from gsam_ros.training.detector_data import TRAINING_PAIRS, Batch, DetectorBatches, make_batch
-from gsam_ros.training.detector_model import save_detector
-from gsam_ros.training.evaluate_detector import Detector, average_precision, examine
-from gsam_ros.training.train_detector import DetectorTraining, Settings
-from gsam_ros.world.stills import Still, draw_still
-from gsam_ros.world.vocabulary import HELD_OUT, SEEN, Pair
+from gsam_ros.cli import main as gsam
+from gsam_ros.world.coco import write_coco
+from gsam_ros.world.stills import draw_still
+from gsam_ros.world.vocabulary import COLOURS, NOVEL_SHAPES
 
-WITHOUT, WITH = "without denoising", "with denoising"
-_TEST_SEED = 2_000_000_007
+NOVEL = tuple(product(COLOURS, NOVEL_SHAPES))
+_SEEDS = {"training": 3_000_000_003, "test": 3_000_000_004}
 
 
-class SmallBatches(DetectorBatches):
-    """The training's batches in small: pictures of 128x96 pixels."""
-
-    def __getitem__(self, index: int) -> Batch:
-        rng = np.random.default_rng([self.seed, index])
-        stills = [draw_small(rng, TRAINING_PAIRS) for _ in range(self.batch_size)]
-        return make_batch(rng, stills, self.tokenizer)
-
-
-def draw_small(rng: np.random.Generator, pairs: Sequence[Pair]) -> Still:
-    """A picture of up to four objects, of a quarter to a half of its height."""
-    return draw_still(rng, 96, 128, pairs, max_objects=4, share=(0.25, 0.5))
+def draw_data(folder: Path, images: dict[str, int]) -> None:
+    """Pictures for training and for measuring, each in a folder of its own."""
+    for name, count in images.items():
+        rngs = (np.random.default_rng([_SEEDS[name], index]) for index in range(count))
+        stills = (draw_still(rng, 192, 256, NOVEL, max_objects=5) for rng in rngs)
+        write_coco(folder / name, stills, name_of=lambda pair: pair[1])
 
 
-def start(settings: Settings, queries: int) -> dict[str, DetectorTraining]:
-    """Both trainings, with the same weights."""
-    bundled = load_file(Path(locate("demo-detector")) / "model.safetensors")
-    learned = ("model.backbone.conv_encoder.", "model.text_backbone.")
-    known = {name: value.float() for name, value in bundled.items() if name.startswith(learned)}
-    trainings = {}
-    for name, count in ((WITHOUT, 0), (WITH, queries)):
-        training = DetectorTraining(replace(settings, denoising=count))
-        lost = training.model.load_state_dict(known, strict=False)
-        assert not lost.unexpected_keys
-        training.average.model.load_state_dict(training.model.state_dict())
-        trainings[name] = training
-    return trainings
+def train(folder: Path, seed: int, queries: int, steps: int, every: int) -> list[dict[str, Any]]:
+    """One training; returns its measurements."""
+    out = folder / f"seed{seed}_queries{queries}"
+    start = time.process_time()
+    words = ["train", "detector", "--from", "demo-detector", "--out", str(out), "--device", "cpu"]
+    words += ["--data", str(folder / "training" / "coco.json")]
+    words += ["--images", str(folder / "training" / "images")]
+    words += ["--validation", str(folder / "test" / "coco.json")]
+    words += ["--validation-images", str(folder / "test" / "images"), "--workers", "0"]
+    words += ["--steps", str(steps), "--every", str(every), "--rate", "5e-4", "--ema", "0.95"]
+    if gsam([*words, "--seed", str(seed), "--denoising", str(queries)]):
+        sys.exit(1)
+    history = json.loads((out / "training" / "history.json").read_text())
+    taken = {"seed": seed, "queries": queries, "seconds": time.process_time() - start}
+    return [taken | {key: entry[key] for key in ("step", "ap50", "ap")} for entry in history]
 
 
-def measure(training: DetectorTraining, scenes: int) -> dict[str, float]:
-    """AP50 of the averaged weights, on pairs that were seen and on held-out ones."""
-    with tempfile.TemporaryDirectory() as folder:
-        save_detector(training.average.model, Path(folder))
-        detector = Detector(folder)
-    detector.processor.image_processor.do_resize = False  # small pictures, as in training
-    pictures = []
-    for index in range(scenes):
-        rng = np.random.default_rng([_TEST_SEED, index])
-        still = draw_small(rng, [*SEEN, *7 * HELD_OUT])
-        pictures.append(examine(detector, rng, still, ask_unknown=False))
-    return {
-        name: average_precision(pictures, pairs)["ap50"]
-        for name, pairs in (("seen", SEEN), ("held_out", HELD_OUT))
-    }
-
-
-def compare(settings: Settings, queries: int, every: int, scenes: int, log: Path) -> None:
-    """Train both in turn, and write a line for each measurement to `log`."""
-    trainings = start(settings, queries)
-    seconds = dict.fromkeys(trainings, 0.0)
-    batches = SmallBatches(settings.seed, settings.batch)
-    for batch in DataLoader(batches, batch_size=None, sampler=range(settings.steps), num_workers=1):
-        for name, training in trainings.items():
-            begin = time.process_time()
-            losses = training.losses(batch)
-            training.stage.advance(torch.stack(list(losses.values())).sum())
-            training.average.update(training.model, training.stage.step)
-            training.stage.tick(0.0)
-            seconds[name] += time.process_time() - begin
-        step = training.stage.step
-        if step % every and step != settings.steps:
-            continue
-        for name, training in trainings.items():
-            line = {"arm": name, "step": step, "seconds": seconds[name]}
-            line |= measure(training, scenes)
-            with log.open("a") as out:
-                out.write(json.dumps(line) + "\n")
-            print(line, flush=True)
-
-
-def plot(log: Path, picture: Path) -> None:
-    """Draw the curves of a log."""
+def plot(lines: Sequence[dict[str, Any]], picture: Path) -> None:
+    """Mean over the seeds, and each of them thin."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    lines: list[dict[str, Any]] = [json.loads(line) for line in log.read_text().splitlines()]
     figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
-    for name, colour in ((WITHOUT, "tab:gray"), (WITH, "tab:blue")):
-        own = [line for line in lines if line["arm"] == name]
-        steps = [line["step"] for line in own]
-        for pairs, style in (("seen", "-"), ("held_out", "--")):
-            axes.plot(
-                steps,
-                [line[pairs] for line in own],
-                style,
-                color=colour,
-                marker=".",
-                label=f"{name}, {pairs.replace('_', ' ')} pairs",
-            )
-    axes.set_xlabel("training steps of 8 pictures")
-    axes.set_ylabel("AP50")
-    axes.set_ylim(bottom=0)
+    most = max(line["queries"] for line in lines)
+    for queries, colour in ((0, "gray"), (most, "tab:blue")):
+        own = [line for line in lines if line["queries"] == queries]
+        steps = sorted({line["step"] for line in own})
+        by_seed = [
+            [line["ap50"] for line in own if line["seed"] == seed]
+            for seed in sorted({line["seed"] for line in own})
+        ]
+        for values in by_seed:
+            axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.6)
+        name = f"{queries} denoising queries" if queries else "without denoising"
+        axes.plot(steps, np.mean(by_seed, 0), color=colour, linewidth=2.2, marker=".", label=name)
+    axes.set_xlabel("training steps of 4 pictures")
+    axes.set_ylabel("AP50 of new shapes")
+    axes.set_ylim(0, 1)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend()
     figure.savefig(picture, dpi=110)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `python -m benchmark.denoising`."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--queries", type=int, default=64)
-    parser.add_argument("--every", type=int, default=150, help="steps between measurements")
-    parser.add_argument("--scenes", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--queries", type=int, default=40)
+    parser.add_argument("--every", type=int, default=20, help="steps between measurements")
+    parser.add_argument("--images", type=int, default=100, help="to train on")
+    parser.add_argument("--scenes", type=int, default=40, help="to measure on")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, default=Path("out/denoising"))
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    transformers_logging.disable_progress_bar()
-    options.out.mkdir(parents=True, exist_ok=True)
-    log = options.out / "log.jsonl"
-    log.unlink(missing_ok=True)
-    settings = Settings(seed=options.seed, steps=options.steps, warmup=100)
-    compare(settings, options.queries, options.every, options.scenes, log)
-    plot(log, options.out / "denoising.png")
+    draw_data(options.out, {"training": options.images, "test": options.scenes})
+    lines = []
+    for seed, queries in product(options.seeds, (0, options.queries)):
+        lines += train(options.out, seed, queries, options.steps, options.every)
+        (options.out / "figures.json").write_text(json.dumps(lines, indent=1) + "\n")
+        print(json.dumps(lines[-1]), flush=True)
+    plot(lines, options.out / "denoising.png")
 
 
 if __name__ == "__main__":
