@@ -1,8 +1,8 @@
 """Masks as the model gives them: low-resolution logits, turned into pixels where someone asks.
 
-A model's mask covers the whole image at a quarter of the model's own resolution. Only the part of
-an object's own region is ever enlarged, so the price of pixels follows the objects' size and not
-the image's.
+A model's mask covers the whole image at a quarter of the model's own resolution; that of a small
+object may come from a crop around it. Only the part of an object's own region is ever enlarged, so
+the price of pixels follows the objects' size and not the image's.
 """
 
 from __future__ import annotations
@@ -29,6 +29,25 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Closeup:
+    """A mask on a part of the image.
+
+    Attributes:
+        logits: [h, w] float32; object where > 0. They cover the part, at any resolution.
+        left: of the part, pixels of the image.
+        top: likewise.
+        right: likewise; the first column that is not in it.
+        bottom: likewise; the first row that is not in it.
+    """
+
+    logits: np.ndarray
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True)
 class Masks:
     """Masks of N objects of one image.
 
@@ -36,11 +55,13 @@ class Masks:
         logits: [N, h, w] float32; object where > 0. They cover the whole image, at any resolution.
         height: of the image, pixels.
         width: of the image, pixels.
+        closeups: [N] what stands in for `logits`, None where nothing does; empty: nowhere.
     """
 
     logits: np.ndarray
     height: int
     width: int
+    closeups: tuple[Closeup | None, ...] = ()
     _empty: Region = field(
         default=Region(0, 0, np.zeros((0, 0), np.float32)), repr=False, compare=False
     )
@@ -50,12 +71,20 @@ class Masks:
 
     def __getitem__(self, index: np.ndarray) -> Masks:
         """The masks chosen by an index or boolean array."""
-        return Masks(self.logits[index], self.height, self.width)
+        rows = np.arange(len(self))[index]
+        closeups = tuple(self.closeups[row] for row in rows) if self.closeups else ()
+        return Masks(self.logits[index], self.height, self.width, closeups)
 
     @cached_property
     def regions(self) -> list[Region]:
         """Each mask at the image's resolution, cut to where it may be positive."""
-        return [self._enlarge(logits) for logits in self.logits]
+        closeups = self.closeups or (None,) * len(self)
+        return [
+            self._enlarge_closeup(closeup)
+            if closeup
+            else self._enlarge(logits, self.height, self.width)
+            for logits, closeup in zip(self.logits, closeups, strict=True)
+        ]
 
     @cached_property
     def boxes(self) -> np.ndarray:
@@ -99,7 +128,11 @@ class Masks:
         """COCO compressed run-length encodings (`counts`) of size [height, width]."""
         return [_encode(region, self.height, self.width) for region in self.regions]
 
-    def _enlarge(self, logits: np.ndarray) -> Region:
+    def _enlarge_closeup(self, part: Closeup) -> Region:
+        region = self._enlarge(part.logits, part.bottom - part.top, part.right - part.left)
+        return Region(part.top + region.top, part.left + region.left, region.logits)
+
+    def _enlarge(self, logits: np.ndarray, height: int, width: int) -> Region:
         """Bilinear interpolation with half-pixel centres (torch's `align_corners=False`).
 
         It is separable, so a window of the image is two small matrix products. A pixel can only be
@@ -108,10 +141,10 @@ class Masks:
         rows, columns = _occupied(logits > 0)
         if not len(rows):
             return self._empty
-        top, bottom = _pixels_near(rows, logits.shape[0], self.height)
-        left, right = _pixels_near(columns, logits.shape[1], self.width)
-        vertical = _interpolation(top, bottom, logits.shape[0], self.height)
-        horizontal = _interpolation(left, right, logits.shape[1], self.width)
+        top, bottom = _pixels_near(rows, logits.shape[0], height)
+        left, right = _pixels_near(columns, logits.shape[1], width)
+        vertical = _interpolation(top, bottom, logits.shape[0], height)
+        horizontal = _interpolation(left, right, logits.shape[1], width)
         return Region(top, left, vertical @ logits.astype(np.float32, copy=False) @ horizontal.T)
 
 

@@ -12,6 +12,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
 
+from gsam_ros.camera_topics import parse_cameras
 from launch import LaunchContext, LaunchDescription
 
 # Launch argument: parameter of the node, what it is.
@@ -87,7 +88,7 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
         parameter: argument(name) for name, (parameter, _) in PARAMETERS.items() if argument(name)
     }
     depth = argument("depth_topic")
-    cameras = _cameras(argument("cameras"))
+    cameras = parse_cameras(argument("cameras"))
     topics = {f"{name}/image": topic for name, topic in cameras.items()}
     if cameras:
         parameters["cameras"] = list(cameras)
@@ -118,13 +119,3 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             output="screen",
         )
     ]
-
-
-def _cameras(text: str) -> dict[str, str]:
-    """Name to image topic of "left=/left/image_raw right=/right/image_raw"."""
-    pairs = [pair.partition("=") for pair in text.split()]
-    if any(not (name and topic) for name, _, topic in pairs):
-        raise ValueError(
-            f"cameras is {text!r}: write NAME=IMAGE_TOPIC for each camera, with spaces between"
-        )
-    return {name: topic for name, _, topic in pairs}

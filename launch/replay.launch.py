@@ -27,6 +27,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.substitutions import FindPackageShare
 
+from gsam_ros.camera_topics import parse_cameras
 from gsam_ros.evaluation.replay_commands import (
     NODE,
     RECORDER_READY,
@@ -64,6 +65,11 @@ def generate_launch_description() -> LaunchDescription:
                 "image_topic", default_value="/image", description="Images of the recording"
             ),
             DeclareLaunchArgument(
+                "cameras",
+                default_value="",
+                description="Several cameras instead, NAME=IMAGE_TOPIC with spaces between",
+            ),
+            DeclareLaunchArgument(
                 "prompt_topic", default_value="", description="Prompts in the recording, if any"
             ),
             DeclareLaunchArgument("namespace", default_value="", description="Of the node"),
@@ -91,7 +97,9 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
     if lossless:
         namespace = argument("namespace").strip("/")
         name = f"/{namespace}{NODE}" if namespace else NODE
-        streams = [Stream(argument("image_topic"), name)]
+        cameras = parse_cameras(argument("cameras"))
+        streams = [Stream(topic, f"{name}/{camera}") for camera, topic in cameras.items()]
+        streams = streams or [Stream(argument("image_topic"), name)]
         record = _python(recorder_command(result, streams, name))
         play = _python(player_command(bag, streams, prompt=argument("prompt_topic"), rate=rate))
 

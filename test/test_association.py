@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.ops import box_iou as torch_box_iou
 
-from gsam_ros.tracking.association import assign, box_iou, likeness, mask_overlap, match
+from gsam_ros.tracking.association import (
+    Outlines,
+    assign,
+    box_iou,
+    likeness,
+    mask_overlap,
+    match,
+    overlap,
+)
 
 
 def boxes(*rows):
@@ -64,21 +72,24 @@ def masks_of(*rows):
     return masks
 
 
+def outlines(*rows, close=False):
+    """Boxes as objects whose masks fill them."""
+    return Outlines(masks_of(*rows), boxes(*rows), np.full(len(rows), close))
+
+
 def test_a_mask_that_slid_onto_a_look_alike_is_outvoted_by_the_way():
     """Both masks lie on B; the detections, and where both were going, say who is who."""
     alike = likeness(
-        boxes(A, B), boxes(A, B), boxes(B, B), masks_of(B, B), np.ones(2, bool),
-        boxes(B, A), masks_of(B, A),
+        boxes(A, B), boxes(A, B), outlines(B, B), np.ones(2, bool), outlines(B, A),
     )  # fmt: skip
     assert assign(alike, 0.25) == [(0, 1), (1, 0)]
 
 
 def test_a_track_out_of_sight_is_where_it_was_going_or_where_it_was():
-    nothing = np.zeros((1, 10, 60), bool)
+    nothing = outlines((0, 0, 0, 0))
     for expected, before in ((A, FAR), (FAR, A)):
         alike = likeness(
-            boxes(expected), boxes(before), boxes((0, 0, 0, 0)), nothing, np.zeros(1, bool),
-            boxes(A, B), masks_of(A, B),
+            boxes(expected), boxes(before), nothing, np.zeros(1, bool), outlines(A, B),
         )  # fmt: skip
         assert alike.tolist() == [[1.0, 0.0]]
 
@@ -110,3 +121,17 @@ def test_mask_overlap_of_a_part_and_its_whole():
     iou, covered = mask_overlap(part, whole)
     assert (iou[0, 0], covered[0, 0]) == (0.5, 1.0)
     assert mask_overlap(np.zeros_like(part), whole)[0][0, 0] == 0
+
+
+def test_neighbours_in_one_cell_of_the_whole_image_are_two_by_their_boxes():
+    cell = np.ones((1, 1, 1), bool)
+    left, right, half = ((0, 0, 4, 4), (4, 0, 8, 4), (0, 0, 2, 4))
+
+    def small(box, close=True):
+        return Outlines(cell, boxes(box), np.array([close]))
+
+    assert [o.item() for o in overlap(small(left), small(right))] == [0, 0]
+    assert [o.item() for o in overlap(small(left), small(half))] == pytest.approx([0.5, 1.0])
+    assert [o.item() for o in overlap(small(left), small(right, close=False))] == [0, 0]
+    both = [small(box, close=False) for box in (left, right)]
+    assert [o.item() for o in overlap(*both)] == [1, 1], "masks say more of what is large"

@@ -102,6 +102,17 @@ def test_evaluate_scores_a_run_of_track_against_the_bag_that_it_read(
     assert any(alt.startswith("Truth at left") for alt in Page(tmp_path / "report.html").pictures)
 
 
+def test_evaluate_asks_what_track_was_asked_and_not_the_recording(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    track = ["track", str(run / "sample"), "--topic", "/left/image", "--out", str(tmp_path / "t")]
+    assert main([*track, "--prompt", "red mug."]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "t")]) == 0
+    table = capsys.readouterr().out.split("the weakest first")[1]
+    assert [line.split("  ")[1] for line in table.strip("\n").splitlines()] == ["red mug"]
+
+
 def test_evaluate_takes_coco_and_mot_files(
     tracked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

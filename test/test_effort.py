@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gsam_ros.instances import TrackState
+from gsam_ros.instances import Detections, TrackState
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.effort import choose
 from gsam_ros.tracking.memory import TrackMemory
@@ -28,14 +28,25 @@ def track(number: int, left: float, agreed: float = 0.2, **about) -> Track:
     return made
 
 
-def chosen(tracks: list[Track], **settings) -> tuple[list[int], list[int]]:
+def chosen(tracks: list[Track], view: View = VIEW, **settings) -> tuple[list[int], list[int]]:
     state = CameraTracks(tracks)
-    both = choose([VIEW], [state], TrackerSettings(**settings))
+    both = choose([view], [state], TrackerSettings(**settings), edge=256)
     return tuple([one.track_id for _, one in part] for part in both)  # type: ignore[return-value]
 
 
 def test_exactly_all_attend():
     assert chosen([track(1, 0), track(2, 300)]) == ([1, 2], [])
+
+
+def test_the_lost_attend_where_a_detection_could_be_theirs():
+    tracks = [
+        track(1, 0),
+        track(2, 300, state=TrackState.LOST),
+        track(3, 400, state=TrackState.LOST, name="tool"),
+    ]
+    keyframe = View("", NOW, (480, 640), Detections.none())
+    assert chosen(tracks) == ([1, 3], [])
+    assert chosen(tracks, keyframe) == ([1, 2, 3], [])
 
 
 def test_fast_only_the_unclear_attend():
@@ -60,7 +71,19 @@ def test_the_budget_goes_round():
         state = CameraTracks(tracks)
         view = View("", NOW + step, (480, 640), None)
         settings = TrackerSettings(memory="fast", attention_budget=2)
-        attending, following = choose([view], [state], settings)
+        attending, following = choose([view], [state], settings, edge=256)
         assert (len(attending), len(following)) == (2, 4)
         seen += [one.track_id for _, one in attending]
     assert sorted(seen) == [1, 2, 3, 4, 5, 6]
+
+
+def test_small_objects_follow_their_boxes_where_there_is_an_image():
+    tracks = [track(1, 0), track(2, 300), track(3, 500, state=TrackState.LOST)]
+    tracks[1].move(np.array([300, 100, 312, 112], np.float32), NOW, detected=True)
+    seen = View("", NOW, (480, 640), None, image=np.zeros((480, 640, 3), np.uint8))
+    limits = {"closeup_below": 16 * 1.2}  # of 40 pixels that become 12: the motion lags behind
+    for memory in ("exact", "fast"):
+        _, following = chosen(tracks, seen, memory=memory, attention_budget=0, **limits)
+        assert 2 in following
+    assert chosen(tracks, seen, closeup_below=0.0) == ([1, 2], [])
+    assert chosen(tracks) == ([1, 2], []), "there is no image to look at"

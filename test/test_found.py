@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gsam_ros.instances import Detections, TrackState
+from gsam_ros.tracking.association import Outlines
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.found import distinct
 from gsam_ros.tracking.settings import TrackerSettings
@@ -54,7 +55,8 @@ def test_each_object_is_found_once(columns, phrases, kept):
         np.linspace(0.9, 0.5, count).astype(np.float32),
         np.array(phrases, np.int64),
     )
-    assert distinct(found, masks).tolist() == kept
+    outlines = Outlines(masks, found.boxes, np.zeros(count, bool))
+    assert distinct(found, outlines).tolist() == kept
 
 
 def look(tracker, stamp: float, strong=(), weak=(), phrase: int = 0):

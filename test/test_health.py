@@ -47,6 +47,17 @@ def test_statistics_count_all_and_measure_the_last_seconds() -> None:
     assert statistics.counts() == (0, 0, {})
 
 
+def test_who_waits_for_answers_is_not_silent() -> None:
+    now = FakeTime()
+    statistics = CameraStatistics(now)
+    statistics.frame_received()
+    now.value += 9
+    assert statistics.snapshot().silence == 0
+    statistics.frame_processed(9.0, objects=1)
+    now.value += 2
+    assert statistics.snapshot().silence == pytest.approx(2)
+
+
 def snapshot(**changes: object) -> Snapshot:
     values = {
         "received": 100,

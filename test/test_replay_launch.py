@@ -85,6 +85,22 @@ def test_prompts_may_come_from_the_recording() -> None:
     assert ("~/prompt", "/prompt") in node.remappings
 
 
+def test_several_cameras_are_played_and_recorded() -> None:
+    actions = launch_stub.describe(
+        "replay.launch.py", bag="b", mode="lossless", cameras="left=/l/raw right=/r/raw"
+    )
+    [begin] = launch_stub.handlers(actions, "OnProcessIO")
+    [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording 6 topics\n"))
+    frames = play.cmd[play.cmd.index("--frames") + 1 :][:2]
+    assert frames == [
+        "/l/raw=/gsam_node/left/frame_status", "/r/raw=/gsam_node/right/frame_status",
+    ]  # fmt: skip
+    [record] = [h.entities[0] for h in launch_stub.handlers(actions, "OnStateTransition")][1:]
+    assert "/gsam_node/right/instances" in record.cmd
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    assert ("left/image", "/l/raw") in node.remappings
+
+
 def test_live_is_ros2_bag() -> None:
     actions = launch_stub.describe("replay.launch.py", bag="b")
     [record] = launch_stub.of_kind(actions, "ExecuteProcess")

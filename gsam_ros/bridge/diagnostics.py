@@ -69,7 +69,7 @@ def camera_health(
         "frames processed": str(snapshot.processed),
         "rate in (Hz)": f"{snapshot.rate_in:.1f}",
         "rate out (Hz)": f"{snapshot.rate_out:.1f}",
-        "seconds since last image": f"{snapshot.silence:.1f}",
+        "seconds without images": f"{snapshot.silence:.1f}",
         "objects in sight": str(snapshot.objects),
     }
     for cause, count in snapshot.drops.items():

@@ -25,6 +25,7 @@ from gsam_ros.evaluation.ros_session import Session, message_class, session
 
 _DEPTH = 500  # messages that may wait while the disk is slow
 _LOOK_EVERY = 0.2  # seconds between two looks for new topics
+_PATIENCE = 15.0  # seconds until it is told what does not come
 _QUIET = 0.5  # seconds without a message after which nothing is under way any more
 _FINISH_LIMIT = 10.0  # seconds, in case that somebody goes on to publish
 
@@ -58,14 +59,22 @@ class Recorder:
     def run(self, expected: Collection[str]) -> None:
         """Record until the process is asked to end.
 
-        Prints `RECORDER_READY` when all expected topics are there.
+        Prints `RECORDER_READY` when all expected topics are there, and warns where they are long
+        in coming.
         """
-        ready = False
+        ready = warned = False
+        start = time.monotonic()
         while not self._session.stopped:
             self._look_for_topics()
-            if not ready and all(self._connected(topic) for topic in expected):
+            missing = [] if ready else [t for t in expected if not self._connected(t)]
+            if not ready and not missing:
                 print(f"{RECORDER_READY} {len(self._subscriptions)} topics", flush=True)
                 ready = True
+            elif missing and not warned and time.monotonic() > start + _PATIENCE:
+                self._session.node.get_logger().warning(
+                    f"nobody publishes {', '.join(missing)}: recording begins when somebody does"
+                )
+                warned = True
             self._session.spin(_LOOK_EVERY)
         self._finish()
 

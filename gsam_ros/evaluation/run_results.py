@@ -55,6 +55,7 @@ class RunResults:
         prompts: version of a prompt to its phrases.
         seconds: that the run took.
         problems: what is missing, in words.
+        own_prompt: it was given a prompt, so that those of the recording were not in force.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class RunResults:
     prompts: Mapping[int, tuple[str, ...]]
     seconds: float
     problems: tuple[str, ...]
+    own_prompt: bool = False
 
 
 def read_results(path: Path) -> RunResults:
@@ -84,7 +86,8 @@ def read_results(path: Path) -> RunResults:
         seconds = float(run.get("seconds", bag.seconds))
         problems = [bag.damage] if bag.damage else []
         problems.extend(run.get("problems", ()))
-        return RunResults(path, cameras, _prompts(bag), seconds, tuple(problems))
+        own_prompt = bool(run.get("prompt"))
+        return RunResults(path, cameras, _prompts(bag), seconds, tuple(problems), own_prompt)
 
 
 def _camera(bag: BagReader, topic: str, names: Mapping[str, Mapping[int, str]]) -> CameraResults:

@@ -154,7 +154,7 @@ def _named_alike(results: RunResults, truth: Truth) -> tuple[RunResults, list[st
 def _paired(
     truth: Truth, answers: Sequence[FrameObjects], results: RunResults
 ) -> list[PairedFrame]:
-    prompts = truth.prompts
+    prompts = None if results.own_prompt and results.prompts else truth.prompts
     if prompts is None and not results.prompts:
         raise TruthError(
             f"nobody says what was asked for: {results.path} has no label_info and {truth.path} no "

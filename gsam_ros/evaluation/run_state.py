@@ -16,6 +16,7 @@ _ALLOWED = {
     "collections.defaultdict",
     "collections.deque",
     "gsam_ros.instances.TrackState",
+    "gsam_ros.masks.Closeup",
     "gsam_ros.pipeline.grounded_tracker.TrackerState",
     "gsam_ros.prompts.Prompt",
     "numpy.dtype",

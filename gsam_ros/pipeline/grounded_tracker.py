@@ -221,7 +221,7 @@ class GroundedTracker:
             features = self._segmenter.encode_image([frame.image for frame in frames])
         with watch.stage("track"):
             views = [
-                View(frame.camera, frame.stamp, frame.image.shape[:2], *found)
+                View(frame.camera, frame.stamp, frame.image.shape[:2], *found, frame.image)
                 for frame, found in zip(frames, detections, strict=True)
             ]
             instances = self._tracker.step(features, views)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.text import EncodedText
 from gsam_ros.instances import Detections, Instances, TrackState
 from gsam_ros.masks import Masks
 from gsam_ros.pipeline.settings import Settings
-from gsam_ros.tracking.fragments import without_fragments
+from gsam_ros.tracking.camera_tracks import View
+from gsam_ros.tracking.closeups import segment_small_and_others
+from gsam_ros.tracking.fragments import whole_parts
 from gsam_ros.tracking.model import SegmentationModel
-from gsam_ros.tracking.propagation import segment_boxes
 
 NO_TRACK = 0
 """The track id of what is not followed; tracks count from 1."""
@@ -44,17 +44,14 @@ def find(
     found = found[np.arange(len(found)) < settings.tracker.max_objects]
     if not len(found):
         return Instances.none(height, width)
-    fractions = found.boxes / np.array([width, height, width, height], np.float32)
-    masks = segment_boxes(
-        segmenter,
-        segmenter.encode_image([image]),
-        [0] * len(found),
-        torch.from_numpy(fractions),
+    view = View("", 0, (height, width), found, image=image)
+    features = segmenter.encode_image([image])
+    owner = [0] * len(found)
+    segmented = segment_small_and_others(
+        segmenter, features, [view], owner, found.boxes, settings.tracker
     )
-    logits = [
-        without_fragments(mask, settings.tracker.least_part) for mask in masks.logits.cpu().numpy()
-    ]
-    return _with_masks(found, Masks(np.stack(logits), height, width))
+    logits, closeups = whole_parts(segmented, settings.tracker.least_part)
+    return _with_masks(found, Masks(logits, height, width, closeups))
 
 
 def _with_masks(found: Detections, masks: Masks) -> Instances:

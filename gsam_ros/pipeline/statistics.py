@@ -27,7 +27,8 @@ class Snapshot:
         recent_drops: frames dropped within the window, by cause.
         age_p50: seconds from a frame's stamp to its results, median of the window; None: no frame.
         age_p99: likewise, 99th percentile.
-        silence: seconds since the last frame came in, or since the start where none did.
+        silence: seconds since the last frame came in or was answered, or since the start. While
+            frames wait it is 0: who sends them may be waiting for the answers.
         objects: in sight in the newest results.
     """
 
@@ -85,7 +86,8 @@ class CameraStatistics:
         with self._lock:
             self._objects = objects
             self._processed += 1
-            self._answers.append((self._now(), age))
+            self._last = self._now()
+            self._answers.append((self._last, age))
             self._forget()
 
     def frame_dropped(self, cause: str) -> None:
@@ -105,6 +107,7 @@ class CameraStatistics:
         with self._lock:
             self._forget()
             now = self._now()
+            unanswered = self._received > self._processed + self._drops.total()
             span = min(WINDOW, max(now - self._start, 1e-3))
             ages = [age for _, age in self._answers]
             p50, p99 = np.percentile(ages, (50, 99)).tolist() if ages else (None, None)
@@ -117,7 +120,7 @@ class CameraStatistics:
                 recent_drops=dict(Counter(cause for _, cause in self._losses)),
                 age_p50=p50,
                 age_p99=p99,
-                silence=now - self._last,
+                silence=0.0 if unanswered else now - self._last,
                 objects=self._objects,
             )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
@@ -35,6 +37,44 @@ def mask_overlap(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.
     )
 
 
+@dataclass(frozen=True)
+class Outlines:
+    """Where N objects of one image are.
+
+    Attributes:
+        masks: [N, h, w] bool, on the whole image.
+        boxes: [N, 4] xyxy.
+        close: [N] bool, objects that are so small on the whole image that it takes a close-up to
+            see them: of these, boxes say more than masks of a cell or two.
+    """
+
+    masks: np.ndarray
+    boxes: np.ndarray
+    close: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def __getitem__(self, index: np.ndarray | list[int]) -> Outlines:
+        """Those chosen by an index or boolean array."""
+        return Outlines(self.masks[index], self.boxes[index], self.close[index])
+
+
+def overlap(first: Outlines, second: Outlines) -> tuple[np.ndarray, np.ndarray]:
+    """Overlap of N and M objects; returns as `mask_overlap`."""
+    iou, covered = mask_overlap(first.masks, second.masks)
+    close = first.close[:, None] | second.close[None]
+    if not close.any():
+        return iou, covered
+    by_boxes = box_iou(first.boxes, second.boxes)
+    areas = [np.clip(o.boxes[:, 2:] - o.boxes[:, :2], 0, None).prod(-1) for o in (first, second)]
+    smaller = np.minimum(areas[0][:, None], areas[1][None])
+    # Of the areas' sum, IoU / (1 + IoU) is shared.
+    shared = (areas[0][:, None] + areas[1][None]) * by_boxes / (1 + by_boxes)
+    inside = np.divide(shared, smaller, out=np.zeros_like(shared), where=smaller > 0)
+    return np.where(close, by_boxes, iou), np.where(close, inside, covered)
+
+
 def assign(likeness: np.ndarray, least: float) -> list[tuple[int, int]]:
     """Pair rows with columns so that the sum of likeness is greatest (Hungarian method).
 
@@ -56,11 +96,9 @@ def assign(likeness: np.ndarray, least: float) -> list[tuple[int, int]]:
 def likeness(
     expected: np.ndarray,
     before: np.ndarray,
-    boxes: np.ndarray,
-    masks: np.ndarray,
+    shown: Outlines,
     visible: np.ndarray,
-    found_boxes: np.ndarray,
-    found_masks: np.ndarray,
+    found: Outlines,
 ) -> np.ndarray:
     """How much each track is like each detection, by place: [N, M] in [0, 1].
 
@@ -71,14 +109,12 @@ def likeness(
     Args:
         expected: [N, 4] xyxy, boxes where the tracks should be by their motion.
         before: [N, 4] xyxy, boxes of the last detections that agreed: things stop and turn back.
-        boxes: [N, 4] xyxy around the tracks' masks.
-        masks: [N, h, w] bool.
+        shown: the tracks' N masks, and boxes around them.
         visible: [N] bool, whether a track has a mask at all.
-        found_boxes: [M, 4] xyxy of the detections.
-        found_masks: [M, h, w] bool, what the boxes of the detections hold.
+        found: the M boxes of the detections, and the masks that they hold.
     """
-    going = np.maximum(box_iou(expected, found_boxes), box_iou(before, found_boxes))
-    showing = (box_iou(boxes, found_boxes) + mask_overlap(masks, found_masks)[0]) / 2
+    going = np.maximum(box_iou(expected, found.boxes), box_iou(before, found.boxes))
+    showing = (box_iou(shown.boxes, found.boxes) + overlap(shown, found)[0]) / 2
     return np.where(visible[:, None], (going + showing) / 2, going)
 
 

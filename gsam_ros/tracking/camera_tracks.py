@@ -9,9 +9,9 @@ import numpy as np
 
 from gsam_ros.instances import Detections, Instances
 from gsam_ros.masks import Masks
-from gsam_ros.tracking.association import mask_overlap
+from gsam_ros.tracking.association import overlap
 from gsam_ros.tracking.settings import TrackerSettings
-from gsam_ros.tracking.track import Track, make_room
+from gsam_ros.tracking.track import Track, make_room, outlines_of
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class View:
         size: (height, width) of the image.
         detections: what the detector found; None where it did not look.
         weak: what else it found, too little to start a track and enough to keep one.
+        image: [H, W, 3] uint8 RGB, for close-ups; None: there are none.
     """
 
     camera: str
@@ -31,6 +32,7 @@ class View:
     size: tuple[int, int]
     detections: Detections | None
     weak: Detections = field(default_factory=Detections.none)
+    image: np.ndarray | None = None
 
 
 @dataclass
@@ -106,8 +108,8 @@ class CameraTracks:
         shown = [track for track in self.tracks if track.shown]
         if len(shown) < 2:
             return
-        masks = np.stack([track.logits > 0 for track in shown])
-        iou, _ = mask_overlap(masks, masks)
+        outlines = outlines_of(shown)
+        iou, _ = overlap(outlines, outlines)
         for one, other in np.argwhere(np.triu(iou > settings.duplicate_iou, 1)):
             pair = [shown[one], shown[other]]
             if not all(track.shown for track in pair):
@@ -128,5 +130,9 @@ class CameraTracks:
             phrase_index=np.array([classes.index(track.phrase) for track in shown], np.int64),
             track_id=np.array([track.track_id for track in shown], np.int64),
             state=np.array([track.state for track in shown], np.uint8),
-            masks=Masks(np.stack([track.logits for track in shown]), *self.size),
+            masks=Masks(
+                np.stack([track.logits for track in shown]),
+                *self.size,
+                tuple(track.closeup for track in shown),
+            ),
         )

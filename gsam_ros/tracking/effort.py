@@ -4,6 +4,9 @@ Memory attention is nearly all that a followed object costs (606 of 621 GFLOP at
 object is alone where it is expected, and the detector agreed lately, a box at that place gives
 its mask for a fortieth of that. Attention is for those that meet others, that hide or that nobody
 confirmed, and its number per frame is bounded.
+
+Small objects follow their boxes in either mode: a memory of a cell or two says next to nothing, and
+a close-up shows them well.
 """
 
 from __future__ import annotations
@@ -11,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from gsam_ros.instances import TrackState
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.closeups import is_small, segment_small_and_others
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
-from gsam_ros.tracking.propagation import propagate, segment_boxes
+from gsam_ros.tracking.propagation import propagate
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track
 
@@ -30,29 +33,47 @@ Owned = tuple[int, Track]
 
 
 def choose(
-    views: Sequence[View], states: Sequence[CameraTracks], settings: TrackerSettings
+    views: Sequence[View],
+    states: Sequence[CameraTracks],
+    settings: TrackerSettings,
+    edge: int,
 ) -> tuple[list[Owned], list[Owned]]:
     """Divide the tracks of a step by how they get their masks.
 
-    In exact mode all attend to their memory. In fast mode those do that are unclear, in sight ones
-    first and among them those that waited longest, up to the budget. Of the others, those in sight
-    are segmented from the box where they are expected; a lost one has no mask until a detection
-    brings it back, unless somebody pointed at it, who has no detector to wait for.
+    A lost track has no mask until a detection brings it back, unless somebody pointed at it, who
+    has no detector to wait for. In exact mode all others attend to their memory, and lost ones
+    where there are detections that could be theirs. In fast mode those do that are unclear, in
+    sight ones first and among them those that waited longest, up to the budget. Of the others,
+    those in sight are segmented from the box where they are expected.
+
+    Args:
+        views: the frames of a step.
+        states: their tracks.
+        settings: the mode, the budget, and what is small.
+        edge: of the square that the model sees, in its pixels.
 
     Returns:
         The tracks that attend to their memory, and those that are segmented from a box.
     """
-    if settings.memory == "exact":
-        return [(index, track) for index, state in enumerate(states) for track in state.tracks], []
+    attending: list[Owned] = []
     unclear: list[Owned] = []
     following: list[Owned] = []
+    exact = settings.memory == "exact"
     for index, (view, state) in enumerate(zip(views, states, strict=True)):
-        clear = _clear(view, state.tracks)
-        for track, is_clear in zip(state.tracks, clear, strict=True):
+        small = _small(view, state.tracks, settings, edge)
+        following += [(index, track) for track in small]
+        tracks = [track for track in state.tracks if track not in small]
+        if exact:
+            searched = view.detections is not None
+            attending += [(index, t) for t in tracks if searched or _waits_for_no_detection(t)]
+            continue
+        for track, is_clear in zip(tracks, _clear(view, tracks), strict=True):
             if is_clear:
                 following.append((index, track))
-            elif track.state is not TrackState.LOST or track.name:
+            elif _waits_for_no_detection(track):
                 unclear.append((index, track))
+    if exact:
+        return attending, following
     unclear.sort(key=lambda one: (one[1].state is TrackState.LOST, one[1].attended))
     attending = unclear[: settings.attention_budget]
     for index, track in attending:
@@ -77,27 +98,44 @@ def segment_known(
         parts.append(propagate(model, features, where, memories, few))
     if following:
         where = [index for index, _ in following]
-        boxes = [
-            track.expected(views[index].stamp) / np.tile(views[index].size[::-1], 2)
-            for index, track in following
-        ]
-        fractions = torch.tensor(np.stack(boxes), dtype=torch.float32).clamp(0, 1)
-        parts.append(segment_boxes(model, features, where, fractions))
+        boxes = np.stack(
+            [
+                track.expected(view.stamp).clip(0, np.tile(view.size[::-1], 2))
+                for view, track in ((views[index], track) for index, track in following)
+            ]
+        )
+        parts.append(segment_small_and_others(model, features, views, where, boxes, settings))
     return Segmentation.concatenate(parts) if parts else None
 
 
 def due(track: Track, stamp: int, settings: TrackerSettings) -> bool:
     """Whether a frame is to be remembered, of a track that shows its object on it.
 
-    In fast mode: while it attends, and else from time to time, so that it has a fresh memory for
-    the moment when it needs one.
+    In fast mode, and of small objects: while it attends, and else from time to time, so that it has
+    a fresh memory for the moment when it needs one.
     """
     return (
-        settings.memory == "exact"
+        (settings.memory == "exact" and track.closeup is None)
         or track.attended == stamp
         or track.memory.clock == 0
         or stamp - track.remembered >= _REFRESHED * _SECOND
     )
+
+
+def _small(
+    view: View, tracks: Sequence[Track], settings: TrackerSettings, edge: int
+) -> list[Track]:
+    """Those in sight of which a close-up shows more than the whole image."""
+    present = [t for t in tracks if t.state is not TrackState.LOST and t.motion is not None]
+    if view.image is None or not present:
+        return []
+    boxes = np.stack([track.expected(view.stamp) for track in present])
+    small = is_small(boxes, np.array(view.size), edge, settings.closeup_below)
+    return [track for track, fits in zip(present, small, strict=True) if fits]
+
+
+def _waits_for_no_detection(track: Track) -> bool:
+    return track.state is not TrackState.LOST or bool(track.name)
 
 
 def _clear(view: View, tracks: Sequence[Track]) -> list[bool]:

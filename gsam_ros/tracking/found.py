@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from gsam_ros.instances import Detections
-from gsam_ros.tracking.association import box_iou, mask_overlap
+from gsam_ros.tracking.association import Outlines, box_iou, overlap
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.closeups import segment_small_and_others
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
-from gsam_ros.tracking.propagation import segment_boxes
+from gsam_ros.tracking.settings import TrackerSettings
 
 _SAME = 0.6  # intersection over union of the masks of two detections of one object
 _PART = 0.8  # share of the smaller mask that the other has, where both have one phrase
@@ -26,31 +27,31 @@ class Found:
         detections: what the detector said.
         sure: [M] bool, enough to start a track; the others can only keep one.
         rows: [M] int64, which rows of the step's `Segmentation` are theirs.
-        masks: [M, h, w] bool.
+        outlines: of M objects: their masks, and the detector's boxes.
     """
 
     detections: Detections
     sure: np.ndarray
     rows: np.ndarray
-    masks: np.ndarray
+    outlines: Outlines
 
 
-def distinct(detections: Detections, masks: np.ndarray) -> np.ndarray:
+def distinct(detections: Detections, outlines: Outlines) -> np.ndarray:
     """Which detections hold an object of their own; of several on one object, the best.
 
     Args:
         detections: best first.
-        masks: [M, h, w] bool, what their boxes hold.
+        outlines: of M objects, what their boxes hold.
 
     Returns:
         Rows, ascending.
     """
-    iou, covered = mask_overlap(masks, masks)
+    iou, covered = overlap(outlines, outlines)
     same = detections.phrase_index[:, None] == detections.phrase_index[None]
     twice = (iou > _SAME) | (same & (covered > _PART))
     kept: list[int] = []
     for row in range(len(detections)):
-        if masks[row].any() and not twice[row, kept].any():
+        if outlines.masks[row].any() and not twice[row, kept].any():
             kept.append(row)
     return np.array(kept, np.int64)
 
@@ -60,7 +61,7 @@ def segment_found(
     features: ImageFeatures,
     views: Sequence[View],
     states: Sequence[CameraTracks],
-    limit: int,
+    settings: TrackerSettings,
 ) -> tuple[Segmentation, dict[int, Found]]:
     """Masks for the detections of all cameras at once.
 
@@ -69,14 +70,16 @@ def segment_found(
         features: of the views' images.
         views: the frames of a step.
         states: their tracks; a weak detection that lies on none of them is left out.
-        limit: detections of each kind that are looked at in a view, best first: a low threshold in
-            a crowd must not ask for masks that have no room anyway.
+        settings: `max_objects` is how many detections of each kind are looked at in a view, best
+            first: a low threshold in a crowd must not ask for masks that have no room anyway.
 
     Returns:
         All masks; and by the view's index what was found, where the detector looked.
     """
+    limit = settings.max_objects
     candidates: dict[int, tuple[Detections, np.ndarray]] = {}
-    boxes, image_index = [], []
+    boxes: list[np.ndarray] = []
+    image_index: list[int] = []
     for index, (view, state) in enumerate(zip(views, states, strict=True)):
         if view.detections is None:
             continue
@@ -87,20 +90,23 @@ def segment_found(
         weak = view.weak[np.flatnonzero(near.any(0))[:limit]]
         both = Detections.join((strong, weak))
         candidates[index] = both, np.arange(len(both)) < len(strong)
-        boxes.append(both.boxes / np.tile(view.size[::-1], 2))
+        boxes.append(both.boxes)
         image_index += [index] * len(both)
     if image_index:
-        fractions = torch.tensor(np.concatenate(boxes), dtype=torch.float32)
-        masks = segment_boxes(model, features, image_index, fractions)
+        masks = segment_small_and_others(
+            model, features, views, image_index, np.concatenate(boxes), settings
+        )
     else:
         nothing = features.top.new_zeros(0, dtype=torch.float32)
         empty = nothing.view(0, 1, 1).expand(0, *features.high[0].shape[-2:])
         masks = Segmentation(empty, nothing, nothing.view(0, 1))
     inside = masks.logits.cpu().numpy() > 0
+    close = np.array([closeup is not None for closeup in masks.closeups or (None,) * len(masks)])
     found, start = {}, 0
     for index, (detections, sure) in candidates.items():
         rows = np.arange(start, start + len(detections))
-        apart = distinct(detections, inside[rows])
-        found[index] = Found(detections[apart], sure[apart], rows[apart], inside[rows[apart]])
+        outlines = Outlines(inside[rows], detections.boxes, close[rows].astype(bool))
+        apart = distinct(detections, outlines)
+        found[index] = Found(detections[apart], sure[apart], rows[apart], outlines[apart])
         start += len(detections)
     return masks, found

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
+
+from gsam_ros.masks import Closeup
+from gsam_ros.tracking.model import Segmentation
 
 
 def without_fragments(logits: np.ndarray, least: float) -> np.ndarray:
@@ -28,3 +33,17 @@ def without_fragments(logits: np.ndarray, least: float) -> np.ndarray:
     dropped = areas < min(least * areas.sum(), areas.max())
     dropped[0] = False
     return np.where(dropped[labels], -logits, logits)
+
+
+def whole_parts(masks: Segmentation, least: float) -> tuple[np.ndarray, tuple[Closeup | None, ...]]:
+    """N >= 1 masks without their fragments: [N, h, w] logits on the CPU, and [N] close-ups."""
+    coarse = masks.logits.cpu().numpy()
+    closeups = tuple(
+        closeup and replace(closeup, logits=without_fragments(closeup.logits, least))
+        for closeup in masks.closeups or (None,) * len(masks)
+    )
+    logits = [
+        mask if closeup else without_fragments(mask, least)
+        for mask, closeup in zip(coarse, closeups, strict=True)
+    ]
+    return np.stack(logits), closeups

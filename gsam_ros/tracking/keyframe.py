@@ -10,12 +10,12 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from gsam_ros.instances import TrackState
-from gsam_ros.tracking.association import assign, box_iou, likeness, mask_overlap, match
+from gsam_ros.tracking.association import assign, box_iou, likeness, match, overlap
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.found import Found
 from gsam_ros.tracking.pointing import SAME_OBJECT
 from gsam_ros.tracking.settings import TrackerSettings
-from gsam_ros.tracking.track import Track
+from gsam_ros.tracking.track import Track, outlines_of
 
 _COVERED = 0.8
 """A new mask of which a track of the same phrase has this share is a part of that object."""
@@ -60,16 +60,13 @@ class Keyframe:
         visible = np.array([track.visible for track in tracks], bool)
         boxes = _boxes([track.box for track in tracks])
         phrases = np.array([self.classes.index(track.phrase) for track in tracks], np.int64)
-        masks = np.array([track.logits > 0 for track in tracks], bool)
-        masks = masks.reshape(-1, *found.masks.shape[1:])
+        outlines = outlines_of(tracks) if tracks else found.outlines[[]]
         alike = likeness(
             _boxes([track.expected(stamp) for track in tracks]),
             _boxes([track.agreed_box for track in tracks]),
-            boxes,
-            masks,
+            outlines,
             visible,
-            detections.boxes,
-            found.masks,
+            found.outlines,
         )
         for row, track in enumerate(tracks):
             if not track.shown:
@@ -88,8 +85,8 @@ class Keyframe:
         drifted = []
         for row, column in pairs:
             track, box = tracks[row], detections.boxes[column]
-            overlap = float(box_iou(track.box[None], box[None])[0, 0])
-            if not track.visible or overlap < self.settings.reprompt_iou:
+            agreement = float(box_iou(track.box[None], box[None])[0, 0])
+            if not track.visible or agreement < self.settings.reprompt_iou:
                 drifted.append((track, column))
             self.agree(track, column)
         same_place = box_iou(boxes, detections.boxes) > self.settings.duplicate_iou
@@ -97,7 +94,7 @@ class Keyframe:
         renamed = phrases[:, None] != detections.phrase_index[None]
         contradicted = (same_place & renamed).any(1)
         held = [column for _, column in pairs]
-        iou, covered = mask_overlap(masks, found.masks[held])
+        iou, covered = overlap(outlines, found.outlines[held])
         usurped = (iou > _USURPED) | (covered > _COVERED)
         usurped &= phrases[:, None] == detections.phrase_index[held][None]
         for row in set(np.flatnonzero(visible).tolist()) - {row for row, _ in pairs}:
@@ -137,14 +134,14 @@ class Keyframe:
 
     def is_new(self, detection: int) -> bool:
         """Whether a detection holds something that no track in sight has."""
-        mask = self.found.masks[detection]
-        if not mask.any():
+        own = self.found.outlines[[detection]]
+        if not own.masks.any():
             return False
         seen = [track for track in self.state.tracks if track.shown]
         if not seen:
             return True
         phrase = self.classes[self.found.detections.phrase_index[detection]]
-        iou, covered = mask_overlap(mask[None], np.stack([track.logits > 0 for track in seen]))
+        iou, covered = overlap(own, outlines_of(seen))
         same = np.array([track.phrase == phrase for track in seen])
         limit = [SAME_OBJECT if t.name else self.settings.duplicate_iou for t in seen]
         return not ((iou > limit).any() or (covered[:, same] > _COVERED).any())

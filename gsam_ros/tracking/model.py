@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
 import torch
+
+from gsam_ros.masks import Closeup
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,24 @@ class Segmentation:
         logits: [N, 4h, 4w] float32, object where > 0; all far below 0 where the object is absent.
         presence: [N] float32 logit of the object being visible.
         pointer: [N, C] what memory keeps of the object's identity.
+        closeups: [N] the same masks of small objects, in more detail; None where there is none,
+            empty where there are none at all.
     """
 
     logits: torch.Tensor
     presence: torch.Tensor
     pointer: torch.Tensor
+    closeups: tuple[Closeup | None, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.logits)
 
     def __getitem__(self, index: torch.Tensor) -> Segmentation:
-        return Segmentation(self.logits[index], self.presence[index], self.pointer[index])
+        closeups: tuple[Closeup | None, ...] = ()
+        if self.closeups:
+            rows = torch.arange(len(self), device=index.device)[index].tolist()
+            closeups = tuple(self.closeups[row] for row in rows)
+        return Segmentation(self.logits[index], self.presence[index], self.pointer[index], closeups)
 
     @staticmethod
     def concatenate(parts: Sequence[Segmentation]) -> Segmentation:
@@ -83,6 +96,9 @@ class Segmentation:
             torch.cat([part.logits for part in parts]),
             torch.cat([part.presence for part in parts]),
             torch.cat([part.pointer for part in parts]),
+            tuple(chain.from_iterable(part.closeups or (None,) * len(part) for part in parts))
+            if any(part.closeups for part in parts)
+            else (),
         )
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from gsam_ros.tracking.association import mask_overlap
+from gsam_ros.tracking.association import Outlines, overlap
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.propagation import segment_boxes
-from gsam_ros.tracking.track import Track
+from gsam_ros.tracking.track import Track, outlines_of
 from gsam_ros.visual_prompts import VisualPrompt
 
 SAME_OBJECT = 0.5
@@ -53,14 +53,14 @@ def segment_pointed(
     return model.prompt(features, points, labels)
 
 
-def lies_on(mask: np.ndarray, tracks: Sequence[Track]) -> Track | None:
-    """The track in sight that a mask [h, w] (bool) of the newest frame is of; None for none."""
+def lies_on(pointed: Outlines, tracks: Sequence[Track]) -> Track | None:
+    """The track in sight that one object of the newest frame is; None for none."""
     seen = [track for track in tracks if track.visible]
     if not seen:
         return None
-    overlap, _ = mask_overlap(mask[None], np.stack([track.logits > 0 for track in seen]))
-    best = int(overlap[0].argmax())
-    return seen[best] if overlap[0, best] > SAME_OBJECT else None
+    iou, _ = overlap(pointed, outlines_of(seen))
+    best = int(iou[0].argmax())
+    return seen[best] if iou[0, best] > SAME_OBJECT else None
 
 
 def names_of(tracks: Sequence[Track]) -> tuple[str, ...]:

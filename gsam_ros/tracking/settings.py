@@ -91,6 +91,22 @@ class TrackerSettings:
         high=1.0,
         runtime=True,
     )
+    closeup_below: float = setting(
+        16.0,
+        "Objects whose longer side is less than this, in pixels of the square that the segmenter "
+        "sees, are segmented on a crop around them; 0: none.",
+        low=0.0,
+        high=256.0,
+        runtime=True,
+    )
+    closeup_crops: int = setting(
+        8,
+        "Such crops per frame, each a pass of the segmenter's image encoder; neighbours share one, "
+        "and what is left over is segmented on the whole image.",
+        low=0,
+        high=256,
+        runtime=True,
+    )
     confirm_after: float = setting(
         0.15,
         "Seconds over which detections have to agree with a new track, two at least, before it is "

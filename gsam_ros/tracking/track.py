@@ -10,13 +10,15 @@ An object that somebody points at is CONFIRMED at once, and stays so while SAM 2
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from gsam_ros.instances import TrackState
-from gsam_ros.tracking.association import box_iou
+from gsam_ros.masks import Closeup
+from gsam_ros.tracking.association import Outlines, box_iou
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.motion import BoxMotion
 from gsam_ros.tracking.settings import TrackerSettings
@@ -52,6 +54,7 @@ class Track:
         last_visible: stamp of the last frame that showed it, nanoseconds.
         visible: whether the newest frame shows it.
         logits: [h, w] float32 mask on the newest frame, at the model's resolution.
+        closeup: the same mask in more detail, where the object is small; None where it is not.
         box: [4] float32 xyxy pixels around that mask.
         pointer: [C] SAM 2's object pointer on the last frame that showed it.
     """
@@ -75,6 +78,7 @@ class Track:
     last_visible: int = 0
     visible: bool = False
     logits: np.ndarray = field(default_factory=lambda: np.zeros((1, 1), np.float32))
+    closeup: Closeup | None = None
     box: np.ndarray = field(default_factory=lambda: np.zeros(4, np.float32))
     pointer: torch.Tensor | None = None
 
@@ -213,6 +217,15 @@ class Track:
 
     def _forget_misses(self) -> None:
         self.missed_since, self.refuted = None, False
+
+
+def outlines_of(tracks: Sequence[Track]) -> Outlines:
+    """Where N >= 1 tracks are on the newest frame."""
+    return Outlines(
+        np.stack([track.logits > 0 for track in tracks]),
+        np.stack([track.box for track in tracks]),
+        np.array([track.closeup is not None for track in tracks]),
+    )
 
 
 def make_room(tracks: list[Track], wanted: int, limit: int) -> list[Track]:

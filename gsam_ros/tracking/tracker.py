@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from gsam_ros.instances import Instances
 from gsam_ros.masks import Masks
 from gsam_ros.prompts import PromptError
+from gsam_ros.tracking.association import Outlines
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.effort import Owned, choose, due, segment_known
 from gsam_ros.tracking.found import Found, segment_found
-from gsam_ros.tracking.fragments import without_fragments
+from gsam_ros.tracking.fragments import whole_parts
 from gsam_ros.tracking.keyframe import Keyframe
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
@@ -73,10 +75,11 @@ class InstanceTracker:
         """
         state = self._camera(view)
         masks = segment_pointed(self.model, features, prompt, view.size)
-        mask = masks.logits[0].cpu().numpy() > 0
-        if not mask.any():
+        logits = masks.logits.cpu().numpy()
+        pointed = Outlines(logits > 0, Masks(logits, *view.size).boxes, np.zeros(1, bool))
+        if not pointed.masks.any():
             raise PromptError("SAM 2 sees no object there: give a box around it, or more points")
-        track = lies_on(mask, state.tracks)
+        track = lies_on(pointed, state.tracks)
         if track is None:
             track = self._new_track(view)
             if not state.admit(track, self.settings.max_objects):
@@ -106,7 +109,7 @@ class InstanceTracker:
             What is visible in each image.
         """
         states = [self._camera(view) for view in views]
-        attending, following = choose(views, states, self.settings)
+        attending, following = choose(views, states, self.settings, self.model.image_size)
         for state in states:
             for track in state.tracks:
                 track.visible = False
@@ -115,9 +118,7 @@ class InstanceTracker:
         if masks is not None:
             self._show(known, masks, views)
             self._believe(known, masks, views, states)
-        prompted, found = segment_found(
-            self.model, features, views, states, self.settings.max_objects
-        )
+        prompted, found = segment_found(self.model, features, views, states, self.settings)
         taken: list[Taken] = []
         for index, seen in found.items():
             taken += self._look(index, views[index], states[index], seen, prompted)
@@ -139,10 +140,12 @@ class InstanceTracker:
         views: Sequence[View],
     ) -> None:
         """Write masks into their tracks: one transfer to the CPU for all."""
-        logits, presence = masks.logits.cpu().numpy(), masks.presence.cpu().numpy()
+        logits, closeups = whole_parts(masks, self.settings.least_part)
+        presence = masks.presence.cpu().numpy()
         for row, (index, track) in enumerate(known):
-            track.logits = without_fragments(logits[row], self.settings.least_part)
-            track.box = Masks(track.logits[None], *views[index].size).boxes[0]
+            track.logits, track.closeup = logits[row], closeups[row]
+            one = Masks(track.logits[None], *views[index].size, (track.closeup,))
+            track.box = one.boxes[0]
             track.visible = bool(presence[row] > 0) and bool(track.box[2] > track.box[0])
 
     def _believe(

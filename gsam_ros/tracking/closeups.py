@@ -1,0 +1,208 @@
+"""Small objects seen from close by: SAM 2 on a crop around them.
+
+A whole image shows an object of 12 pixels among 1920 as one or two cells of SAM 2's mask. A crop a
+few times its size shows it well, for the price of one more pass of the image encoder, which
+neighbours share. Its mask comes from the box at the place where it is expected: memories of so
+small an object hold next to nothing. (SAHI, arXiv 2202.06934, does the same for detection.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from gsam_ros.masks import Closeup, Masks
+from gsam_ros.tracking.camera_tracks import View
+from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+from gsam_ros.tracking.propagation import segment_boxes
+from gsam_ros.tracking.settings import TrackerSettings
+
+_TIMES = 4.0  # sides of a crop in longer sides of its object: see benchmark/crops.py
+_SHARED = 8.0  # likewise, up to which an object makes do with a neighbour's crop
+_ROOM = 0.5  # longer sides of an object that a crop must show around it
+_LEAST = 32  # pixels of a crop's side
+_SURE = 8.0  # logit of a cell that a mask covers
+
+
+def is_small(boxes: np.ndarray, sizes: np.ndarray, edge: int, limit: float) -> np.ndarray:
+    """Which boxes are too small for the whole image: [N] bool.
+
+    Args:
+        boxes: [N, 4] xyxy pixels.
+        sizes: [N, 2] or [2] (height, width) of their images.
+        edge: of the square that the model sees, in its pixels.
+        limit: the longer side in those pixels that is large enough.
+    """
+    scale = edge / np.asarray(sizes, np.float32)[..., ::-1]
+    return ((boxes[:, 2:] - boxes[:, :2]) * scale).max(1, initial=0) < limit
+
+
+def choose_crops(
+    boxes: np.ndarray, size: tuple[int, int], most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Square crops of one image that show its small objects.
+
+    Args:
+        boxes: [N, 4] xyxy pixels.
+        size: (height, width) of the image.
+        most: crops that may be used; the smallest objects come first.
+
+    Returns:
+        [M, 4] int64 left, top, right, bottom of the crops, and [N] int64 which of them shows each
+        box, -1 where none does.
+    """
+    height, width = size
+    longer = (boxes[:, 2:] - boxes[:, :2]).max(1, initial=1)
+    middle = (boxes[:, 2:] + boxes[:, :2]) / 2
+    crops: list[np.ndarray] = []
+    shown_in = np.full(len(boxes), -1)
+    for row in np.argsort(longer, kind="stable"):
+        room = _ROOM * longer[row]
+        needed = boxes[row] + np.array([-room, -room, room, room])
+        needed = np.clip(needed, 0, [width, height, width, height])
+        for number, crop in enumerate(crops):
+            inside = (needed[:2] >= crop[:2]).all() and (needed[2:] <= crop[2:]).all()
+            if inside and crop[2] - crop[0] <= _SHARED * longer[row]:
+                shown_in[row] = number
+                break
+        else:
+            if len(crops) < most:
+                side = int(min(max(_TIMES * longer[row], _LEAST), height, width))
+                corner = np.clip(middle[row] - side / 2, 0, [width - side, height - side])
+                corner = np.floor(corner).astype(np.int64)
+                shown_in[row] = len(crops)
+                crops.append(np.concatenate([corner, corner + side]))
+    return np.array(crops, np.int64).reshape(-1, 4), shown_in
+
+
+def segment_close(
+    model: SegmentationModel,
+    images: Sequence[np.ndarray | None],
+    image_index: np.ndarray,
+    boxes: np.ndarray,
+    most: int,
+) -> tuple[Segmentation | None, np.ndarray]:
+    """Masks of small objects from their boxes, each on a crop.
+
+    Args:
+        model: supplies the operations.
+        images: [H, W, 3] uint8 RGB; those with an object are there.
+        image_index: [N] which image each object lies in.
+        boxes: [N, 4] xyxy pixels.
+        most: crops that may be used.
+
+    Returns:
+        The masks of those that a crop shows, with their close-ups; and [N] bool, which these are.
+    """
+    shown_in = np.full(len(boxes), -1)
+    windows: list[np.ndarray] = []
+    pixels: list[np.ndarray] = []
+    sizes: dict[int, tuple[int, int]] = {}
+    for index in np.unique(image_index):
+        rows = np.flatnonzero(image_index == index)
+        image = images[index]
+        assert image is not None
+        sizes[index] = image.shape[:2]
+        crops, which = choose_crops(boxes[rows], image.shape[:2], most - len(windows))
+        shown_in[rows] = np.where(which < 0, -1, which + len(windows))
+        for left, top, right, bottom in crops:
+            windows.append(np.array([left, top, right, bottom]))
+            pixels.append(np.ascontiguousarray(image[top:bottom, left:right]))
+    shown = shown_in >= 0
+    if not pixels:
+        return None, shown
+    own = np.stack(windows)[shown_in[shown]]
+    corner, extent = np.tile(own[:, :2], 2), np.tile(own[:, 2:] - own[:, :2], 2)
+    fractions = torch.tensor((boxes[shown] - corner) / extent, dtype=torch.float32).clamp(0, 1)
+    features = model.encode_image(pixels)
+    masks = segment_boxes(model, features, shown_in[shown].tolist(), fractions)
+    return _on_whole_images(masks, own, [sizes[index] for index in image_index[shown]]), shown
+
+
+def segment_small_and_others(
+    model: SegmentationModel,
+    features: ImageFeatures,
+    views: Sequence[View],
+    image_index: Sequence[int],
+    boxes: np.ndarray,
+    settings: TrackerSettings,
+) -> Segmentation:
+    """Masks of N >= 1 objects from their boxes: small ones on crops, as far as those go.
+
+    Args:
+        model: supplies the operations.
+        features: of the views' images.
+        views: the frames of a step.
+        image_index: [N] which view each object lies in.
+        boxes: [N, 4] xyxy pixels.
+        settings: say what is small, and how many crops may be used.
+    """
+    owner = np.array(image_index, np.int64)
+    sizes = np.array([views[index].size for index in owner])
+    small = is_small(boxes, sizes, model.image_size, settings.closeup_below)
+    small &= np.array([views[index].image is not None for index in owner])
+    images = [view.image for view in views]
+    crops = settings.closeup_crops
+    close, shown = segment_close(model, images, owner[small], boxes[small], crops)
+    rest = np.ones(len(boxes), bool)
+    rest[np.flatnonzero(small)[shown]] = False
+    parts = [close] if close else []
+    if rest.any():
+        fractions = boxes[rest] / np.tile(sizes[rest][:, ::-1], 2)
+        tensor = torch.tensor(fractions, dtype=torch.float32)
+        parts.append(segment_boxes(model, features, owner[rest].tolist(), tensor))
+    order = np.concatenate([np.flatnonzero(~rest), np.flatnonzero(rest)])
+    if (order[:-1] < order[1:]).all():
+        return Segmentation.concatenate(parts)
+    return Segmentation.concatenate(parts)[torch.from_numpy(order).to(model.device).argsort()]
+
+
+def _on_whole_images(
+    masks: Segmentation, windows: np.ndarray, sizes: Sequence[tuple[int, int]]
+) -> Segmentation:
+    """The masks of crops as masks of the whole images, and as close-ups besides."""
+    fine = masks.logits.cpu().numpy()
+    closeups = tuple(
+        Closeup(logits, *(int(edge) for edge in window))
+        for logits, window in zip(fine, windows, strict=True)
+    )
+    coarse = np.stack(
+        [
+            seen_from_afar(closeup, size, logits.shape)
+            for closeup, size, logits in zip(closeups, sizes, fine, strict=True)
+        ]
+    )
+    return replace(
+        masks, logits=torch.from_numpy(coarse).to(masks.logits.device), closeups=closeups
+    )
+
+
+def seen_from_afar(closeup: Closeup, size: tuple[int, int], cells: tuple[int, ...]) -> np.ndarray:
+    """A close-up's mask on the grid of the whole image's masks.
+
+    Args:
+        closeup: of a small object.
+        size: (height, width) of the image.
+        cells: (h, w) of the grid.
+
+    Returns:
+        [h, w] float32 logits by the share of each cell that the object covers; the cell with most
+        of it is the object's in any case.
+    """
+    logits = np.full(cells, -_SURE, np.float32)
+    [region] = Masks(closeup.logits[None], *size, (closeup,)).regions
+    inside = region.logits > 0
+    if not inside.any():
+        return logits
+    rows, columns = np.nonzero(inside)
+    y = (region.top + rows) * cells[0] // size[0]
+    x = (region.left + columns) * cells[1] // size[1]
+    covered = np.zeros(cells, np.float32)
+    np.add.at(covered, (y, x), np.float32(cells[0] * cells[1] / (size[0] * size[1])))
+    logits = np.clip(2 * covered - 1, -1, 1).astype(np.float32) * _SURE
+    if not (logits > 0).any():
+        logits.flat[covered.argmax()] = 1.0
+    return logits
