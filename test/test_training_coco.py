@@ -17,8 +17,9 @@ from transformers import AutoImageProcessor
 
 from gsam_ros.checkpoints import locate
 from gsam_ros.training.coco_batches import BatchMaker, CocoBatches, in_turn, split
-from gsam_ros.training.coco_boxes import CocoError, read_coco, read_image
+from gsam_ros.training.coco_boxes import CocoError, read_image
 from gsam_ros.training.coco_prompts import PromptMaker
+from gsam_ros.training.coco_reading import read_coco
 from gsam_ros.training.denoising import NoiseSettings
 from gsam_ros.training.detector_words import build_tokenizer
 

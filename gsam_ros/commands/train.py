@@ -104,7 +104,8 @@ def run(options: argparse.Namespace) -> int:
 
     from gsam_ros.checkpoints import CheckpointError
     from gsam_ros.training.coco_batches import split
-    from gsam_ros.training.coco_boxes import CocoError, read_coco
+    from gsam_ros.training.coco_boxes import CocoError
+    from gsam_ros.training.coco_reading import read_coco
     from gsam_ros.training.fine_tune import FineTuning
     from gsam_ros.training.fine_tune_settings import FineTuneError, claim_folder
 

@@ -7,14 +7,10 @@ been.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import os
-import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,35 +29,11 @@ from gsam_ros.training.coco_prompts import PromptMaker
 from gsam_ros.training.detector_optimisation import Average, parameter_groups, rate_factor
 from gsam_ros.training.fine_tune_loss import DetectorLoss
 from gsam_ros.training.fine_tune_settings import FineTuneError, FineTuneSettings
-from gsam_ros.training.fine_tune_validation import Precision, measure
-
-
-@dataclass
-class Progress:
-    """How far training has come; part of what is kept of it."""
-
-    step: int = 0
-    best: float = -1.0
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def state_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step, self.best, self.history = state["step"], state["best"], state["history"]
+from gsam_ros.training.fine_tune_shelf import Progress, Shelf
 
 
 class FineTuning:
-    """One training, with all that it needs to go on.
-
-    What it leaves in its folder:
-
-        config.json, model.safetensors, ...   the best checkpoint so far, or the last where nothing
-                                              is measured, in Hugging Face format
-        training/settings.json                what was asked for
-        training/history.json                 losses and validation
-        training/state/                       to go on from
-    """
+    """One training, with all that it needs to go on."""
 
     def __init__(
         self,
@@ -86,7 +58,7 @@ class FineTuning:
             CheckpointError: the checkpoint can't be loaded.
             CocoError: phrases are too long for it.
         """
-        self.settings, self.validation, self.out, self.workers = settings, validation, out, workers
+        self.settings, self.workers = settings, workers
         transformers_logging.disable_progress_bar()
         # It tells at each saving that the heads share their weights, which is as it should be.
         logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
@@ -99,14 +71,14 @@ class FineTuning:
             torch.float32,
         )
         source = checkpoints.locate(settings.start)
-        self.tokenizer = AutoTokenizer.from_pretrained(source)
-        self.processor = AutoImageProcessor.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        processor = AutoImageProcessor.from_pretrained(source)
         limit = model.config.max_text_len
-        prompts = PromptMaker(data.phrases, self.tokenizer, limit, settings.negatives)
-        maker = BatchMaker(
-            self.tokenizer, self.processor, prompts, settings.noise, settings.augment
-        )
+        prompts = PromptMaker(data.phrases, tokenizer, limit, settings.negatives)
+        maker = BatchMaker(tokenizer, processor, prompts, settings.noise, settings.augment)
         self.batches = CocoBatches(data, maker, settings.batch, settings.seed)
+        whole = settings.phrases == "categories"
+        self.shelf = Shelf(out, (tokenizer, processor), validation, whole)
 
         self.accelerator = Accelerator(
             cpu=cpu,
@@ -135,11 +107,11 @@ class FineTuning:
 
     def resume(self) -> int:
         """Go on from what is kept, if anything is; returns the steps that are done."""
-        state, old = self.out / "training" / "state", self.out / "training" / "state.old"
-        if old.is_dir() and not state.is_dir():  # interrupted between two renames
-            old.rename(state)
-        if state.is_dir():
-            self.accelerator.load_state(str(state))
+        if self.leads:
+            self.shelf.mend()
+        self.accelerator.wait_for_everyone()
+        if self.shelf.state.is_dir():
+            self.accelerator.load_state(str(self.shelf.state))
         return self.progress.step
 
     def run(self, every: int, tell: Callable[[str], None]) -> Progress:
@@ -150,7 +122,7 @@ class FineTuning:
             FineTuneError: the loss is not a number any more.
         """
         settings, progress = self.settings, self.progress
-        if progress.step == 0 and not progress.history and self.validation is not None:
+        if progress.step == 0 and not progress.history and self.shelf.validation is not None:
             self._secure({"step": 0}, tell)
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         first, last = (s * settings.accumulate for s in (progress.step, settings.steps))
@@ -206,51 +178,14 @@ class FineTuning:
     def _secure(self, entry: dict[str, Any], tell: Callable[[str], None]) -> None:
         """Write the checkpoint, measure it, keep it if it is the best, and secure the training."""
         if self.leads:
-            self._keep_best(entry, tell)
+            model = self.average.model if self.average else self.model
+            tell(self.shelf.keep_best(model, entry, self.progress, self.accelerator.device))
         self.accelerator.wait_for_everyone()
-        folder = self.out / "training"
-        new, state, old = (folder / name for name in ("state.new", "state", "state.old"))
-        self.accelerator.save_state(str(new))
+        self.accelerator.save_state(str(self.shelf.new_state))
         self.accelerator.wait_for_everyone()
         if self.leads:
-            shutil.rmtree(old, ignore_errors=True)
-            if state.is_dir():
-                state.rename(old)
-            new.rename(state)
-            shutil.rmtree(old, ignore_errors=True)
+            self.shelf.replace_state()
         self.accelerator.wait_for_everyone()
-
-    def _keep_best(self, entry: dict[str, Any], tell: Callable[[str], None]) -> None:
-        candidate = self.out / "training" / "candidate"
-        model = self.average.model if self.average else self.model
-        model.save_pretrained(candidate)
-        self.tokenizer.save_pretrained(candidate)
-        self.processor.save_pretrained(candidate)
-        words = f"step {entry['step']}"
-        better = True
-        if self.validation is not None:
-            figures = self._measure(candidate)
-            entry |= {"ap50": figures.ap50, "ap": figures.ap, "ap50_by_phrase": figures.by_phrase}
-            better = figures.ap50 > self.progress.best
-            words += f": validation AP50 {figures.ap50:.3f}, AP {figures.ap:.3f}"
-            words += ", the best so far" if better else ""
-            self.progress.best = max(figures.ap50, self.progress.best)
-        if better:
-            for file in sorted(candidate.iterdir()):
-                os.replace(file, self.out / file.name)
-        shutil.rmtree(candidate)
-        self.progress.history.append(entry)
-        history = json.dumps(self.progress.history, indent=2) + "\n"
-        (self.out / "training" / "history.json").write_text(history)
-        tell(words)
-
-    def _measure(self, folder: Path) -> Precision:
-        assert self.validation is not None
-        whole = self.settings.phrases == "categories"
-        random = torch.get_rng_state()
-        figures = measure(folder, self.validation, self.accelerator.device, whole)
-        torch.set_rng_state(random)
-        return figures
 
     def _rate_share(self, name: str) -> float:
         """Sampling offsets learn slowly (Deformable DETR, appendix A.2), as do trained parts."""

@@ -22,7 +22,7 @@ class FineTuneSettings:
         start: the checkpoint, as in `checkpoints.locate`.
         data: COCO file.
         images: folder of its images.
-        phrases: where they come from, one of `coco_boxes.PHRASE_SOURCES`.
+        phrases: where they come from, one of `coco_reading.PHRASE_SOURCES`.
         negatives: phrases a prompt has at most of which nothing is in the image.
         validation: COCO file to measure on; empty: `validation_share` of the data is.
         validation_images: folder of its images.
