@@ -69,7 +69,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         help="flip: mirror half of the images, not where left and right matter; crop: cut and "
         "shrink some besides (default)",
     )
-    parser.add_argument("--workers", type=_count, default=2, help="processes that make batches")
+    parser.add_argument("--workers", type=_count, default=2, help="processes that make batches (2)")
 
 
 def _add_optimiser_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,24 +78,31 @@ def _add_optimiser_arguments(parser: argparse.ArgumentParser) -> None:
         "--epochs", type=_above_zero, default=20.0, help="times through the images (20)"
     )
     length.add_argument("--steps", type=positive, help="of the optimiser, instead of --epochs")
-    parser.add_argument("--batch", type=positive, default=4, help="images a device takes at a time")
-    parser.add_argument("--accumulate", type=positive, default=1, help="batches a step sums up")
-    parser.add_argument("--rate", type=_above_zero, default=1e-4, help="learning rate")
+    parser.add_argument(
+        "--batch", type=positive, default=4, help="images a device takes at once (4)"
+    )
+    parser.add_argument("--accumulate", type=positive, default=1, help="batches a step sums up (1)")
+    parser.add_argument("--rate", type=_above_zero, default=1e-4, help="learning rate (1e-4)")
     parser.add_argument(
         "--freeze", nargs="+", choices=("backbone", "text"), default=[], help="what not to change"
     )
     parser.add_argument("--bf16", action="store_true", help="compute in bfloat16")
     parser.add_argument(
-        "--ema", type=_share, default=0.998, help="decay of the weights' average; 0: none"
+        "--ema", type=_share, default=0.998, help="decay of the weights' average (0.998); 0: none"
     )
     parser.add_argument(
-        "--denoising", type=_count, default=100, help="denoising queries an image; 0: none"
+        "--denoising", type=_count, default=100, help="denoising queries an image (100); 0: none"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random (0)")
     parser.add_argument(
-        "--every", type=positive, default=500, help="steps between measurements; what a kill loses"
+        "--every",
+        type=positive,
+        default=500,
+        help="steps between measurements, which a kill loses (500)",
     )
-    parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu"), default="auto", help="cpu leaves a GPU alone"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
