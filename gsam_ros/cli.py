@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from gsam_ros import __version__
-from gsam_ros.commands import compare, demo, detect, evaluate, sweep, track
+from gsam_ros.commands import compare, demo, detect, evaluate, sweep, track, train
 from gsam_ros.commands.common import fail
 
 _COMMANDS = {
@@ -18,6 +18,7 @@ _COMMANDS = {
     "evaluate": evaluate,
     "compare": compare,
     "sweep": sweep,
+    "train": train,
 }
 
 

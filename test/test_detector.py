@@ -50,12 +50,8 @@ def reference_scores(reference, images, phrases, spans):
     outputs = model(**inputs)
     scores = torch.stack([outputs.logits.sigmoid()[..., s].mean(-1) for s in spans], -1)
     boxes = []
-    padded = inputs["pixel_values"].shape[-2:]
     for index, picture in enumerate(images):
-        mask = inputs["pixel_mask"][index]
-        used = torch.tensor([mask[0].sum(), mask[:, 0].sum()])
-        factor = torch.tensor([padded[1], padded[0]]) / used
-        factor = factor * torch.tensor([picture.shape[1], picture.shape[0]])
+        factor = torch.tensor([picture.shape[1], picture.shape[0]])  # padding is left out
         centre, size = outputs.pred_boxes[index].split(2, -1)
         boxes.append(torch.cat([centre - size / 2, centre + size / 2], -1) * factor.repeat(2))
     return scores, torch.stack(boxes)

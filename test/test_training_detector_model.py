@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,8 +95,9 @@ def test_learning_rate_warms_up_and_ends_at_zero():
     assert rate_factor(999, 1.2, warmup=10) == pytest.approx(0.0)
 
 
-def test_interrupted_training_comes_to_the_same_end(tmp_path):
-    whole = DetectorTraining(TINY)
+@pytest.mark.parametrize("settings", [TINY, replace(TINY, denoising=16)])
+def test_interrupted_training_comes_to_the_same_end(settings, tmp_path):
+    whole = DetectorTraining(settings)
     whole.start()
     save = whole.save
 
@@ -106,7 +108,7 @@ def test_interrupted_training_comes_to_the_same_end(tmp_path):
 
     whole.save = save_and_keep
     whole.run(tmp_path / "whole", save_every=2)
-    resumed = DetectorTraining(TINY)
+    resumed = DetectorTraining(settings)
     resumed.load(tmp_path / "half.pt")
     resumed.run(tmp_path / "resumed", save_every=10)
 

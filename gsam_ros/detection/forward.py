@@ -73,7 +73,7 @@ def find(
 
     Returns:
         scores [B, N] float32 and phrase [B, N] of N boxes, each box's best, and boxes [B, N, 4]
-        float32 xyxy in [0, 1] of the padded image; N is the queries of all groups.
+        float32 xyxy in [0, 1] of the image without its padding; N is the queries of all groups.
     """
     vision = encode_image(detector, pixels, pixel_mask)
     scores, phrases, boxes = [], [], []
@@ -152,7 +152,7 @@ def ground(
 
     Returns:
         logits [B, queries, T] float32 of each query for each token, and boxes [B, queries, 4]
-        float32 as (centre x, centre y, width, height) in [0, 1] of the padded image.
+        float32 as (centre x, centre y, width, height) in [0, 1] of the image without its padding.
     """
     model = detector.model
     batch = len(vision.tokens)

@@ -23,8 +23,8 @@ class DetectorPixels:
         pixels: [B, 3, H, W].
         mask: [B, H, W] int64, 1 on image and 0 on padding; [1, H, W] where none is padded, so that
             what depends on it alone is computed once.
-        scale: [B, 4] factors from (x, y, x, y) in [0, 1] of the padded image to pixels of the
-            original image.
+        scale: [B, 4] (width, height, width, height) of the original images in pixels: factors for
+            the model's boxes, which are in [0, 1] of the image without its padding.
     """
 
     pixels: torch.Tensor
@@ -92,7 +92,6 @@ def prepare(
         used_height, used_width = tensor.shape[1:]
         pixels[index, :, :used_height, :used_width] = tensor
         mask[index if padded else 0, :used_height, :used_width] = 1
-        x, y = image_width * width / used_width, image_height * height / used_height
-        scale[index] = torch.tensor([x, y, x, y])
+        scale[index] = torch.tensor([image_width, image_height, image_width, image_height])
     pixels = pixels.to(dtype, memory_format=torch.channels_last)
     return DetectorPixels(pixels, mask, scale.to(device))

@@ -80,6 +80,15 @@ class EncodedText:
         return torch.tensor([*own, min(own)], device=device)
 
 
+def worded(phrase: str) -> str:
+    """The words of a phrase as the model reads them, without the dot that ends it.
+
+    >>> worded("The 3.5 mm [Jack]")
+    '3 5 mm jack'
+    """
+    return " ".join(_RESERVED.sub(" ", looked_for(phrase)).split())
+
+
 @torch.inference_mode()
 def encode_text(
     model: GroundingDinoModel, tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Phrase]
@@ -94,7 +103,7 @@ def encode_text(
     places = count()
     numbers = [-1 if phrase.negative else next(places) for phrase in prompt]
     owner = [n for n, phrase in zip(numbers, prompt, strict=True) for _ in phrase.wanted]
-    words = [" ".join(_RESERVED.sub(" ", looked_for(p)).split()) or "?" for p in phrases]
+    words = [worded(phrase) or "?" for phrase in phrases]
     lengths = [len(tokenizer(f"{word}.", add_special_tokens=False).input_ids) for word in words]
     limit = model.config.max_text_len
     for phrase, length in zip(phrases, lengths, strict=True):

@@ -15,6 +15,9 @@ from torch import Tensor
 from transformers import GroundingDinoForObjectDetection
 from transformers.models.grounding_dino.modeling_grounding_dino import SPECIAL_TOKENS
 
+from gsam_ros.training.denoising import DenoisingQueries
+from gsam_ros.training.denoising_forward import DenoisingContent
+from gsam_ros.training.detector_forward import Predictions, predict
 from gsam_ros.training.detector_matching import (
     FOCAL_ALPHA,
     FOCAL_GAMMA,
@@ -47,14 +50,14 @@ def phrase_token_masks(input_ids: Tensor) -> Tensor:
 def token_focal_loss(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Sigmoid focal loss (Lin et al., ICCV 2017), summed over all real tokens.
 
-    logits: [B, Q, T]. target: float [B, Q, T]. mask: bool [B, T], False at padding (where logits
-    are -inf).
+    logits: [B, Q, T]. target: float [B, Q, T]. mask: bool [B, 1 or Q, T], False at padding (where
+    logits are -inf) and for predictions that don't count.
     """
-    logits = logits.float().masked_fill(~mask[:, None], 0.0)
+    logits = logits.float().masked_fill(~mask, 0.0)
     entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     missed = (logits.sigmoid() - target).abs()
     balance = FOCAL_ALPHA * target + (1 - FOCAL_ALPHA) * (1 - target)
-    return (balance * missed**FOCAL_GAMMA * entropy * mask[:, None]).sum()
+    return (balance * missed**FOCAL_GAMMA * entropy * mask).sum()
 
 
 def phrase_loss(logits: Tensor, named: Tensor, phrase_tokens: Tensor) -> Tensor:
@@ -72,33 +75,45 @@ def phrase_loss(logits: Tensor, named: Tensor, phrase_tokens: Tensor) -> Tensor:
 
 
 def detection_terms(logits: Tensor, boxes: Tensor, targets: Targets, matches: Matches) -> Tensor:
-    """Weighted sum of focal, L1, GIoU and phrase terms of one set of predictions, per match.
+    """`detection_sum` per match."""
+    count = max(sum(len(queries) for queries, _ in matches), 1)
+    return detection_sum(logits, boxes, targets, matches) / count
+
+
+def detection_sum(
+    logits: Tensor,
+    boxes: Tensor,
+    targets: Targets,
+    matches: Matches,
+    phrase_weight: float = PHRASE_WEIGHT,
+    real: Tensor | None = None,
+) -> Tensor:
+    """Weighted sum of focal, L1, GIoU and phrase terms of one set of predictions.
 
     logits: [B, Q, T] with -inf at padding. boxes: [B, Q, 4], (cx, cy, w, h) as fractions.
+    real: bool [B, Q], which predictions count; None: all. All matched ones must.
     """
     image = torch.cat([torch.full_like(rows, b) for b, (rows, _) in enumerate(matches)])
     query = torch.cat([rows for rows, _ in matches])
     objects = [columns for _, columns in matches]
-    count = max(len(query), 1)
 
     wanted = torch.zeros(logits.shape, device=logits.device)
     tokens = [targets.tokens_of(b)[columns] for b, columns in enumerate(objects)]
     wanted[image, query] = torch.cat(tokens).float()
-    loss = CLASS_WEIGHT * token_focal_loss(logits, wanted, targets.text_mask)
+    mask = (
+        targets.text_mask[:, None] if real is None else targets.text_mask[:, None] & real[..., None]
+    )
+    loss = CLASS_WEIGHT * token_focal_loss(logits, wanted, mask)
 
     true_boxes = torch.cat([targets.boxes[b][columns] for b, columns in enumerate(objects)])
     found = boxes[image, query].float()
     giou = generalised_iou(to_corners(found), to_corners(true_boxes))
     loss = loss + L1_WEIGHT * (found - true_boxes).abs().sum() + GIOU_WEIGHT * (1 - giou).sum()
-
+    if phrase_weight == 0:
+        return loss
     named = torch.cat([targets.phrases[b][columns] for b, columns in enumerate(objects)])
     phrases = phrase_loss(logits[image, query], named, targets.phrase_tokens[image])
-    return (loss + PHRASE_WEIGHT * phrases) / count
-
-
-def token_logits(vision: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
-    """Multiply image and text features: [B, Q, D] and [B, T, D] to [B, Q, T], -inf at padding."""
-    return (vision @ text.transpose(-1, -2)).masked_fill(~text_mask[:, None], -torch.inf)
+    return loss + phrase_weight * phrases
 
 
 def token_centres(shapes: list[tuple[int, int]]) -> Tensor:
@@ -114,34 +129,45 @@ def token_centres(shapes: list[tuple[int, int]]) -> Tensor:
     return torch.cat(levels)
 
 
+def denoising_sums(
+    predictions: Predictions,
+    queries: DenoisingQueries,
+    targets: Targets,
+    phrase_weight: float = PHRASE_WEIGHT,
+) -> list[Tensor]:
+    """Each decoder layer's `detection_sum` over the denoising queries, per group.
+
+    As one group has one positive query for each object, it weighs as much as the matched queries.
+    """
+    matches = queries.matches()
+    groups = int(queries.group[-1]) + 1
+    return [
+        detection_sum(logits, boxes, targets, matches, phrase_weight, queries.real) / groups
+        for logits, boxes in predictions.denoised
+    ]
+
+
 def detection_loss(
     model: GroundingDinoForObjectDetection,
     pixel_values: Tensor,
     input_ids: Tensor,
     targets: Targets,
     level_shapes: list[tuple[int, int]],
+    denoising: tuple[DenoisingContent, DenoisingQueries] | None = None,
 ) -> dict[str, Tensor]:
     """Run the model on a batch and return its loss by part: "encoder", "decoder1" to "decoderL".
 
     pixel_values: [B, 3, H, W]. input_ids: [B, T]. level_shapes: (height, width) of each feature
-    level for this image size.
+    level for this image size. With `denoising` there is a part of that name, over all layers.
     """
-    text_mask = targets.text_mask
-    outputs = model.model(pixel_values, input_ids, attention_mask=text_mask.long())
-    losses: dict[str, Tensor] = {}
-
-    logits = outputs.enc_outputs_class[..., : input_ids.shape[1]]
-    boxes = outputs.enc_outputs_coord_logits.float().sigmoid()
+    predictions = predict(model, pixel_values, input_ids, targets, denoising=denoising)
+    logits, boxes = predictions.tokens
     matches = match_tokens(logits, boxes, token_centres(level_shapes), targets)
-    losses["encoder"] = detection_terms(logits, boxes, targets, matches)
-
-    text = outputs.encoder_last_hidden_state_text
-    reference = outputs.init_reference_points
-    for layer, hidden in enumerate(outputs.intermediate_hidden_states.unbind(1)):
-        logits = token_logits(hidden, text, text_mask)
-        anchor = torch.special.logit(reference.float(), eps=1e-5)
-        boxes = (model.bbox_embed[layer](hidden).float() + anchor).sigmoid()
+    losses = {"encoder": detection_terms(logits, boxes, targets, matches)}
+    for layer, (logits, boxes) in enumerate(predictions.layers, start=1):
         matches = match_queries(logits, boxes, targets)
-        losses[f"decoder{layer + 1}"] = detection_terms(logits, boxes, targets, matches)
-        reference = outputs.intermediate_reference_points[:, layer]
+        losses[f"decoder{layer}"] = detection_terms(logits, boxes, targets, matches)
+    if denoising:
+        sums = denoising_sums(predictions, denoising[1], targets)
+        losses["denoising"] = torch.stack(sums).sum() / max(targets.count, 1)
     return losses

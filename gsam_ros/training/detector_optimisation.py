@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,17 +24,20 @@ def rate_factor(step: int, progress: float, warmup: int) -> float:
     return min(1.0, (step + 1) / warmup) * cosine
 
 
-def parameter_groups(modules: list[nn.Module], rate: float) -> list[dict[str, Any]]:
-    """Parameters by learning rate.
+def parameter_groups(
+    modules: list[nn.Module], rate: float, share_of: Callable[[str], float] | None = None
+) -> list[dict[str, Any]]:
+    """Parameters by learning rate; `share_of` a parameter's name is its share of `rate`.
 
-    Sampling offsets learn at a tenth of `rate` (Deformable DETR, appendix A.2), a backbone inside
-    a whole detector at half of it, as it comes from a stage of its own.
+    By default sampling offsets learn at a tenth of it (Deformable DETR, appendix A.2), a backbone
+    inside a whole detector at half of it, as it comes from a stage of its own.
     """
+    share_of = share_of or _rate_share
     groups: dict[float, list[nn.Parameter]] = {}
     for module in modules:
         for name, parameter in module.named_parameters():
             if parameter.requires_grad:
-                share = _rate_share(name)
+                share = share_of(name)
                 groups.setdefault(share, []).append(parameter)
     return [{"params": params, "full_rate": share * rate} for share, params in groups.items()]
 
@@ -47,13 +51,14 @@ def _rate_share(name: str) -> float:
 class Average:
     """Exponential moving average of a detector's weights and running statistics."""
 
-    def __init__(self, model: GroundingDinoForObjectDetection) -> None:
+    def __init__(self, model: GroundingDinoForObjectDetection, decay: float = _EMA_DECAY) -> None:
         self.model = copy.deepcopy(model).requires_grad_(False)
+        self.decay = decay
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         """Move towards `model`, faster while it is young."""
-        decay = min(_EMA_DECAY, (1 + step) / (10 + step))
+        decay = min(self.decay, (1 + step) / (10 + step))
         for mean, value in zip(self._tensors(self.model), self._tensors(model), strict=True):
             mean.lerp_(value, 1 - decay)
 

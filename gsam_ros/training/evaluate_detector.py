@@ -89,11 +89,15 @@ def test_stills(count: int, height: int, width: int) -> Iterator[tuple[np.random
 
 
 def examine(
-    detector: Detector, rng: np.random.Generator, still: Still, ask_unknown: bool
+    detector: Detector,
+    rng: np.random.Generator,
+    still: Still,
+    ask_unknown: bool,
+    pool: Sequence[Pair] = PAIRS,
 ) -> Picture:
-    """Ask for what is there and for what is not; each query answers for its best phrase."""
+    """Ask for what is there and for others of `pool`; each query answers for its best phrase."""
     present = list(zip(still.colour, still.shape, strict=True))
-    phrases = draw_test_phrases(rng, present, PAIRS)
+    phrases = draw_test_phrases(rng, present, pool)
     pairs = [(phrase.colour, phrase.shape) for phrase in phrases]
     boxes, scores = detector.detect(still.image, " ".join(f"{p.text}." for p in phrases))
     best = scores.max(-1)

@@ -20,9 +20,12 @@ import torch
 from torch import Tensor
 from transformers import GroundingDinoForObjectDetection
 
+from gsam_ros.training.denoising import DenoisingQueries, NoiseSettings, draw_queries
+from gsam_ros.training.denoising_forward import DenoisingContent
 from gsam_ros.training.detector_cells import CellHeads, FeatureTap, backbone_features
 from gsam_ros.training.detector_data import Batch, load_batches
 from gsam_ros.training.detector_loss import detection_loss
+from gsam_ros.training.detector_matching import Targets
 from gsam_ros.training.detector_model import (
     build_detector,
     build_processor,
@@ -46,6 +49,8 @@ class Settings:
     batch: int = 8
     rate: float = 6e-4
     warmup: int = 300
+    denoising: int = 0
+    """Denoising queries an image (`training.denoising`), 0 for none; the shipped model had none."""
     minutes: float = 0.0
     """If above zero, the learning rate has come down to zero after so many minutes at the latest,
     whatever the number of steps; the result then depends on the machine's speed."""
@@ -81,8 +86,10 @@ class DetectorTraining:
         self.settings = settings
         self.model = build_detector(len(build_processor().tokenizer), settings.seed).train()
         self.heads = CellHeads(self.model.config.d_model)
+        self.content = DenoisingContent(self.model) if settings.denoising else None
+        helpers = [self.heads] if self.content is None else [self.heads, self.content]
         self.stage = Stage(
-            [self.model, self.heads],
+            [self.model, *helpers],
             settings.rate,
             settings.steps,
             settings.warmup,
@@ -101,10 +108,23 @@ class DetectorTraining:
         pixels = normalise(batch.images)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             losses = detection_loss(
-                self.model, pixels, batch.input_ids, batch.targets, batch.level_shapes
+                self.model,
+                pixels,
+                batch.input_ids,
+                batch.targets,
+                batch.level_shapes,
+                self._denoising(batch.targets),
             )
             losses["cells"] = _CELLS_WEIGHT * self.heads(self.tap.features, batch.cells)
         return losses
+
+    def _denoising(self, targets: Targets) -> tuple[DenoisingContent, DenoisingQueries] | None:
+        """This step's denoising queries; they depend only on the seed and the step."""
+        if self.content is None:
+            return None
+        noise = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.stage.step)
+        queries = draw_queries(targets, NoiseSettings(self.settings.denoising), noise)
+        return None if queries is None else (self.content, queries)
 
     def run(self, out: Path, save_every: int) -> None:
         """Train to the end, with a checkpoint and a usable model every `save_every` steps."""
@@ -131,6 +151,7 @@ class DetectorTraining:
         state = {
             "model": self.model.state_dict(),
             "heads": self.heads.state_dict(),
+            "content": self.content.state_dict() if self.content is not None else None,
             "average": self.average.model.state_dict(),
             "optimiser": self.stage.optimiser.state_dict(),
             "step": self.stage.step,
@@ -149,6 +170,8 @@ class DetectorTraining:
         state = torch.load(path, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.heads.load_state_dict(state["heads"])
+        if self.content is not None:
+            self.content.load_state_dict(state["content"])
         self.average.model.load_state_dict(state["average"])
         self.stage.optimiser.load_state_dict(state["optimiser"])
         self.stage.step = state["step"]
@@ -170,12 +193,16 @@ def main(arguments: list[str] | None = None) -> None:
         default=defaults.minutes,
         help="end by then, whatever the steps (0: no limit, and the result is reproducible)",
     )
+    parser.add_argument(
+        "--denoising", type=int, default=defaults.denoising, help="denoising queries an image"
+    )
     parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
     options = parser.parse_args(arguments)
     settings = Settings(
         seed=options.seed,
         steps=options.steps,
         backbone_steps=options.backbone_steps,
+        denoising=options.denoising,
         minutes=options.minutes,
     )
     torch.set_num_threads(1)

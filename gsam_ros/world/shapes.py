@@ -1,4 +1,4 @@
-"""Geometry of the eight shapes: where each covers the picture and which way its surface faces.
+"""Geometry of the shapes: where each covers the picture and which way its surface faces.
 
 A shape lives in its own plane, u to the right and v downwards, and is seen from slightly above.
 Normals are unit vectors (right, down, towards the viewer). Light and colour are `sprites`' part.
@@ -41,7 +41,7 @@ class Shape:
 
 
 def make_shape(rng: np.random.Generator, name: str) -> Shape:
-    """Draw the proportions of a new shape called `name` (one of `vocabulary.SHAPES`)."""
+    """Draw the proportions of a new shape called `name` (`vocabulary.SHAPES`, `NOVEL_SHAPES`)."""
     return _MAKERS[name](rng)
 
 
@@ -244,6 +244,31 @@ def _cross(rng: np.random.Generator) -> Shape:
     return _faceted([*_extruded(front, _push(rng)), (front, (0.0, 0.0, 1.0))], 0.4)
 
 
+def _plate(rng: np.random.Generator, corners: list[tuple[float, float]], turn: float) -> Shape:
+    """A flat thing of some thickness; corners (u, v) clockwise in the picture."""
+    front = np.array(corners, np.float32)
+    return _faceted([*_extruded(front, _push(rng)), (front, (0.0, 0.0, 1.0))], turn)
+
+
+def _house(rng: np.random.Generator) -> Shape:
+    eaves, wall, top = rng.uniform(0.75, 0.95), rng.uniform(0.5, 0.65), rng.uniform(0.8, 1.1)
+    corners = [(0.0, -top), (eaves, -0.1), (wall, -0.1), (wall, 0.8), (-wall, 0.8), (-wall, -0.1)]
+    return _plate(rng, [*corners, (-eaves, -0.1)], 0.3)
+
+
+def _tree(rng: np.random.Generator) -> Shape:
+    """A fir: two tiers of branches and a trunk."""
+    lower, upper, trunk = rng.uniform(0.6, 0.75), rng.uniform(0.45, 0.55), rng.uniform(0.1, 0.18)
+    half = [(upper, 0.0), (0.5 * upper, 0.0), (lower, 0.65), (trunk, 0.65), (trunk, 1.0)]
+    return _plate(rng, [(0.0, -1.0), *half, *((-u, v) for u, v in reversed(half))], 0.3)
+
+
+def _crown(rng: np.random.Generator) -> Shape:
+    foot, tips, dent = rng.uniform(0.65, 0.8), rng.uniform(0.6, 0.75), rng.uniform(0.0, 0.2)
+    half = [(0.45, dent), (1.0, -0.8 * tips), (foot, 0.6)]
+    return _plate(rng, [(0.0, -tips), *half, *((-u, v) for u, v in reversed(half))], 0.3)
+
+
 _MAKERS: dict[str, Callable[[np.random.Generator], Shape]] = {
     "ball": _ball,
     "box": _box,
@@ -253,4 +278,7 @@ _MAKERS: dict[str, Callable[[np.random.Generator], Shape]] = {
     "mug": _mug,
     "star": _star,
     "cross": _cross,
+    "house": _house,
+    "tree": _tree,
+    "crown": _crown,
 }

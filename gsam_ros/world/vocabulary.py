@@ -9,6 +9,10 @@ Pair = tuple[str, str]
 
 SHAPES: tuple[str, ...] = ("ball", "box", "cylinder", "cone", "ring", "mug", "star", "cross")
 
+NOVEL_SHAPES: tuple[str, ...] = ("house", "tree", "crown")
+"""Shapes that the bundled detector has never seen, and whose names it has learnt to mean nothing:
+what it is fine-tuned on in examples and tests."""
+
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (206, 30, 38),
     "green": (36, 150, 62),

@@ -1,0 +1,264 @@
+"""COCO data for fine-tuning: what is read, what is refused and how, and what becomes a batch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchvision.ops import box_convert
+from transformers import AutoImageProcessor
+
+from gsam_ros.checkpoints import locate
+from gsam_ros.training.coco_batches import BatchMaker, CocoBatches, in_turn, split
+from gsam_ros.training.coco_boxes import CocoError, read_image
+from gsam_ros.training.coco_prompts import PromptMaker
+from gsam_ros.training.coco_reading import read_coco
+from gsam_ros.training.denoising import NoiseSettings
+from gsam_ros.training.detector_words import build_tokenizer
+
+
+def example() -> dict[str, Any]:
+    """Two images, the second without an object."""
+    return {
+        "images": [
+            {"id": 7, "file_name": "a.png", "width": 40, "height": 30},
+            {"id": 9, "file_name": "b.png", "width": 40, "height": 30},
+        ],
+        "categories": [{"id": 3, "name": "Red_Mug"}, {"id": 5, "name": "ball"}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 3, "bbox": [2, 4, 10, 20]},
+            {"id": 2, "image_id": 7, "category_id": 5, "bbox": [20, 5, 8, 8], "iscrowd": 0},
+            {"id": 3, "image_id": 7, "category_id": 5, "bbox": [0, 0, 40, 9], "iscrowd": 1},
+        ],
+    }
+
+
+def save(folder: Path, data: object) -> Path:
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (40, 30), (90, 120, 30)).save(folder / name)
+    path = folder / "coco.json"
+    path.write_text(json.dumps(data))
+    return path
+
+
+def read(folder: Path, data: object, source: str = "categories"):
+    return read_coco(save(folder, data), folder, source)
+
+
+def test_boxes_phrases_crowds_and_empty_images(tmp_path):
+    data = read(tmp_path, example())
+    assert data.phrases == ("red mug", "ball")
+    first, second = data.images
+    assert first.boxes.tolist() == [[2, 4, 12, 24], [20, 5, 28, 13]]
+    assert first.phrases.tolist() == [0, 1]
+    assert first.crowds.tolist() == [[0, 0, 40, 9]] and first.crowd_phrases.tolist() == [1]
+    assert second.boxes.shape == (0, 4) and second.size == (30, 40)
+
+
+def test_categories_that_mean_the_same_are_one_phrase(tmp_path):
+    data = example()
+    data["categories"] = [{"id": 3, "name": "Ball"}, {"id": 5, "name": "the ball"}]
+    read_data = read(tmp_path, data)
+    assert read_data.phrases == ("ball",)
+    assert read_data.images[0].phrases.tolist() == [0, 0]
+
+
+def test_captions_name_objects_by_span_or_on_their_own(tmp_path):
+    data = example()
+    data["images"][0]["caption"] = "A red mug beside, well, a ball."
+    data["annotations"][0]["tokens_positive"] = [[2, 5], [6, 9]]
+    data["annotations"][1]["caption"] = "The small, round thing."
+    data["annotations"][2]["tokens_positive"] = [[26, 30]]
+    read_data = read(tmp_path, data, "captions")
+    assert read_data.phrases == ("red mug", "small round thing", "ball")
+    assert read_data.images[0].phrases.tolist() == [0, 1]
+
+
+def test_rounding_over_the_border_is_cut_and_no_area_is_left_out(tmp_path):
+    data = example()
+    data["annotations"][0]["bbox"] = [-1.5, 4, 43, 20]
+    data["annotations"][1]["bbox"] = [5, 5, 0, 8]
+    read_data = read(tmp_path, data)
+    assert read_data.images[0].boxes.tolist() == [[0, 4, 40, 24]]
+    assert read_data.notes == (f"{tmp_path / 'coco.json'}: left out boxes without an area: 2",)
+
+
+def change(data: dict[str, Any], place: str, value: object) -> None:
+    *way, last = [int(step) if step.isdigit() else step for step in place.split("/")]
+    entry: Any = data
+    for step in way:
+        entry = entry[step]
+    entry[last] = value
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("categories", [], "it names no categories"),
+        ("categories/0/name", " . ", "categories without a name: id 3"),
+        ("images/0/file_name", "lost.png", "missing images: "),
+        ("images/0/file_name", "coco.json", "files that are no images: "),
+        ("images/0/width", 50, "images of another size than it says: "),
+        ("images/1/id", 7, "image ids that stand twice"),
+        ("annotations/0/bbox", [35, 4, 10, 5], "annotation 1 of a.png (35, 4, 45, 9 in 40x30)"),
+        ("annotations/0/bbox", [1, 2, 3], "boxes that are not four numbers: annotation 1"),
+        ("annotations/1/category_id", 8, "annotations of unknown categories: 2"),
+        ("annotations/1/image_id", 8, "annotations of images that it does not list: 2"),
+        ("annotations", [], "it has no box that is not a crowd's"),
+        ("images/0", {"id": 7}, "number 0 of its images has no file_name"),
+        ("categories", None, "it has no list of categories"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, place, value, told):
+    data = example()
+    change(data, place, value)
+    with pytest.raises(CocoError) as caught:
+        read(tmp_path, data)
+    assert told in str(caught.value) and "coco.json" in str(caught.value)
+
+
+def test_all_kinds_of_mistakes_are_told_at_once(tmp_path):
+    data = example()
+    change(data, "images/1/file_name", "lost.png")
+    change(data, "annotations/0/bbox", [35, 4, 10, 5])
+    with pytest.raises(CocoError, match=r"lost\.png") as caught:
+        read(tmp_path, data)
+    assert "boxes outside their image" in str(caught.value)
+
+
+def test_what_is_no_coco_file_is_refused(tmp_path):
+    for text in ("{", "[]", "3"):
+        (tmp_path / "coco.json").write_text(text)
+        with pytest.raises(CocoError, match=r"coco\.json"):
+            read_coco(tmp_path / "coco.json", tmp_path)
+    with pytest.raises(CocoError, match=r"absent\.json"):
+        read_coco(tmp_path / "absent.json", tmp_path)
+
+
+def prompts(phrases=("red mug", "ball", "cone", "blue box"), tokens=256, negatives=2):
+    return PromptMaker(phrases, build_tokenizer(), tokens, negatives)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 3), max_size=6), st.integers(0, 4), st.integers(0, 99))
+def test_prompts_hold_what_is_there_and_some_that_is_not(present, negatives, seed):
+    numbers = prompts(negatives=negatives).draw(np.random.default_rng(seed), present)
+    assert len(set(numbers)) == len(numbers)
+    assert set(present) <= set(numbers)
+    absent = len(numbers) - len(set(present))
+    # An image without an object is asked for something all the same.
+    assert absent == min(max(negatives, not present), 4 - len(set(present)))
+
+
+def test_what_is_there_comes_first_where_the_text_is_short():
+    # "ball." has two tokens, "red mug." has three; [CLS] and [SEP] take two.
+    maker = prompts(tokens=7, negatives=3)
+    for seed in range(20):
+        numbers = maker.draw(np.random.default_rng(seed), [0])
+        assert 0 in numbers and len(numbers) == 2
+    with pytest.raises(CocoError, match="'red mug' \\(3\\)"):
+        prompts(tokens=4)
+
+
+def make_maker(**changes: Any) -> BatchMaker:
+    processor = AutoImageProcessor.from_pretrained(locate("demo-detector"))
+    parts = {"noise": None, "augmentation": "none", "prompts": prompts(("red mug", "ball"))}
+    return BatchMaker(tokenizer=build_tokenizer(), processor=processor, **{**parts, **changes})
+
+
+def test_a_batch_says_which_tokens_name_which_box(tmp_path):
+    data = read(tmp_path, example())
+    batch = make_maker().make(np.random.default_rng(0), data.images)
+    assert batch.pixel_values.shape[0] == 2
+    boxes = box_convert(batch.targets.boxes[0], "cxcywh", "xyxy") * torch.tensor([40, 30, 40, 30])
+    torch.testing.assert_close(boxes, torch.from_numpy(data.images[0].boxes))
+    tokenizer = build_tokenizer()
+    words = [tokenizer.decode(batch.input_ids[0][tokens]) for tokens in batch.targets.tokens_of(0)]
+    assert words == ["red mug", "ball"]
+    assert batch.targets.boxes[1].shape == (0, 4)
+
+
+def test_images_of_different_size_are_padded_and_their_boxes_are_not(tmp_path):
+    """Boxes are fractions of the image, its padding left out, as transformers predicts them."""
+    data = read(tmp_path, example())
+    Image.new("RGB", (30, 60)).save(tmp_path / "b.png")
+    batch = make_maker().make(np.random.default_rng(0), data.images)
+    assert batch.pixel_mask[0].sum() < batch.pixel_mask[0].numel()
+    assert batch.targets.boxes[0][0].tolist() == pytest.approx([7 / 40, 14 / 30, 10 / 40, 20 / 30])
+
+
+def test_flipped_and_cut_images_keep_boxes_on_their_objects(tmp_path):
+    """A bright object on dark ground: the box stays around the bright pixels."""
+    data = example()
+    data["annotations"] = [{"id": 1, "image_id": 7, "category_id": 3, "bbox": [4, 6, 12, 10]}]
+    path = save(tmp_path, data)
+    picture = np.zeros((30, 40, 3), np.uint8)
+    picture[6:16, 4:16] = 255
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    image = read_coco(path, tmp_path).images[0]
+    maker = make_maker(augmentation="crop")
+    seen = set()
+    for seed in range(30):
+        changed, boxes, phrases = maker._augment(np.random.default_rng(seed), image)
+        if not len(boxes):
+            continue
+        rows, columns = np.nonzero((changed.numpy() > 200).all(-1))
+        found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        np.testing.assert_allclose(boxes[0].numpy(), found, atol=1.01)
+        assert phrases.tolist() == [0]
+        seen.add((tuple(changed.shape), round(float(boxes[0, 0]))))
+    assert len(seen) > 5
+
+
+def test_batches_depend_on_their_number_alone(tmp_path):
+    data = read(tmp_path, example())
+    maker = make_maker(noise=NoiseSettings(queries=8), augmentation="crop")
+    batches = CocoBatches(data, maker, size=3, seed=4)
+    torch.manual_seed(1)
+    first = [*in_turn(batches, range(4), workers=0)]
+    torch.manual_seed(2)
+    [third] = in_turn(batches, range(2, 3), workers=1)
+    for own, again in ((first[2], third), (first[2], batches[2])):
+        assert torch.equal(own.pixel_values, again.pixel_values)
+        assert torch.equal(own.input_ids, again.input_ids)
+        assert torch.equal(own.queries.boxes, again.queries.boxes)
+
+
+def test_every_image_comes_once_each_time_round(tmp_path):
+    data = read(tmp_path, example())
+    batches = CocoBatches(data, make_maker(), size=1, seed=4)
+    for lap in range(5):
+        assert sorted(batches._order(lap)) == [0, 1]
+    assert len({tuple(batches._order(lap)) for lap in range(20)}) == 2
+
+
+def test_an_image_that_breaks_off_is_named_even_from_another_process(tmp_path):
+    data = read(tmp_path, example())
+    noise = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
+    for workers in (0, 1):
+        with pytest.raises(CocoError, match=r"^the image .*a\.png can't be read"):
+            list(in_turn(CocoBatches(data, make_maker(), 2, 0), range(1), workers))
+    with pytest.raises(CocoError, match=r"a\.png"):
+        read_image(data.images[0])
+
+
+def test_data_are_split_without_overlap(tmp_path):
+    data = read(tmp_path, example())
+    training, validation = split(data, 0.5, seed=0)
+    assert validation is not None
+    assert {i.name for i in training.images} | {i.name for i in validation.images} == {
+        "a.png",
+        "b.png",
+    }
+    assert len(training.images) == len(validation.images) == 1
+    assert split(data, 0.0, seed=0) == (data, None)
