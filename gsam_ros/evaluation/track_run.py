@@ -71,14 +71,12 @@ def run_track(options: TrackOptions, tell: Callable[[str], None]) -> TrackOutcom
         TrackError: it can't be done.
     """
     source = options.open()
-    from gsam_ros.checkpoints import CheckpointError
     from gsam_ros.evaluation.run_parts import PartsError
     from gsam_ros.evaluation.track import track
-    from gsam_ros.pipeline.devices import DeviceError
-    from gsam_ros.pipeline.grounded_tracker import GroundedTracker
+    from gsam_ros.pipeline.loading import LoadError, load_tracker
 
     try:
-        tracker = GroundedTracker(options.settings, progress=tell)
+        tracker = load_tracker(options.settings, tell)
         return track(
             source,
             tracker,
@@ -90,8 +88,7 @@ def run_track(options: TrackOptions, tell: Callable[[str], None]) -> TrackOutcom
         )
     except (
         BagError,
-        CheckpointError,
-        DeviceError,
+        LoadError,
         MessageTypeError,
         OSError,
         PartsError,

@@ -115,10 +115,8 @@ def _track_and_score(job: Job) -> Outcome | None:
     """The figures of a job; None if somebody interrupted it."""
     from gsam_ros.evaluation.sweep.figures import figures_of
     from gsam_ros.evaluation.track_run import TrackError, TrackOptions, run_track
-    from gsam_ros.pipeline.devices import use_threads
 
     settings = with_texts(Settings(), [*job.fixed, *job.varied])
-    use_threads(settings.threads)
     run = Path(job.out) / "run"
     options = TrackOptions(
         job.source, run, job.prompt, job.topics, settings, video=False, limit=job.frames
