@@ -1,9 +1,10 @@
 """The detector beside the stream against the detector that frames wait for: ages, drops and HOTA.
 
     python -m benchmark.beside                          # 4 worlds of 100 frames, counted clock
-    python -m benchmark.beside --clock real --fps 3 --speed 0.3 --set detector.rate=1.5
-    python -m benchmark.beside --set detector.slices.mode=always --set detector.slices.width=240 \
-        --set detector.slices.height=180                # a detector with more to do: 16 tiles
+    python -m benchmark.beside --clock real --sequences 3 --frames 40 --fps 3 \
+        --speed 0.3 --set detector.rate=1.5 --set tracker.memory=fast \
+        --set detector.slices.mode=always --set detector.slices.width=320 \
+        --set detector.slices.height=240                # a detector of many tiles
 
 Frames of demo worlds arrive at their rate, and what is superseded is dropped as in live mode. Both
 variants see the same frames under the same settings, world by world in turn; only
