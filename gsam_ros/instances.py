@@ -121,6 +121,21 @@ class Instances:
 
 
 @dataclass(frozen=True)
+class LateDetection:
+    """What the detector, at work beside the stream, found on an earlier frame or just in time.
+
+    Attributes:
+        stamp: nanoseconds, of the frame that the detector looked at.
+        detect_ms: how long it took.
+        catch_up_ms: how long it took to go through the frames since with what it found.
+    """
+
+    stamp: int
+    detect_ms: float
+    catch_up_ms: float
+
+
+@dataclass(frozen=True)
 class FrameResult:
     """The answer to one frame.
 
@@ -128,8 +143,9 @@ class FrameResult:
         frame: the frame as it came in.
         instances: what was found; only objects that are visible in this frame.
         prompt: the prompt that `instances.phrase_index` refers to; None before the first one.
-        keyframe: whether the detector ran on this frame.
+        keyframe: whether the detector ran on this frame, or was given it to work on beside.
         stage_ms: milliseconds by stage, in the order in which the stages ran.
+        late: what was found beside and counts from this frame on, if anything was.
     """
 
     frame: Frame
@@ -137,3 +153,4 @@ class FrameResult:
     prompt: Prompt | None
     keyframe: bool
     stage_ms: dict[str, float] = field(default_factory=dict)
+    late: LateDetection | None = None

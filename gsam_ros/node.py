@@ -133,6 +133,12 @@ class GsamNode(ManagedNode):
     def configure(self) -> None:
         """Load the models and warm up."""
         options = self._options
+        self._lossless = options.mode == "lossless"
+        if self._lossless and self._machine.detector.beside == "always":
+            raise TransitionError(
+                "detector.beside is always, and mode is lossless: with a detector beside the "
+                "stream the results depend on how fast it is; give auto, or mode live"
+            )
         for name in options.cameras:
             _check_camera_name(name, options.cameras)
         try:
@@ -144,14 +150,15 @@ class GsamNode(ManagedNode):
         except SettingError as error:
             self.release()
             raise TransitionError(str(error)) from error
-        self._lossless = options.mode == "lossless"
         inbox = (
             LosslessInbox(self._give_up, options.queue_size)
             if self._lossless
             else LiveInbox(self._give_up)
         )
         machine = self._machine
-        self._runner = Runner(lambda: load_tracker(machine, self._tell), inbox, decode, self)
+        self._runner = Runner(
+            lambda: load_tracker(machine, self._tell, live=not self._lossless), inbox, decode, self
+        )
         self._runner.start()
         try:
             self._await(self._runner.ready)

@@ -30,6 +30,7 @@ class VisualPrompt:
         points: [P, 2] (x, y).
         labels: [P] 1 for points on the object, 0 for points beside it; None: all are on it.
         mask: [H, W] bool of the image's size, true where the object is.
+        stamp: nanoseconds, of the image that was pointed at; None: of the newest one.
 
     Raises:
         PromptError: it can't be a prompt for any image; `fit` says whether it is one for a size.
@@ -41,6 +42,7 @@ class VisualPrompt:
     points: np.ndarray | None = None
     labels: np.ndarray | None = None
     mask: np.ndarray | None = None
+    stamp: int | None = None
 
     def __post_init__(self) -> None:
         name = " ".join(unicodedata.normalize("NFC", self.name).split())

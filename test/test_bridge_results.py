@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
@@ -16,7 +18,7 @@ from gsam_ros.bridge.masks import instance_mask, semantic_mask
 from gsam_ros.bridge.stamps import nanoseconds, read_header, to_time
 from gsam_ros.bridge.status import frame_status
 from gsam_ros.drawing import draw_instances, track_colour
-from gsam_ros.instances import Frame, FrameResult, Instances, TrackState
+from gsam_ros.instances import Frame, FrameResult, Instances, LateDetection, TrackState
 from gsam_ros.masks import Masks
 from gsam_ros.pipeline.inbox import Arrival
 from gsam_ros.pipeline.statistics import CameraStatistics
@@ -124,6 +126,10 @@ def test_frame_status_adds_up(instances: Instances) -> None:
     assert dict(zip(message.stage_names, message.stage_ms, strict=True)) == stages
     assert (message.frames_received, message.frames_processed) == (3, 1)
     assert (message.drop_causes, list(message.drop_counts)) == (["superseded"], [1])
+    late = replace(result, late=LateDetection(stamp=750_000_000, detect_ms=40, catch_up_ms=8))
+    message = frame_status(HEADER, arrival, late, stages, statistics, 1_500_000_000)
+    told = {"detect_beside": 40, "catch_up_beside": 8, "detection_late": 250}
+    assert dict(zip(message.stage_names, message.stage_ms, strict=True)) == stages | told
     dropped = frame_status(HEADER, arrival, None, {}, statistics, 1_500_000_000)
     assert (dropped.instances, dropped.prompt_version, dropped.stage_names) == (0, 0, [])
 

@@ -87,6 +87,14 @@ def tracked(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_track_wants_the_same_results_each_time(
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    track = ["track", str(image), "--prompt", "red mug.", "--out", str(tmp_path / "out")]
+    assert main([*track, "--set", "detector.beside=always"]) == 1
+    assert "results depend on how fast the detector is" in capsys.readouterr().err
+
+
 def test_evaluate_scores_a_run_of_track_against_the_bag_that_it_read(
     tracked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,8 @@ class DoubleTracker:
         self.reset_cameras: list[str | None] = []
         self.most = 8  # frames in a step that memory holds
         self.steps: list[list[int]] = []
+        self.done: list[str] = []
+        self.when_detected = lambda: None
 
     def set_prompt(self, text: str) -> Prompt:
         if "refuse" in text:
@@ -44,6 +46,12 @@ class DoubleTracker:
 
     def reset(self, camera: str | None = None) -> None:
         self.reset_cameras.append(camera)
+
+    def catch_up(self) -> None:
+        self.done.append("catch_up")
+
+    def close(self) -> None:
+        self.done.append("close")
 
     def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
         self.steps.append([f.stamp for f in frames])
@@ -309,6 +317,22 @@ def test_draining_drops_what_waits_and_forgets_stamps(bench: Bench) -> None:
     bench.put(9)
     assert [entry[0] for entry in bench.settle()] == ["answer", "answer"]
     assert len(bench.tracker.reset_cameras) == 1
+
+
+def test_what_was_detected_beside_is_worked_in_while_no_frame_comes() -> None:
+    bench = Bench(lossless=False)
+    bench.runner.start()
+    bench.put(1)
+    bench.settle()
+    detector = threading.Thread(target=bench.tracker.when_detected)
+    detector.start()
+    detector.join(10)
+    bench.settle()
+    assert bench.tracker.done == ["catch_up"]
+    assert len(bench.tracker.steps) == 1
+    assert bench.runner.stop(10)
+    assert bench.tracker.done == ["catch_up", "close"]
+    bench.tracker.when_detected()  # a detection that ends later harms nobody
 
 
 def test_a_load_that_fails_is_found_by_whoever_waits() -> None:

@@ -30,6 +30,7 @@ def frame_status(
         now: nanoseconds on the node's clock, when the results left.
     """
     received, processed, drops = statistics.counts()
+    stages = stage_ms | (_late(result) if result else {})
     return FrameStatus(
         header=header,
         camera=arrival.camera,
@@ -39,10 +40,28 @@ def frame_status(
         received=to_time(arrival.received),
         published=to_time(now),
         age=(now - arrival.stamp) / 1e9,
-        stage_names=list(stage_ms),
-        stage_ms=[float(ms) for ms in stage_ms.values()],
+        stage_names=list(stages),
+        stage_ms=[float(ms) for ms in stages.values()],
         frames_received=received,
         frames_processed=processed,
         drop_causes=list(drops),
         drop_counts=list(drops.values()),
     )
+
+
+def _late(result: FrameResult) -> dict[str, float]:
+    """What tells of a detection that was made beside, where this frame is the first to have it.
+
+    detect_beside is how long it took and catch_up_beside how long it took to work it in, in part
+    while no frame was there: neither adds to this frame's stages. detection_late is by how much the
+    frame that the detector looked at is older than this one: its stamp is this one's less that; 0
+    where the detector was faster than the masks.
+    """
+    late = result.late
+    if not late:
+        return {}
+    return {
+        "detect_beside": late.detect_ms,
+        "catch_up_beside": late.catch_up_ms,
+        "detection_late": (result.frame.stamp - late.stamp) / 1e6,
+    }

@@ -10,6 +10,7 @@ from sensor_msgs.msg import Image
 
 from gsam_ros import msg
 from gsam_ros.bridge.images import decode_image
+from gsam_ros.bridge.stamps import nanoseconds
 from gsam_ros.pipeline.runner import BadFrameError
 from gsam_ros.prompts import PromptError
 from gsam_ros.visual_prompts import VisualPrompt
@@ -43,9 +44,12 @@ def camera_meant(frame_id: str, cameras: Mapping[str, str]) -> str:
 def visual_prompt(message: msg.VisualPrompt, cameras: Mapping[str, str]) -> VisualPrompt:
     """What a gsam_ros/VisualPrompt points at; `cameras` as of `camera_meant`.
 
+    Its stamp is that of the image that was pointed at; 0 means the newest one.
+
     Raises:
         PromptError: it can't be used.
     """
+    stamp = nanoseconds(message.header.stamp)
     points = [(point.x, point.y) for point in message.points]
     return VisualPrompt(
         camera_meant(message.header.frame_id, cameras),
@@ -54,11 +58,14 @@ def visual_prompt(message: msg.VisualPrompt, cameras: Mapping[str, str]) -> Visu
         points=np.array(points, np.float32) if points else None,
         labels=np.array(message.labels, np.int32) if len(message.labels) else None,
         mask=_mask(message.mask),
+        stamp=stamp or None,
     )
 
 
 def clicked_point(message: PointStamped, cameras: Mapping[str, str], name: str) -> VisualPrompt:
     """What a click on an image points at: x and y are pixels, z is 0.
+
+    It is looked for in the newest image: viewers stamp a click with all kinds of times.
 
     Raises:
         PromptError: it can't be used.

@@ -53,9 +53,11 @@ class Replica:
     ) -> list[Detections]:
         """One batch through the model; -1 is the phrase of boxes that went to a negative one."""
         device = self.model.device
-        if self._text is None or self._text[0] is not text:
-            self._text = text, text.to(device)
-        text = self._text[1]
+        kept = self._text
+        if kept is None or kept[0] is not text:
+            # Another thread may look for something else meanwhile: what is kept is not read again.
+            kept = self._text = text, text.to(device)
+        text = kept[1]
         batch = prepare(images, self.processor, device, self.model.dtype)
         scores, phrases, boxes = find(self.model, batch.pixels, batch.mask, text.groups)
         boxes = boxes * batch.scale[:, None]

@@ -140,6 +140,13 @@ class DetectorSettings:
         high=1000.0,
         runtime=True,
     )
+    beside: str = setting(
+        "auto",
+        "Whether the detector works beside the stream, in a thread of its own: masks go on, and "
+        "what it finds is worked in when it is there, as if it had been in time. never: the frame "
+        "waits for it; auto: beside in live mode.",
+        choices=("auto", "always", "never"),
+    )
     devices: tuple[str, ...] = setting(
         ("",),
         "Devices that share the tiles of an image among them, such as [cuda:0, cuda:1]; one empty "

@@ -70,6 +70,11 @@ def run_track(options: TrackOptions, tell: Callable[[str], None]) -> TrackOutcom
     Raises:
         TrackError: it can't be done.
     """
+    if options.settings.detector.beside == "always":
+        raise TrackError(
+            "detector.beside is always, with which results depend on how fast the detector is: a "
+            "recording has time, give auto or never"
+        )
     source = options.open()
     from gsam_ros.evaluation.run_parts import PartsError
     from gsam_ros.evaluation.track import track

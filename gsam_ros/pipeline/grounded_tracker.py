@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
-import torch
 
-from gsam_ros.detection.detector import Choose, GroundingDetector
+from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.regions import TileTurns
-from gsam_ros.detection.text import EncodedText
 from gsam_ros.instances import Detections, Frame, FrameResult, Instances, which
+from gsam_ros.pipeline.beside import BesideDetector, Job
 from gsam_ros.pipeline.devices import choose_device, choose_dtype
+from gsam_ros.pipeline.keyframes import Found, Keyframes
+from gsam_ros.pipeline.late_detections import LateDetections
 from gsam_ros.pipeline.newest_frames import NewestFrames
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.pipeline.single_image import find
 from gsam_ros.pipeline.stopwatch import Stopwatch
+from gsam_ros.pipeline.warm_up import warm_up
 from gsam_ros.prompts import Prompt, parse_prompt, without_phrases
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.history import History
 from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.visual_prompts import VisualPrompt
@@ -50,17 +53,27 @@ class GroundedTracker:
         [result] = tracker.step([Frame(image, stamp)])
 
     Cameras don't influence each other, and a step depends on nothing but the frames before it, so
-    the same frames give the same results. Not thread safe: one thread calls it.
+    the same frames give the same results: unless the detector works beside (`detector.beside`),
+    whose answers count from the frame on at which they are there. Not thread safe: one thread calls
+    it.
+
+    Attributes:
+        when_detected: called by another thread when `catch_up` has something to do.
     """
 
     def __init__(
-        self, settings: Settings | None = None, progress: Callable[[str], None] | None = None
+        self,
+        settings: Settings | None = None,
+        progress: Callable[[str], None] | None = None,
+        live: bool = False,
     ):
         """Load both models and warm them up.
 
         Args:
             settings: defaults where None.
             progress: told in a few words what goes on, once per step of loading.
+            live: frames come in real time, and fresh results count for more than the same results
+                each time.
 
         Raises:
             checkpoints.CheckpointError: a model can't be loaded.
@@ -81,13 +94,17 @@ class GroundedTracker:
         tell(f"loading the segmenter {self.settings.segmenter.model} on {device}")
         self._segmenter = load_segmenter(self.settings.segmenter, device, dtype)
         self._tracker = InstanceTracker(self._segmenter, self.settings.tracker)
+        self._history = History(self._tracker)
         self._newest = NewestFrames(self._segmenter.encode_image)
         self._prompt: Prompt | None = None
-        self._text: EncodedText | None = None
-        self._last_keyframe: dict[str, int] = {}
-        self._turns: dict[str, TileTurns] = {}
+        self._keyframes = Keyframes(self._detector)
+        self.when_detected: Callable[[], None] = lambda: None
+        beside = self.settings.detector.beside
+        self._late: LateDetections | None = None
+        if beside == "always" or (beside == "auto" and live):
+            self._late = self._begin_beside()
         tell("warming up")
-        self._warm_up()
+        warm_up(self._detector, self._segmenter, self.settings.tracker, self._late)
 
     @property
     def prompt(self) -> Prompt | None:
@@ -97,7 +114,8 @@ class GroundedTracker:
     @property
     def vocabulary_warnings(self) -> tuple[str, ...]:
         """Phrases of the current prompt of which the detector knows no word."""
-        return self._text.unknown if self._text else ()
+        text = self._keyframes.text
+        return text.unknown if text else ()
 
     def set_prompt(self, text: str) -> Prompt:
         """Look for something else from the next step on.
@@ -110,31 +128,42 @@ class GroundedTracker:
         """
         encoded = self._detector.encode(parse_prompt(text))
         prompt = self._next_prompt(encoded.phrases, self._tracker.names)
-        self._text = encoded
-        self._last_keyframe.clear()
-        self._turns.clear()
+        self._keyframes.look_for(encoded)
+        self._history.forget_tracks()
+        if self._late:  # what is under way is of another prompt
+            self._late.forget()
         return self._adopt(prompt)
 
     def point_out(self, pointed: VisualPrompt) -> int:
-        """Follow one object more: what lies there on the newest frame of its camera.
+        """Follow one object more: what lies there on a frame of its camera.
 
         Its results begin with the camera's next frame. Where the object is tracked already, it
         keeps its id and gets the name.
+
+        Args:
+            pointed: where its stamp is None, in the camera's newest frame.
 
         Returns:
             The id of its track.
 
         Raises:
-            PromptError: it can't be used (no frame of the camera yet, outside the image, no object
-                there, no room for one more); prompt and tracks stay as they are.
+            PromptError: it can't be used (no frame of the camera yet or none that old, outside the
+                image, no object there, no room for one more); prompt and tracks stay as they are.
         """
         frame = self._newest.frame(pointed.camera)
-        height, width = frame.image.shape[:2]
-        pointed = pointed.fit(height, width)
         phrases = self._prompt.phrases if self._prompt else ()
         prompt = self._next_prompt(phrases, (*self._tracker.names, pointed.name))
-        view = View(frame.camera, frame.stamp, (height, width), None)
-        track = self._tracker.point_out(self._newest.features(frame), view, pointed)
+        if pointed.stamp is None or pointed.stamp >= frame.stamp:
+            height, width = frame.image.shape[:2]
+            pointed = pointed.fit(height, width)
+            view = View(frame.camera, frame.stamp, (height, width), None)
+            features = self._history.features(frame.camera, frame.stamp)
+            features = features or self._newest.features(frame)
+            track = self._tracker.point_out(features, view, pointed)
+        else:
+            track = self._history.point_back(pointed, pointed.stamp)
+        limit, copy = self.settings.tracker.max_objects, track.copy()
+        self._history.edit(pointed.camera, lambda tracks: tracks.put(copy.copy(), limit))
         self._adopt(prompt)
         return track.track_id
 
@@ -146,10 +175,12 @@ class GroundedTracker:
         """
         if not self._tracker.remove(camera, track_id):
             raise LookupError(f"no object of {which(camera)} has the id {track_id}")
+        self._history.edit(camera, lambda tracks: tracks.remove(track_id))
 
     def state(self) -> TrackerState:
         """What the next step depends on: write it away before that step, it is no copy."""
-        return TrackerState(self._prompt, self._tracker.cameras, self._last_keyframe, self._turns)
+        keyframes = self._keyframes
+        return TrackerState(self._prompt, self._tracker.cameras, keyframes.last, keyframes.turns)
 
     def restore(self, state: TrackerState, text: str) -> None:
         """Go on from a state of a tracker with the same models and settings.
@@ -159,8 +190,9 @@ class GroundedTracker:
             text: the text prompt that was in force.
         """
         self.set_prompt(text)
+        self._history.clear()
         self._tracker.cameras = state.cameras
-        self._last_keyframe, self._turns = state.last_keyframe, state.turns
+        self._keyframes.last, self._keyframes.turns = state.last_keyframe, state.turns
         assert state.prompt is not None
         self._adopt(state.prompt)
 
@@ -190,10 +222,23 @@ class GroundedTracker:
         """Forget the tracks of one camera or of all; ids and prompt go on."""
         self._tracker.reset(camera)
         self._newest.clear(camera)
-        if camera is None:
-            self._last_keyframe.clear()
-        else:
-            self._last_keyframe.pop(camera, None)
+        self._history.clear(camera)
+        self._keyframes.forget(camera)
+        if self._late:
+            self._late.forget(camera)
+
+    def catch_up(self) -> None:
+        """Work in what was found beside; a step does so itself, which this spares it.
+
+        What the detector raised is raised by the next step.
+        """
+        if self._late:
+            self._late.work_in()
+
+    def close(self) -> None:
+        """End the detector's thread; no step comes after."""
+        if self._late:
+            self._late.close()
 
     def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
         """Answer new frames, at most one of each camera.
@@ -214,20 +259,36 @@ class GroundedTracker:
                 for frame in frames
             ]
         watch = Stopwatch(self.device)
+        if self._late:
+            self._forget_starts(self._late, frames)
+            self._work_in(self._late, watch)
         keyframes = [self._is_keyframe(frame) for frame in frames]
-        with watch.stage("detect"):
-            detections = self._detect(frames, keyframes)
+        found = self._look(frames, keyframes, watch)
         with watch.stage("encode"):
             features = self._segmenter.encode_image([frame.image for frame in frames])
+        if self._late:  # a detector that is as fast as the encoder is in time
+            found |= self._work_in(self._late, watch, frames)[1]
         with watch.stage("track"):
+            seen = [found.get(frame.camera, (None, Detections.none())) for frame in frames]
             views = [
-                View(frame.camera, frame.stamp, frame.image.shape[:2], *found, frame.image)
-                for frame, found in zip(frames, detections, strict=True)
+                View(frame.camera, frame.stamp, frame.image.shape[:2], strong, weak, frame.image)
+                for frame, (strong, weak) in zip(frames, seen, strict=True)
             ]
-            instances = self._tracker.step(features, views)
+            needed = self._late.asked if self._late else {}
+            instances = self._tracker.step(features, self._history.step(features, views, needed))
+        # One that is faster than the masks counts for its own frame, too.
+        if self._late and self._work_in(self._late, watch)[0]:
+            instances = [self._tracker.instances(frame.camera) for frame in frames]
         return [
-            FrameResult(frame, found, self._prompt, keyframe, dict(watch.stage_ms))
-            for frame, found, keyframe in zip(frames, instances, keyframes, strict=True)
+            FrameResult(
+                frame,
+                each,
+                self._prompt,
+                keyframe,
+                dict(watch.stage_ms),
+                self._late.news(frame.camera) if self._late else None,
+            )
+            for frame, each, keyframe in zip(frames, instances, keyframes, strict=True)
         ]
 
     def _next_prompt(self, phrases: tuple[str, ...], names: Iterable[str]) -> Prompt:
@@ -239,70 +300,46 @@ class GroundedTracker:
         self._tracker.set_phrases(prompt.phrases, prompt.names)
         return prompt
 
+    def _begin_beside(self) -> LateDetections:
+        detector = BesideDetector(self.device, lambda: self.when_detected())  # noqa: PLW0108  it changes
+        return LateDetections(detector, self._history, self._job)
+
+    def _forget_starts(self, late: LateDetections, frames: Sequence[Frame]) -> None:
+        """What was asked of cameras whose stream starts over does not count any more."""
+        for frame in frames:
+            tracks = self._tracker.cameras.get(frame.camera)
+            if tracks and tracks.starts_over(frame.stamp, frame.image.shape[:2]):
+                late.forget(frame.camera)
+
+    def _work_in(
+        self, late: LateDetections, watch: Stopwatch, new: Sequence[Frame] = ()
+    ) -> tuple[bool, dict[str, Found]]:
+        """What the detector found beside: whether tracks changed, and what is of new frames."""
+        start = time.perf_counter()
+        changed, in_time = late.work_in(new)
+        if changed:
+            spent = 1e3 * (time.perf_counter() - start)
+            watch.stage_ms["catch_up"] = watch.stage_ms.get("catch_up", 0.0) + spent
+        late.check()
+        return changed, in_time
+
     def _is_keyframe(self, frame: Frame) -> bool:
-        """Whether the detector's time has come; the first frame after any start always is one."""
-        if self._text is None:
+        if self._late and frame.camera in self._late.asked:
             return False
-        camera = self._tracker.cameras.get(frame.camera)
-        last = self._last_keyframe.get(frame.camera)
-        keyframe = (
-            last is None
-            or camera is None
-            or camera.stamp is None
-            or frame.stamp < camera.stamp
-            or camera.size != frame.image.shape[:2]
-            # Stamps jitter: a frame that comes a little early is the one that was meant.
-            or (frame.stamp - last) * self.settings.detector.rate >= 0.9e9
-        )
-        if keyframe:
-            self._last_keyframe[frame.camera] = frame.stamp
-        return keyframe
+        tracks = self._tracker.cameras.get(frame.camera)
+        return self._keyframes.is_due(frame, tracks, self.settings.detector.rate)
 
-    def _detect(
-        self, frames: Sequence[Frame], keyframes: Sequence[bool]
-    ) -> list[tuple[Detections | None, Detections]]:
-        """What starts tracks (None where nobody looked), and what only keeps them."""
-        images = [frame.image for frame, chosen in zip(frames, keyframes, strict=True) if chosen]
-        if not images or self._text is None:
-            return [(None, Detections.none())] * len(frames)
-        settings = self.settings.detector
-        choose = None
-        if settings.slices.regions:
-            chosen_frames = (f for f, chosen in zip(frames, keyframes, strict=True) if chosen)
-            choose = [self._choose_tiles(frame) for frame in chosen_frames]
-        found = self._detector.detect(
-            images,
-            self._text,
-            settings.box_threshold,
-            settings.nms_iou,
-            settings.slices,
-            choose,
-            self.settings.tracker.keep_share,
-        )
-        least = self._text.least_scores(settings.box_threshold, torch.device("cpu")).numpy()
-        strong = [each.scores > least[each.phrase_index] for each in found]
-        split = iter([(f[enough], f[~enough]) for f, enough in zip(found, strong, strict=True)])
-        return [next(split) if chosen else (None, Detections.none()) for chosen in keyframes]
+    def _look(
+        self, frames: Sequence[Frame], keyframes: Sequence[bool], watch: Stopwatch
+    ) -> dict[str, Found]:
+        """What the detector finds, by camera; nothing where it did not look or works beside."""
+        chosen = [frame for frame, is_one in zip(frames, keyframes, strict=True) if is_one]
+        if self._late and self.settings.tracker.kept_frames:
+            self._late.ask(chosen)
+            return {}
+        with watch.stage("detect"):
+            answers = self._job(chosen)() if chosen else []
+        return {frame.camera: each for frame, each in zip(chosen, answers, strict=True)}
 
-    def _choose_tiles(self, frame: Frame) -> Choose:
-        """What chooses the tiles of a keyframe, by the tracks of its camera."""
-        camera = self._tracker.cameras.get(frame.camera)
-        if camera is None or camera.stamp is None or frame.stamp < camera.stamp:
-            self._turns.pop(frame.camera, None)  # the stream starts over
-        boxes = [track.box for track in camera.tracks if track.visible] if camera else []
-        turns = self._turns.setdefault(frame.camera, TileTurns())
-        known = np.array(boxes, np.float32).reshape(-1, 4)
-        return partial(turns.choose, frame.image, known, self.settings.detector.slices.share)
-
-    def _warm_up(self) -> None:
-        """Run both models once, so that the first real frame is as fast as the hundredth."""
-        image = np.zeros((480, 640, 3), np.uint8)
-        text = self._detector.encode(("warm up",))
-        self._detector.detect([image], text)
-        features = self._segmenter.encode_image([image])
-        box = np.array([[0, 0, 320, 240]], np.float32)
-        found = Detections(box, np.ones(1, np.float32), np.zeros(1, np.int64))
-        tracker = InstanceTracker(self._segmenter, self.settings.tracker)
-        tracker.set_phrases(("warm up",))
-        for stamp in range(2):
-            tracker.step(features, [View("", stamp, (480, 640), found if not stamp else None)])
+    def _job(self, frames: Sequence[Frame]) -> Job:
+        return self._keyframes.job(frames, self._tracker.cameras, self.settings)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 _torch_is_imported = False  # wholly: other threads may meet a module that is half-way in
 
 
-def load_tracker(settings: Settings, progress: Callable[[str], None]) -> GroundedTracker:
-    """A `GroundedTracker`, warmed up.
+def load_tracker(
+    settings: Settings, progress: Callable[[str], None], live: bool = False
+) -> GroundedTracker:
+    """A `GroundedTracker`, warmed up; `live` as there.
 
     Raises:
         LoadError: the models can't be loaded as the settings say, or not on that device.
@@ -43,7 +45,7 @@ def load_tracker(settings: Settings, progress: Callable[[str], None]) -> Grounde
     use_threads(settings.threads)
     logging.disable_progress_bar()  # thousands of lines in a node's log
     try:
-        return GroundedTracker(settings, progress)
+        return GroundedTracker(settings, progress, live)
     except (CheckpointError, DeviceError) as error:
         raise LoadError(str(error)) from error
 

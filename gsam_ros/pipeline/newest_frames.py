@@ -14,8 +14,8 @@ from gsam_ros.tracking.model import ImageFeatures
 class NewestFrames:
     """Keeps one image per camera, and makes its features when somebody points at it.
 
-    People point rarely. To keep the features of every frame would cost 16 MB per camera at a model
-    size of 256, to make them again costs one run of the image encoder per frame pointed at.
+    For images of which no features are kept (`tracking.history`): those before the first prompt,
+    when nothing is tracked and no image is encoded.
 
     Args:
         encode: makes the features of images.

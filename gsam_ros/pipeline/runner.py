@@ -43,11 +43,19 @@ class BadFrameError(ValueError):
 class Tracker(Protocol):
     """What the runner needs of a `GroundedTracker`."""
 
+    when_detected: Callable[[], None]
+
     def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
         """One frame per camera in, one result per frame out."""
 
     def reset(self, camera: str | None = None) -> None:
         """Forget the tracks of one camera or of all."""
+
+    def catch_up(self) -> None:
+        """Work in what was detected beside."""
+
+    def close(self) -> None:
+        """End what runs beside; nothing comes after."""
 
 
 class Outlet(Protocol):
@@ -125,12 +133,15 @@ class Runner:
             self._inbox.close()
             self.ready.set_exception(error)
             return
+        # While no frame comes there is time for what is late.
+        tracker.when_detected = lambda: self._inbox.call(lambda tracker: tracker.catch_up())
         self.ready.set_result(None)
         while work := self._inbox.take():
             for call in work.calls:
                 _perform(call, tracker)
             if work.arrivals:
                 self._process(tracker, work.arrivals)
+        tracker.close()
 
     def _process(self, tracker: Tracker, arrivals: Sequence[Arrival]) -> None:
         taken = []

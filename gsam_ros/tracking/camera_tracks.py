@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from gsam_ros.instances import Detections, Instances
 from gsam_ros.masks import Masks
 from gsam_ros.tracking.association import overlap
+from gsam_ros.tracking.known_masks import KnownMasks
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track, make_room, outlines_of
 
@@ -25,6 +26,7 @@ class View:
         detections: what the detector found; None where it did not look.
         weak: what else it found, too little to start a track and enough to keep one.
         image: [H, W, 3] uint8 RGB, for close-ups; None: there are none.
+        known: what memories gave on this image, where it may be looked at again; None elsewhere.
     """
 
     camera: str
@@ -33,6 +35,7 @@ class View:
     detections: Detections | None
     weak: Detections = field(default_factory=Detections.none)
     image: np.ndarray | None = None
+    known: KnownMasks | None = None
 
 
 @dataclass
@@ -51,10 +54,17 @@ class CameraTracks:
     stamp: int | None = None
     size: tuple[int, int] = (0, 0)
 
+    def copy(self) -> CameraTracks:
+        """The tracks as they are now; either may go on without the other."""
+        return replace(self, tracks=[track.copy() for track in self.tracks])
+
+    def starts_over(self, stamp: int, size: tuple[int, int]) -> bool:
+        """Whether a frame is of another stream than those before: time or format says so."""
+        return (self.stamp is not None and stamp < self.stamp) or self.size != size
+
     def begin(self, view: View) -> None:
         """Go on to a frame; the tracks end where the stream started over or changed its format."""
-        jumped_back = self.stamp is not None and view.stamp < self.stamp
-        if jumped_back or self.size != view.size:
+        if self.starts_over(view.stamp, view.size):
             self.tracks.clear()
         self.stamp, self.size = view.stamp, view.size
 
@@ -67,6 +77,17 @@ class CameraTracks:
         self.next_id += 1
         self.tracks.append(track)
         return True
+
+    def put(self, track: Track, limit: int) -> None:
+        """Take in a track that has its id, in the place of the one of that id where there is one.
+
+        Where the room under the limit ends, the youngest goes at which nobody pointed.
+        """
+        others = [other for other in self.tracks if other.track_id != track.track_id]
+        others = make_room(others, 1, limit)
+        while len(others) >= limit:
+            others.remove(next((t for t in reversed(others) if not t.name), others[-1]))
+        self.tracks = [*others, track]
 
     def remove(self, track_id: int) -> bool:
         """End a track; False where there is none of that id."""

@@ -18,6 +18,7 @@ import numpy as np
 from gsam_ros.instances import TrackState
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.closeups import is_small, segment_small_and_others
+from gsam_ros.tracking.known_masks import propagate_once
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.propagation import propagate
 from gsam_ros.tracking.settings import TrackerSettings
@@ -94,8 +95,11 @@ def segment_known(
     if attending:
         where = [index for index, _ in attending]
         memories = [track.memory for _, track in attending]
-        few = settings.memory == "fast"
-        parts.append(propagate(model, features, where, memories, few))
+        if settings.memory == "exact":
+            known = [views[index].known for index in where]
+            parts.append(propagate_once(model, features, where, memories, known))
+        else:
+            parts.append(propagate(model, features, where, memories, few=True))
     if following:
         where = [index for index, _ in following]
         boxes = np.stack(

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 
 from gsam_ros.tracking.model import MemoryTokens, SegmentationModel
+
+_editions = count(1)
 
 MAX_PROMPTED = 4
 """Prompted frames kept: the first, which says what the object is, and the newest."""
@@ -35,7 +38,13 @@ class Remembered:
 
 
 class TrackMemory:
-    """Prompted frames, recent frames and the pointers' window of one track."""
+    """Prompted frames, recent frames and the pointers' window of one track.
+
+    Attributes:
+        edition: another number after every change; copies of one edition hold the same.
+    """
+
+    edition = 0
 
     def __init__(self, num_memories: int, max_pointers: int):
         """Make room for as many memories and pointers as the model was trained with."""
@@ -57,6 +66,7 @@ class TrackMemory:
         # A view would keep the whole batch alive.
         frame = Remembered(self.clock, features.clone(), pointer.clone())
         self.clock += 1
+        self.edition = next(_editions)
         if not prompted:
             self._recent.append(frame)
             self._pointers.append((frame.time, frame.pointer))
@@ -64,6 +74,25 @@ class TrackMemory:
         self._prompted.append(frame)
         if len(self._prompted) > MAX_PROMPTED:
             del self._prompted[1]
+
+    def copy(self) -> TrackMemory:
+        """One that goes its own way; what is remembered is shared, as nothing changes it."""
+        other = TrackMemory(self._num_memories, self._max_pointers)
+        other.become(self)
+        return other
+
+    def become(self, other: TrackMemory) -> None:
+        """Remember what another one does, and nothing else."""
+        self.clock, self.edition = other.clock, other.edition
+        self._prompted = list(other._prompted)
+        self._recent = deque(other._recent, self._num_memories - 1)
+        self._pointers = deque(other._pointers, self._max_pointers - 1)
+
+    @property
+    def newest_bytes(self) -> int:
+        """Of the spatial memory that came in last, on the device."""
+        newest = [*self._prompted[-1:], *list(self._recent)[-1:]]
+        return max(newest, key=lambda frame: frame.time).features.nbytes if newest else 0
 
     def frames(self, few: bool = False) -> list[tuple[int, Remembered]]:
         """(age, frame) of the spatial memories, prompted ones (age 0) first, then oldest first.

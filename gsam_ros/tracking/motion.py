@@ -6,6 +6,8 @@ the stamps, so that nothing depends on the camera's rate, and noise in units of 
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 _ACCELERATION = 4.0  # sizes per second squared that an object may change its speed by
@@ -31,6 +33,12 @@ class BoxMotion:
         self._covariance = np.tile(
             np.diag([(_READING * size) ** 2, (_FIRST_SPEED * size) ** 2]), (4, 1, 1)
         )
+
+    def copy(self) -> BoxMotion:
+        """One that goes its own way."""
+        other = copy.copy(self)
+        other._mean, other._covariance = self._mean.copy(), self._covariance.copy()
+        return other
 
     @property
     def size(self) -> float:

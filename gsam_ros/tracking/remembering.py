@@ -38,6 +38,8 @@ def write(
         masks: any number.
         prompted: whether they came from a prompt and not from memory.
     """
+    if not prompted:  # what a look at the same frame before has written
+        taken = [one for one in taken if not _recall(one, views[one.view_index])]
     if not taken:
         return
     index = torch.tensor([one.view_index for one in taken], device=model.device)
@@ -45,5 +47,19 @@ def write(
     flags = torch.full((len(taken),), prompted, device=model.device)
     memory = model.encode_memory(features[index], chosen, flags)
     for row, one in enumerate(taken):
-        one.track.memory.remember(memory[row], chosen.pointer[row], prompted)
-        one.track.remembered = views[one.view_index].stamp
+        view, own = views[one.view_index], one.track.memory
+        before = own.edition
+        own.remember(memory[row], chosen.pointer[row], prompted)
+        one.track.remembered = view.stamp
+        if view.known and not prompted:
+            view.known.written(before, own)
+
+
+def _recall(one: Taken, view: View) -> bool:
+    """Remember the propagated mask as it was remembered before, if it was."""
+    after = view.known.after(one.track.memory.edition) if view.known else None
+    if after is None:
+        return False
+    one.track.memory.become(after)
+    one.track.remembered = view.stamp
+    return True

@@ -162,3 +162,26 @@ class TrackerSettings:
         high=3600.0,
         runtime=True,
     )
+    kept_seconds: float = setting(
+        2.0,
+        "Seconds for which images of a camera can be gone back to, by detections that come late "
+        "and by the stamp of ~/visual_prompt.",
+        low=0.0,
+        high=60.0,
+        runtime=True,
+    )
+    kept_frames: int = setting(
+        16,
+        "Images of a camera, besides the newest, whose features are kept for that: the younger the "
+        "denser; 0: none, and the detector does not work beside.",
+        low=0,
+        high=1000,
+        runtime=True,
+    )
+    kept_megabytes: float = setting(
+        256.0,
+        "Memory per camera for that, on the models' device; two images are kept at least.",
+        low=1.0,
+        high=100000.0,
+        runtime=True,
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -81,6 +81,15 @@ class Track:
     closeup: Closeup | None = None
     box: np.ndarray = field(default_factory=lambda: np.zeros(4, np.float32))
     pointer: torch.Tensor | None = None
+
+    def copy(self) -> Track:
+        """The same object as it is now; either may go on without the other."""
+        return replace(
+            self,
+            memory=self.memory.copy(),
+            evidence=self.evidence.copy(),
+            motion=self.motion.copy() if self.motion else None,
+        )
 
     @property
     def phrase(self) -> str:

@@ -54,6 +54,14 @@ class InstanceTracker:
             camera.rename(kept)
         self._classes = phrases + names
 
+    def fork(self, camera: str, state: CameraTracks) -> InstanceTracker:
+        """One that goes its own way with one camera's tracks, by the same model and rules."""
+        other = InstanceTracker(self.model, self.settings)
+        other.cameras[camera] = state
+        # A track that was pointed at may have ended meanwhile.
+        other._classes = tuple(dict.fromkeys(self._classes + names_of(state.tracks)))
+        return other
+
     def reset(self, camera: str | None = None) -> None:
         """Forget the tracks of one camera or of all; ids go on where they were."""
         for name, tracks in self.cameras.items():
@@ -126,7 +134,11 @@ class InstanceTracker:
         for state in states:
             state.settle(self.settings)
             state.grow_older(self.settings)
-        return [state.instances(self._classes) for state in states]
+        return [self.instances(view.camera) for view in views]
+
+    def instances(self, camera: str) -> Instances:
+        """What a camera's newest frame shows."""
+        return self.cameras[camera].instances(self._classes)
 
     def _camera(self, view: View) -> CameraTracks:
         state = self.cameras.setdefault(view.camera, CameraTracks())

@@ -1,0 +1,122 @@
+"""When the detector looks at a camera, and what it makes of the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+
+from gsam_ros.detection.detector import Choose, GroundingDetector
+from gsam_ros.detection.regions import TileTurns
+from gsam_ros.detection.text import EncodedText
+from gsam_ros.instances import Detections, Frame
+from gsam_ros.pipeline.settings import Settings
+from gsam_ros.tracking.camera_tracks import CameraTracks
+
+Found = tuple[Detections, Detections]
+"""What starts tracks, and what only keeps them."""
+
+
+class Keyframes:
+    """The detector's share in a stream.
+
+    Args:
+        detector: looks.
+
+    Attributes:
+        text: what is looked for; None before the first prompt.
+        last: stamp (ns) of each camera's last frame that the detector saw.
+        turns: which tiles' turn it is, by camera.
+    """
+
+    def __init__(self, detector: GroundingDetector) -> None:
+        self._detector = detector
+        self.text: EncodedText | None = None
+        self.last: dict[str, int] = {}
+        self.turns: dict[str, TileTurns] = {}
+
+    def look_for(self, text: EncodedText) -> None:
+        """From now on, beginning with the next frame of each camera."""
+        self.text = text
+        self.last.clear()
+        self.turns.clear()
+
+    def forget(self, camera: str | None = None) -> None:
+        """The next frame of one camera or of all is a keyframe."""
+        for name in list(self.last) if camera is None else [camera]:
+            self.last.pop(name, None)
+
+    def is_due(self, frame: Frame, camera: CameraTracks | None, rate: float) -> bool:
+        """Whether the detector's time has come; the first frame after any start always is one.
+
+        Args:
+            frame: new.
+            camera: its tracks, before it.
+            rate: times per second.
+        """
+        if self.text is None:
+            return False
+        last = self.last.get(frame.camera)
+        height, width = frame.image.shape[:2]
+        starts = (
+            camera is None
+            or camera.stamp is None
+            or camera.starts_over(frame.stamp, (height, width))
+        )
+        if starts:
+            self.turns.pop(frame.camera, None)
+        return (
+            last is None
+            or starts
+            # Stamps jitter: a frame that comes a little early is the one that was meant.
+            or (frame.stamp - last) * rate >= 0.9e9
+        )
+
+    def job(
+        self, frames: Sequence[Frame], cameras: Mapping[str, CameraTracks], settings: Settings
+    ) -> Callable[[], list[Found]]:
+        """A look at frames, to be done at once or elsewhere: one answer per frame.
+
+        Args:
+            frames: at least one, of different cameras.
+            cameras: the tracks of all cameras, before these frames.
+            settings: that count for this look, also if others come meanwhile.
+        """
+        assert self.text is not None  # else no frame is due
+        for frame in frames:
+            self.last[frame.camera] = frame.stamp
+        choose = None
+        if settings.detector.slices.regions:
+            share = settings.detector.slices.share
+            choose = [self._choose_tiles(f, cameras.get(f.camera), share) for f in frames]
+        return partial(self._look, [frame.image for frame in frames], self.text, settings, choose)
+
+    def _look(
+        self,
+        images: Sequence[np.ndarray],
+        text: EncodedText,
+        settings: Settings,
+        choose: Sequence[Choose] | None,
+    ) -> list[Found]:
+        own = settings.detector
+        found = self._detector.detect(
+            images,
+            text,
+            own.box_threshold,
+            own.nms_iou,
+            own.slices,
+            choose,
+            settings.tracker.keep_share,
+        )
+        least = text.least_scores(own.box_threshold, torch.device("cpu")).numpy()
+        strong = [each.scores > least[each.phrase_index] for each in found]
+        return [(f[enough], f[~enough]) for f, enough in zip(found, strong, strict=True)]
+
+    def _choose_tiles(self, frame: Frame, camera: CameraTracks | None, share: float) -> Choose:
+        """What chooses the tiles of a keyframe, by the tracks of its camera."""
+        boxes = [track.box for track in camera.tracks if track.visible] if camera else []
+        turns = self.turns.setdefault(frame.camera, TileTurns())
+        known = np.array(boxes, np.float32).reshape(-1, 4)
+        return partial(turns.choose, frame.image, known, share)

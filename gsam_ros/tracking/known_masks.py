@@ -1,0 +1,120 @@
+"""What memories gave on a frame, so that a second look at the frame pays only for what is new.
+
+Memory attention is nearly all that an object costs, and its outcome depends on nothing but the
+frame and the memory that is asked. A frame on which detections come late is gone through again
+(`history`): whose memory is as it was then gets the same mask, and the same memory of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from gsam_ros.tracking.memory import TrackMemory
+from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+from gsam_ros.tracking.propagation import propagate
+
+
+@dataclass
+class _Known:
+    """One memory's outcome: a row of masks, and the memory with that mask in it, once written."""
+
+    masks: Segmentation
+    row: int
+    after: TrackMemory | None = None
+
+
+class KnownMasks:
+    """The outcomes on one frame, by the edition of the memory that was asked."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, _Known] = {}
+        self._asked: set[int] = set()
+
+    def begin(self) -> None:
+        """The frame is looked at once more: only memories asked from now on are written."""
+        self._asked.clear()
+
+    def ask(self, edition: int) -> None:
+        """A memory is asked in this look; others get their masks elsewhere, as from a close-up."""
+        self._asked.add(edition)
+
+    def add(self, edition: int, masks: Segmentation, row: int) -> None:
+        """Keep what a memory gave: a row of masks."""
+        self._of[edition] = _Known(masks, row)
+
+    def mask(self, edition: int) -> Segmentation | None:
+        """What a memory gave, as N = 1 masks; None where it was not asked."""
+        known = self._of.get(edition)
+        if known is None:
+            return None
+        index = torch.tensor([known.row], device=known.masks.logits.device)
+        return known.masks[index]
+
+    def written(self, edition: int, after: TrackMemory) -> None:
+        """A memory took in the mask that it gave."""
+        if edition in self._asked:
+            self._of[edition].after = after.copy()
+
+    def after(self, edition: int) -> TrackMemory | None:
+        """A memory with the mask in it that it gave; None where that is not written."""
+        return self._of[edition].after if edition in self._asked else None
+
+    def follow(self, before: KnownMasks) -> None:
+        """Answer for a frame before, which is given up, too.
+
+        A memory as it was there is answered with what it gave here in the end.
+        """
+        for edition, known in before._of.items():
+            if known.after and (then := self._of.get(known.after.edition)):
+                self._of.setdefault(edition, then)
+
+    @property
+    def bytes(self) -> int:
+        """Of the masks and of the memories written, on the device."""
+        masks = {id(known.masks): known.masks for known in self._of.values()}
+        written = {id(known.after): known.after for known in self._of.values() if known.after}
+        return sum(each.logits.nbytes for each in masks.values()) + sum(
+            after.newest_bytes for after in written.values()
+        )
+
+
+def propagate_once(
+    model: SegmentationModel,
+    features: ImageFeatures,
+    image_index: Sequence[int],
+    memories: Sequence[TrackMemory],
+    known: Sequence[KnownMasks | None],
+) -> Segmentation:
+    """`propagate`, but for the memories that were asked on this frame before.
+
+    Args:
+        model: supplies the operations.
+        features: of the images.
+        image_index: [N] which image each object lies in.
+        memories: [N] what is known of each.
+        known: [N] what is known of each one's image; None: nothing, and nothing is kept.
+    """
+    given: dict[int, Segmentation] = {}
+    for place, (memory, own) in enumerate(zip(memories, known, strict=True)):
+        if own is None:
+            continue
+        own.ask(memory.edition)
+        if (mask := own.mask(memory.edition)) is not None:
+            given[place] = mask
+    new = [place for place in range(len(memories)) if place not in given]
+    parts = [given[place] for place in sorted(given)]
+    if new:
+        masks = propagate(
+            model, features, [image_index[n] for n in new], [memories[n] for n in new]
+        )
+        for row, place in enumerate(new):
+            if own := known[place]:
+                own.add(memories[place].edition, masks, row)
+        if not given:
+            return masks
+        parts.append(masks)
+    order = torch.tensor(sorted(given) + new, device=parts[0].logits.device).argsort()
+    return Segmentation.concatenate(parts)[order]
