@@ -167,6 +167,15 @@ def test_boxes_stay_inside_the_image_and_duplicates_go(detector):
     assert len(none) == 0 and none.boxes.shape == (0, 4)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (10, 1000), (1000, 10), (1, 2000), (40, 640)])
+def test_images_of_any_shape_are_looked_at(detector, size):
+    strip = np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
+    [found] = detector.detect([strip], detector.encode(("mug",)), threshold=0.0, nms_iou=1.0)
+    assert len(found) or min(size) < 10  # boxes of less than a pixel are none
+    assert (found.boxes >= 0).all()
+    assert (found.boxes <= np.tile(size[::-1], 2)).all()
+
+
 def by_phrase(detector, prompt, **options):
     """[N, 6] what is found, in an order of its own."""
     [found] = detector.detect([image(5)], detector.encode(prompt), **options)

@@ -14,6 +14,10 @@ import torch
 from torchvision.transforms.v2 import functional
 from transformers import BaseImageProcessor
 
+_THINNEST = 8
+"""Shorter sides in a longer one. Thinner images are padded: they would have fewer tokens than the
+decoder has queries."""
+
 
 @dataclass(frozen=True)
 class DetectorPixels:
@@ -54,7 +58,8 @@ def target_size(height: int, width: int, shortest: int, longest: int) -> tuple[i
 def seen_size(height: int, width: int, processor: BaseImageProcessor) -> tuple[int, int]:
     """(height, width) at which the model sees an image of that size."""
     edges = processor.size
-    return target_size(height, width, edges["shortest_edge"], edges["longest_edge"])
+    seen = target_size(height, width, edges["shortest_edge"], edges["longest_edge"])
+    return max(1, seen[0]), max(1, seen[1])  # of a line of pixels, rounding leaves nothing
 
 
 def prepare(
@@ -80,8 +85,10 @@ def prepare(
         original.append((height, width))
 
     height, width = (max(tensor.shape[axis] for tensor in resized) for axis in (1, 2))
+    least = max(height, width) // _THINNEST
+    height, width = max(height, least), max(width, least)
     pixels = torch.zeros(len(resized), 3, height, width, device=device)
-    padded = len({tensor.shape for tensor in resized}) > 1
+    padded = any(tensor.shape[1:] != (height, width) for tensor in resized)
     mask = torch.zeros(
         len(resized) if padded else 1, height, width, dtype=torch.int64, device=device
     )
