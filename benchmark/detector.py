@@ -222,7 +222,7 @@ def main() -> None:
         "--detector", help="checkpoint; frame: random weights of the real size, tiles: bundled"
     )
     arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--batch", type=int, default=4, help="tiles at once")
+    arguments.add_argument("--batch", type=int, default=8, help="tiles at once")
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
     arguments.add_argument(
