@@ -117,6 +117,12 @@ def test_crops_show_more_than_the_whole_image(model, still):
     assert np.mean([iou(*pair) for pair in zip(close, still.masks, strict=True)]) > 0.8
 
 
+def test_no_image_takes_the_crops_of_another(model, still):
+    boxes = still.boxes[[0, 0]]
+    _, shown = segment_close(model, [still.image] * 2, np.array([0, 1]), boxes, most=1)
+    assert shown.tolist() == [True, True]
+
+
 def test_small_objects_are_followed_closely(model, still):
     """They drift by two pixels a frame; the detector looks at the first one only."""
     ious: dict[float, list[float]] = {0.0: [], 16.0: []}

@@ -92,7 +92,7 @@ def segment_close(
         images: [H, W, 3] uint8 RGB; those with an object are there.
         image_index: [N] which image each object lies in.
         boxes: [N, 4] xyxy pixels.
-        most: crops that may be used.
+        most: crops that may be used of each image, so that no camera takes another's.
 
     Returns:
         The masks of those that a crop shows, with their close-ups; and [N] bool, which these are.
@@ -106,7 +106,7 @@ def segment_close(
         image = images[index]
         assert image is not None
         sizes[index] = image.shape[:2]
-        crops, which = choose_crops(boxes[rows], image.shape[:2], most - len(windows))
+        crops, which = choose_crops(boxes[rows], image.shape[:2], most)
         shown_in[rows] = np.where(which < 0, -1, which + len(windows))
         for left, top, right, bottom in crops:
             windows.append(np.array([left, top, right, bottom]))
