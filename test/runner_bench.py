@@ -1,0 +1,126 @@
+"""A runner with doubles around it: a tracker that finds nothing, and an outlet that takes notes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from gsam_ros.instances import Frame, FrameResult, Instances
+from gsam_ros.pipeline.inbox import Arrival, LiveInbox, LosslessInbox
+from gsam_ros.pipeline.runner import BadFrameError, Runner
+from gsam_ros.prompts import Prompt, PromptError, parse_phrases
+from gsam_ros.visual_prompts import VisualPrompt
+
+SECOND = 10**9
+
+
+class DoubleTracker:
+    """Answers every frame with nothing found; fails on images whose first pixel is 13."""
+
+    vocabulary_warnings = ("zzz",)
+
+    def __init__(self) -> None:
+        self.prompt: Prompt | None = None
+        self.reset_cameras: list[str | None] = []
+        self.most = 8  # frames in a step that memory holds
+        self.steps: list[list[int]] = []
+        self.done: list[str] = []
+        self.when_detected = lambda: None
+
+    def set_prompt(self, text: str) -> Prompt:
+        if "refuse" in text:
+            raise PromptError("the tracker refuses it")
+        version = self.prompt.version + 1 if self.prompt else 1
+        self.prompt = Prompt(version, parse_phrases(text))
+        return self.prompt
+
+    def point_out(self, pointed: VisualPrompt) -> int:
+        version, phrases = (self.prompt.version, self.prompt.phrases) if self.prompt else (0, ())
+        self.prompt = Prompt(version + 1, phrases, (pointed.name,))
+        return 1
+
+    def reset(self, camera: str | None = None) -> None:
+        self.reset_cameras.append(camera)
+
+    def catch_up(self) -> None:
+        self.done.append("catch_up")
+
+    def close(self) -> None:
+        self.done.append("close")
+
+    def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
+        self.steps.append([f.stamp for f in frames])
+        if any(f.image[0, 0, 0] == 13 for f in frames):
+            raise RuntimeError("device on fire")
+        if len(frames) > self.most:
+            raise MemoryError("out of memory")
+        nothing = Instances.none(*frames[0].image.shape[:2])
+        return [FrameResult(f, nothing, self.prompt, True, {"detect": 2.0}) for f in frames]
+
+
+class Outlet:
+    """Notes everything in the order in which it came."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple] = []
+        self.stages: list[dict[str, float]] = []
+        self.can_publish = True
+
+    def answer(self, arrival: Arrival, result: FrameResult, stage_ms: dict[str, float]) -> None:
+        if not self.can_publish:
+            raise OSError("the middleware is gone")
+        version = result.prompt.version if result.prompt else 0
+        self.log.append(("answer", arrival.camera, arrival.stamp, version))
+        self.stages.append(stage_ms)
+
+    def drop(self, arrival: Arrival, cause: str, reason: str) -> None:
+        self.log.append(("drop", arrival.camera, arrival.stamp, cause))
+        self.reason = reason
+
+    def notice(self, camera: str, topic: str, message: str) -> None:
+        self.log.append(("notice", camera, topic))
+        self.message = message
+
+
+def decode(arrival: Arrival) -> Frame:
+    if arrival.payload is None:
+        raise BadFrameError("no pixels")
+    if not isinstance(arrival.payload, np.ndarray):
+        raise MemoryError(f"no room for {arrival.payload}")
+    return Frame(arrival.payload, arrival.stamp, arrival.camera)
+
+
+class Bench:
+    def __init__(self, lossless: bool = True) -> None:
+        self.outlet = Outlet()
+        self.tracker = DoubleTracker()
+        self.may_load = threading.Event()
+        self.may_load.set()
+        lose = lambda arrival, cause: self.outlet.drop(arrival, cause, "")  # noqa: E731
+        inbox = LosslessInbox(lose, 100) if lossless else LiveInbox(lose)
+        self.runner = Runner(self.load, inbox, decode, self.outlet)
+
+    def load(self) -> DoubleTracker:
+        assert self.may_load.wait(10)
+        return self.tracker
+
+    def put(self, stamp: float, size: tuple[int, int] = (4, 6), camera: str = "", fill: int = 0):
+        image = np.full((*size, 3), fill, np.uint8)
+        self.runner.put(Arrival(camera, round(stamp * SECOND), 0, image))
+
+    def put_bad(self, stamp: float) -> None:
+        self.runner.put(Arrival("", round(stamp * SECOND), 0, None))
+
+    def put_too_large(self, stamp: float) -> None:
+        self.runner.put(Arrival("", round(stamp * SECOND), 0, "10 GB"))
+
+    def settle(self) -> list[tuple]:
+        self.runner.call(lambda tracker: None).result(10)
+        return self.outlet.log
+
+    def settle_live(self) -> None:
+        """A live inbox hands out calls before the frames that wait with them."""
+        self.settle()
+        self.settle()

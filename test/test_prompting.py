@@ -1,0 +1,131 @@
+"""Prompts on their way to the thread that owns the tracker. The tracker is a double."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from runner_bench import Bench
+
+from gsam_ros.pipeline.prompting import PromptKeeper
+from gsam_ros.prompts import Prompt, PromptError
+from gsam_ros.visual_prompts import VisualPrompt
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.may_load.set()
+    assert made.runner.stop(10)
+
+
+class Prompts:
+    """A keeper and what it told."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[int, tuple[str, ...], tuple[str, ...]]] = []
+        self.rejections: list[tuple[str, str]] = []
+        self.keeper = PromptKeeper(
+            lambda prompt, unknown: self.changes.append((prompt.version, prompt.phrases, unknown)),
+            lambda text, reason: self.rejections.append((text, reason)),
+        )
+
+
+def test_a_prompt_that_comes_early_is_kept_and_the_newest_counts(bench: Bench) -> None:
+    prompts = Prompts()
+    assert prompts.keeper.request("red mug.") is None
+    assert prompts.keeper.request("green ball.") is None
+    bench.runner.start()
+    assert prompts.keeper.attach(bench.runner).result(10).phrases == ("green ball",)
+    assert prompts.changes == [(1, ("green ball",), ("zzz",))]
+
+
+def test_what_was_said_before_the_start_and_learnt_late_does_not_count(bench: Bench) -> None:
+    prompts = Prompts()
+    prompts.keeper.request("a parameter.", from_before=True)
+    prompts.keeper.request("latched.", from_before=True)
+    bench.runner.start()
+    assert prompts.keeper.attach(bench.runner).result(10).phrases == ("latched",)
+    assert prompts.keeper.request("asked for.").result(10).phrases == ("asked for",)
+    assert prompts.keeper.request("latched elsewhere.", from_before=True) is None
+    assert bench.runner.call(lambda tracker: tracker.prompt.phrases).result(10) == ("asked for",)
+
+
+def test_prompts_have_their_place_among_the_frames(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    assert prompts.keeper.attach(bench.runner) is None
+    bench.put(1)
+    prompts.keeper.request("a.")
+    bench.put(2)
+    prompts.keeper.request("b.")
+    bench.put(3)
+    assert [entry[3] for entry in bench.settle()] == [0, 1, 2]
+
+
+def test_the_same_prompt_again_changes_nothing(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    assert prompts.keeper.request("red mug. cup.").result(10).version == 1
+    assert prompts.keeper.request("red mug,  cup").result(10).version == 1
+    assert len(prompts.changes) == 1
+
+
+def test_another_threshold_or_other_words_are_another_prompt(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    texts = ("mug:0.5.", "mug:0.6.", "mug=cup:0.6.", "mug=cup:0.6. !ball.")
+    versions = [prompts.keeper.request(text).result(10).version for text in texts]
+    assert versions == [1, 2, 3, 4]
+    assert {phrases for _, phrases, _ in prompts.changes} == {("mug",)}
+
+
+def test_a_rejected_prompt_leaves_the_old_one_and_a_reason(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    prompts.keeper.request("red mug.").result(10)
+    with pytest.raises(PromptError):
+        prompts.keeper.request("...")
+    with pytest.raises(PromptError, match="refuses"):
+        prompts.keeper.request("refuse me.").result(10)
+    assert prompts.keeper.current == Prompt(1, ("red mug",))
+    assert prompts.keeper.rejection == "the tracker refuses it"
+    assert [text for text, _ in prompts.rejections] == ["...", "refuse me."]
+    prompts.keeper.request("cup.").result(10)
+    assert prompts.keeper.rejection == ""
+
+
+def test_what_is_pointed_at_changes_the_prompt_and_not_the_text(bench: Bench) -> None:
+    prompts = Prompts()
+    pointed = VisualPrompt("", "tool", box=np.array([0, 0, 3, 3]))
+    prompts.keeper.point_out("/topic", lambda: pointed)
+    assert prompts.rejections[0][1].startswith("/topic: the models are not loaded")
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    prompts.keeper.request("mug.")
+    bench.put(1)
+    prompts.keeper.point_out("/topic", lambda: pointed)
+    bench.put(2)
+    assert [entry[3] for entry in bench.settle()] == [1, 2]
+    assert prompts.keeper.current == Prompt(2, ("mug",), ("tool",))
+    assert prompts.keeper.rejection == ""
+    assert prompts.keeper.request("mug.").result(10).version == 2
+    assert [version for version, _, _ in prompts.changes] == [1, 2]
+
+
+def test_the_prompt_survives_a_change_of_machine(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    prompts.keeper.request("red mug.").result(10)
+    prompts.keeper.detach()
+    assert prompts.keeper.current is None
+    second = Bench()
+    second.runner.start()
+    assert prompts.keeper.attach(second.runner).result(10).phrases == ("red mug",)
+    assert second.runner.stop(10)
