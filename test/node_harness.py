@@ -215,9 +215,15 @@ class World:
         parameter_file: Path | None = None,
         **parameters: Any,
     ) -> Iterator[GsamProcess]:
-        """The node with parameters; `__` in a name stands for the dot."""
+        """The node with parameters; `__` in a name stands for the dot.
+
+        It takes images reliably unless told otherwise: with best effort it may miss the first
+        ones, since a publisher can know of a subscriber that doesn't know of the publisher yet.
+        """
         self._count += 1
         given = {name.replace("__", "."): value for name, value in parameters.items()}
+        if parameter_file is None:
+            given.setdefault("image_reliability", "reliable")
         log = self.folder / f"node{self._count}.log"
         gsam = GsamProcess(self.environment, log, given, program, parameter_file)
         try:
