@@ -169,5 +169,5 @@ def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     other = ("--detector", "no-such-model", "--contenders", OURS)
     done = run_bench(*SMALL, *other, "--out", str(tmp_path))
     assert done.returncode == 1
-    assert "bench: ours: CheckpointError: there is no model 'no-such-model'" in done.stderr
+    assert "bench: there is no model 'no-such-model'" in done.stderr
     assert not (tmp_path / "bench.json").exists()
