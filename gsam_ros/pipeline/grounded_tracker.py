@@ -269,6 +269,7 @@ class GroundedTracker:
                 for frame in frames
             ]
         watch = Stopwatch(self.device)
+        self._tell_of_glides(frames)
         if self._late:
             self._forget_starts(self._late, frames)
             self._work_in(self._late, watch)
@@ -333,6 +334,14 @@ class GroundedTracker:
     def _begin_beside(self) -> LateDetections:
         detector = BesideDetector(self.device, lambda: self.when_detected())  # noqa: PLW0108  it changes
         return LateDetections(detector, self._history, self._job)
+
+    def _tell_of_glides(self, frames: Sequence[Frame]) -> None:
+        """Time may jump back behind frames that only glided, of which the tracks don't know."""
+        for frame in frames:
+            tracks = self._tracker.cameras.get(frame.camera)
+            newest = self._glides.stamp(frame.camera)
+            if tracks and newest is not None and frame.stamp < newest:
+                tracks.stamp = newest
 
     def _forget_starts(self, late: LateDetections, frames: Sequence[Frame]) -> None:
         """What was asked of cameras whose stream starts over does not count any more."""
