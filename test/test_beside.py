@@ -289,6 +289,25 @@ def test_detections_of_another_prompt_are_dropped(bench):
     ]
 
 
+def test_a_camera_that_gets_its_own_prompt_loses_only_its_own_detections(bench):
+    both = lambda index: bench.machine.step([frame(index, 0), frame(index, 1)])  # noqa: E731
+    both(0)
+    own = bench.machine.set_prompt("orange cone. red mug.", "camera 1")
+    bench.answer()  # what the first prompt asked of both
+    first, second = both(1)
+    assert first.late.stamp == 0
+    assert len(first.instances) >= 2
+    assert (second.keyframe, second.late, len(second.instances)) == (True, None, 0)
+    bench.answer()
+    first, second = both(2)
+    assert second.late.stamp == PERIOD
+    assert second.prompt == own
+    assert {own.phrases[i] for i in second.instances.phrase_index} >= {"red mug"}
+    bench.answer()  # the first camera's next keyframe
+    assert [phrases[0] for phrases in bench.looked] == ["red mug", "orange cone", "red mug"]
+    bench.machine.set_prompt("", "camera 1")
+
+
 @pytest.mark.parametrize(
     "disturb",
     [
