@@ -21,15 +21,15 @@ from gsam_ros.bridge.live_parameters import LiveParameters
 from gsam_ros.bridge.log import ThrottledLog
 from gsam_ros.bridge.outlet import CameraOutlet
 from gsam_ros.bridge.pointing import ObjectServices, PointingTopics
-from gsam_ros.bridge.prompt_service import PromptService
-from gsam_ros.bridge.prompt_topic import PromptTopic
+from gsam_ros.bridge.prompt_inputs import PromptInputs
+from gsam_ros.instances import which
 from gsam_ros.node_settings import NodeSettings
 from gsam_ros.pipeline.inbox import LiveInbox, LosslessInbox
 from gsam_ros.pipeline.loading import LoadError, free_device_memory, load_tracker
 from gsam_ros.pipeline.prompting import PromptKeeper
 from gsam_ros.pipeline.runner import Runner
 from gsam_ros.pipeline.settings import Settings
-from gsam_ros.prompts import Prompt, PromptError
+from gsam_ros.prompts import Prompt
 
 if TYPE_CHECKING:
     from gsam_ros.pipeline.grounded_tracker import GroundedTracker
@@ -58,10 +58,9 @@ class GsamNode(ManagedNode):
         self._health = HealthReport(
             self, lambda: self._settings.options, self._prompts, self._cameras
         )
-        if self._settings.options.prompt:
-            self._request_prompt(self._settings.options.prompt, from_before=True)
-        PromptTopic(self, "~/prompt", self._request_prompt)
-        PromptService(self, self._prompts.request, self._await)
+        self._inputs = PromptInputs(
+            self, self._prompts, lambda: self._settings.options, self._await
+        )
         PointingTopics(
             self,
             self._cameras,
@@ -95,6 +94,7 @@ class GsamNode(ManagedNode):
             )
         try:
             self._cameras.open(options)
+            self._inputs.open()
         except TransitionError:
             self.release()
             raise
@@ -114,7 +114,7 @@ class GsamNode(ManagedNode):
             self.release()
             self._health.models = Health("models", 2, f"not loaded: {error}")
             raise TransitionError(str(error)) from error
-        self._prompts.attach(self._runner)
+        self._prompts.attach(self._runner, options.cameras)
         # Calls are done in their order, so the prompt is in force when this one is answered.
         device = self._await(self._runner.call(lambda tracker: str(tracker.device)))
         names = f"{machine.detector.model} and {machine.segmenter.model}"
@@ -137,6 +137,7 @@ class GsamNode(ManagedNode):
     def release(self) -> None:
         """Give the models back, and their memory."""
         self._cameras.deactivate()
+        self._inputs.close()
         self._prompts.detach()
         if self._runner:
             self._runner.stop()
@@ -187,19 +188,16 @@ class GsamNode(ManagedNode):
 
     # Prompts
 
-    def _request_prompt(self, text: str, from_before: bool) -> None:
-        try:
-            self._prompts.request(text, from_before=from_before)
-        except PromptError:
-            return  # told by _prompt_rejected
-
-    def _prompt_changed(self, prompt: Prompt, unknown: tuple[str, ...]) -> None:
+    def _prompt_changed(self, prompt: Prompt, owner: str | None) -> None:
         threshold = self._settings.machine.detector.box_threshold
         for camera in self._cameras:
-            camera.announce(prompt, threshold)
-        self.get_logger().info(f"prompt {prompt.version}: {prompt.summary[:200]}")
-        if unknown:
-            self.get_logger().warning(f"the detector knows no word of: {', '.join(unknown)}")
+            if self._prompts.holder(camera.name) == owner:
+                camera.announce(prompt, threshold)
+        of = f" of {which(owner)}" if owner is not None else ""
+        self.get_logger().info(f"prompt {prompt.version}{of}: {prompt.summary[:200]}")
+        if prompt.unknown:
+            unknown = ", ".join(prompt.unknown)
+            self.get_logger().warning(f"the detector knows no word of: {unknown}")
 
     def _prompt_rejected(self, text: str, reason: str) -> None:
         self._warn(("prompt", text[:80]), f"prompt rejected: {reason}")
@@ -210,7 +208,6 @@ class GsamNode(ManagedNode):
         self, values: dict[str, Any], options: NodeSettings, machine: Settings
     ) -> None:
         """Put a change into force, between two frames."""
-        if values.get("prompt"):
-            self._prompts.request(values["prompt"])
+        self._inputs.change(values, options, in_use=self.state != "unconfigured")
         if self._runner:
             self._runner.call(lambda tracker: tracker.configure(machine))

@@ -76,7 +76,12 @@ class HealthReport:
         models = replace(self.models, values=memory_in_use())
         healths = [
             models,
-            prompt_health(prompts.current, prompts.unknown, prompts.rejection),
+            prompt_health(prompts.current(), prompts.rejection),
+            *(
+                prompt_health(prompts.current(camera.name), camera=camera.name)
+                for camera in self._cameras
+                if prompts.holder(camera.name) is not None
+            ),
             topics_health(strangers),
         ]
         if self._cameras.is_paused:
@@ -94,7 +99,13 @@ class HealthReport:
             publishers = self._node.count_publishers(camera.topic)
             healths.append(
                 camera_health(
-                    camera.name, camera.topic, publishers, snapshot, camera.last_drop, options
+                    camera.name,
+                    camera.topic,
+                    publishers,
+                    snapshot,
+                    camera.last_drop,
+                    options,
+                    self._prompts.current(camera.name),
                 )
             )
             if snapshot.silence > options.topic_timeout:

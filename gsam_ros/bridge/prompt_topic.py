@@ -35,8 +35,9 @@ class PromptTopic:
         self._handle = handle
         self._start = time.time_ns()  # the clock of source_timestamp
         self._seen: deque[tuple[int, str]] = deque(maxlen=64)
+        self._node = node
         group = MutuallyExclusiveCallbackGroup()
-        for durability in (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL):
+        self._subscriptions = [
             node.create_subscription(
                 String,
                 topic,
@@ -46,6 +47,14 @@ class PromptTopic:
                 # bridge/misfits.py warns of publishers that fit neither.
                 event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             )
+            for durability in (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL)
+        ]
+
+    def close(self) -> None:
+        """Hear no more."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
 
     def _receive(self, message: String, info: dict[str, Any]) -> None:
         written = info["source_timestamp"]  # 0 where a middleware does not tell
