@@ -92,7 +92,7 @@ class CameraPrompts:
         if pointed.stamp is None or pointed.stamp >= frame.stamp:
             height, width = frame.image.shape[:2]
             pointed = pointed.fit(height, width)
-            view = View(frame.camera, frame.stamp, (height, width), None)
+            view = View(frame.camera, frame.stamp, (height, width), None, image=frame.image)
             features = self._history.features(frame.camera, frame.stamp)
             features = features or self._newest.features(frame)
             track = self._tracker.point_out(features, view, pointed)

@@ -12,6 +12,7 @@ from gsam_ros.instances import Detections, Frame, FrameResult, Instances, which
 from gsam_ros.pipeline.beside import BesideDetector, Job
 from gsam_ros.pipeline.camera_prompts import CameraPrompts
 from gsam_ros.pipeline.devices import choose_device, choose_dtype
+from gsam_ros.pipeline.glides import Glides
 from gsam_ros.pipeline.keyframes import Found, Keyframes
 from gsam_ros.pipeline.late_detections import LateDetections
 from gsam_ros.pipeline.newest_frames import NewestFrames
@@ -83,6 +84,7 @@ class GroundedTracker:
             self._detector, self._tracker, self._history, self._newest, self._look_again
         )
         self._keyframes = Keyframes(self._detector, self._prompts.text)
+        self._glides = Glides()
         self.when_detected: Callable[[], None] = lambda: None
         beside = self.settings.detector.beside
         self._late: LateDetections | None = None
@@ -135,7 +137,9 @@ class GroundedTracker:
             PromptError: it can't be used (no frame of the camera yet or none that old, outside the
                 image, no object there, no room for one more); prompt and tracks stay as they are.
         """
-        return self._prompts.point_out(pointed)
+        track_id = self._prompts.point_out(pointed)
+        self._glides.clear(pointed.camera)
+        return track_id
 
     def remove_object(self, camera: str, track_id: int) -> None:
         """End a track, in sight or lost; its id is not used again.
@@ -149,10 +153,10 @@ class GroundedTracker:
 
     def state(self) -> TrackerState:
         """What the next step depends on: write it away before that step, it is no copy."""
-        keyframes = self._keyframes
+        keyframes, glides = self._keyframes, self._glides.cameras
         prompts, version = self._prompts.state()
         cameras = self._tracker.cameras
-        return TrackerState(prompts, version, cameras, keyframes.last, keyframes.turns)
+        return TrackerState(prompts, version, cameras, keyframes.last, keyframes.turns, glides)
 
     def restore(self, state: TrackerState) -> None:
         """Go on from a state of a tracker with the same models and settings.
@@ -164,6 +168,7 @@ class GroundedTracker:
         self._tracker.cameras = state.cameras
         self._prompts.restore(state.prompts, state.version)
         self._keyframes.last, self._keyframes.turns = state.last_keyframe, state.turns
+        self._glides.cameras = state.glides
 
     def detect(self, image: np.ndarray, text: str) -> tuple[Instances, Prompt]:
         """Look at one image on its own; streams, their tracks and their prompt stay as they are.
@@ -193,6 +198,7 @@ class GroundedTracker:
         self._newest.clear(camera)
         self._history.clear(camera)
         self._keyframes.forget(camera)
+        self._glides.clear(camera)
         if self._late:
             self._late.forget(camera)
 
@@ -241,6 +247,32 @@ class GroundedTracker:
         if self._late:
             self._forget_starts(self._late, frames)
             self._work_in(self._late, watch)
+        glided: list[str] = []
+        for frame in frames if self.settings.tracker.rate else ():
+            with watch.stage("glide"):
+                if self._glides.carry(frame, self.settings.tracker.rate):
+                    glided.append(frame.camera)
+        looked_at = [frame for frame in frames if frame.camera not in glided]
+        shown, keyframes = self._segment(looked_at, watch) if looked_at else ({}, set())
+        for camera in glided:
+            with watch.stage("glide"):
+                shown[camera] = self._glides.move(camera, self._tracker.instances(camera))
+        return [
+            FrameResult(
+                frame,
+                shown[frame.camera],
+                self._prompts.of(frame.camera),
+                frame.camera in keyframes,
+                dict(watch.stage_ms),
+                self._late.news(frame.camera) if self._late else None,
+            )
+            for frame in frames
+        ]
+
+    def _segment(
+        self, frames: Sequence[Frame], watch: Stopwatch
+    ) -> tuple[dict[str, Instances], set[str]]:
+        """What SAM 2 shows on frames of different cameras, and of which the detector looks."""
         keyframes = [self._is_keyframe(frame) for frame in frames]
         found = self._look(frames, keyframes, watch)
         with watch.stage("encode"):
@@ -258,22 +290,17 @@ class GroundedTracker:
         # One that is faster than the masks counts for its own frame, too.
         if self._late and self._work_in(self._late, watch)[0]:
             instances = [self._tracker.instances(frame.camera) for frame in frames]
-        return [
-            FrameResult(
-                frame,
-                each,
-                self._prompts.of(frame.camera),
-                keyframe,
-                dict(watch.stage_ms),
-                self._late.news(frame.camera) if self._late else None,
-            )
-            for frame, each, keyframe in zip(frames, instances, keyframes, strict=True)
-        ]
+        for frame in frames:
+            self._glides.begin(frame, self.settings.tracker.rate)
+        cameras = [frame.camera for frame in frames]
+        looked = {name for name, is_one in zip(cameras, keyframes, strict=True) if is_one}
+        return dict(zip(cameras, instances, strict=True)), looked
 
     def _look_again(self, camera: str) -> None:
         """A camera looks for something else: what was tracked or is under way is not of that."""
         self._keyframes.forget(camera)
         self._history.forget_tracks(camera)
+        self._glides.clear(camera)
         if self._late:
             self._late.forget(camera)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gsam_ros.detection.regions import TileTurns
 from gsam_ros.prompts import Prompt
 from gsam_ros.tracking.camera_tracks import CameraTracks
+from gsam_ros.tracking.gliding import Glide
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class TrackerState:
         cameras: their tracks.
         last_keyframe: stamp (ns) of each camera's last frame that the detector saw.
         turns: which tiles' turn it is.
+        glides: where `tracker.rate` is set, the frames since the last that SAM 2 saw.
     """
 
     prompts: dict[str | None, tuple[str, Prompt]]
@@ -27,3 +29,4 @@ class TrackerState:
     cameras: dict[str, CameraTracks]
     last_keyframe: dict[str, int]
     turns: dict[str, TileTurns]
+    glides: dict[str, Glide]
