@@ -50,10 +50,6 @@ class Tracker(Protocol):
     settings: Settings
     device: Any
 
-    @property
-    def vocabulary_warnings(self) -> tuple[str, ...]:
-        """Phrases of which the detector knows no word."""
-
     def set_prompt(self, text: str) -> Prompt:
         """Look for something else."""
 
@@ -63,8 +59,8 @@ class Tracker(Protocol):
     def state(self) -> Any:
         """What the next step depends on."""
 
-    def restore(self, state: Any, text: str) -> None:
-        """Go on from a state under a text prompt."""
+    def restore(self, state: Any) -> None:
+        """Go on from a state."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,7 @@ def track(
     progress = parts.progress()
     resumed = progress.processed
     if progress.prompt:
-        tracker.restore(parts.state(tracker.device), progress.prompt)
+        tracker.restore(parts.state(tracker.device))
     run = _Run(source, tracker, parts, progress, prompt, video, limit, part_seconds)
     ended = run.go()
     problems = (*source.problems, *progress.unreadable)
@@ -229,9 +225,10 @@ class _Run:
 
     def _ask(self, writer: PartWriter, prompt: PromptText) -> None:
         threshold = self._tracker.settings.detector.box_threshold
-        writer.announce(self._tracker.set_prompt(prompt.text), threshold, prompt.time)
+        understood = self._tracker.set_prompt(prompt.text)
+        writer.announce(understood, threshold, prompt.time)
         self._progress.prompt = prompt.text
-        for phrase in self._tracker.vocabulary_warnings:
+        for phrase in understood.unknown:
             tqdm.write(f"gsam: the detector knows no word of {phrase!r}", sys.stderr)
 
     def _checked(self, frame: Frame) -> Frame | Unreadable:
