@@ -76,6 +76,7 @@ class Following:
     def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
         """Answer frames of different cameras that look for something."""
         watch = Stopwatch(self._device)
+        self._tell_of_glides(frames)
         if self.late:
             self._forget_starts(self.late, frames)
             self._work_in(self.late, watch)
@@ -127,6 +128,14 @@ class Following:
         cameras = [frame.camera for frame in frames]
         looked = {name for name, is_one in zip(cameras, keyframes, strict=True) if is_one}
         return dict(zip(cameras, instances, strict=True)), looked
+
+    def _tell_of_glides(self, frames: Sequence[Frame]) -> None:
+        """Time may jump back behind frames that only glided, of which the tracks don't know."""
+        for frame in frames:
+            tracks = self._tracker.cameras.get(frame.camera)
+            newest = self.glides.stamp(frame.camera)
+            if tracks and newest is not None and frame.stamp < newest:
+                tracks.stamp = newest
 
     def _forget_starts(self, late: LateDetections, frames: Sequence[Frame]) -> None:
         """What was asked of cameras whose stream starts over does not count any more."""
