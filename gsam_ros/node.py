@@ -54,6 +54,7 @@ from gsam_ros.pipeline.runner import ERROR, Runner
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.prompts import Prompt, PromptError
 from gsam_ros.settings import SettingError
+from gsam_ros.stages import Stage
 
 if TYPE_CHECKING:
     from gsam_ros.pipeline.grounded_tracker import GroundedTracker
@@ -283,9 +284,9 @@ class GsamNode(ManagedNode):
 
     # Results; the runner's thread calls these
 
-    def answer(self, arrival: Arrival, result: FrameResult, stage_ms: dict[str, float]) -> None:
+    def answer(self, arrival: Arrival, result: FrameResult, stages: Sequence[Stage]) -> None:
         """Publish a frame's results, and before them what their class ids mean."""
-        self._cameras[arrival.camera].publish(arrival, result, stage_ms)
+        self._cameras[arrival.camera].publish(arrival, result, stages)
 
     def drop(self, arrival: Arrival, cause: str, reason: str) -> None:
         """Count a frame that could not be processed, answer it, and tell people why."""

@@ -285,7 +285,7 @@ class GroundedTracker:
                 each,
                 self._prompt,
                 keyframe,
-                dict(watch.stage_ms),
+                tuple(watch.stages),
                 self._late.news(frame.camera) if self._late else None,
             )
             for frame, each, keyframe in zip(frames, instances, keyframes, strict=True)
@@ -315,11 +315,10 @@ class GroundedTracker:
         self, late: LateDetections, watch: Stopwatch, new: Sequence[Frame] = ()
     ) -> tuple[bool, dict[str, Found]]:
         """What the detector found beside: whether tracks changed, and what is of new frames."""
-        start = time.perf_counter()
+        begin = time.perf_counter()
         changed, in_time = late.work_in(new)
         if changed:
-            spent = 1e3 * (time.perf_counter() - start)
-            watch.stage_ms["catch_up"] = watch.stage_ms.get("catch_up", 0.0) + spent
+            watch.end("catch_up", begin)
         late.check()
         return changed, in_time
 
