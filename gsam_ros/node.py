@@ -92,6 +92,7 @@ class GsamNode(ManagedNode):
         self._lossless = False
         self._exiting = threading.Event()
         self._model_health = Health("models", 1, "not loaded: the node is not configured")
+        self._shortages: Callable[[], list[str]] = list
         self._warn = ThrottledLog(self.get_logger().warning)
         self._error = ThrottledLog(self.get_logger().error)
         self._now_and_then = ThrottledLog(self.get_logger().warning, period=_LASTING_PERIOD)
@@ -169,7 +170,9 @@ class GsamNode(ManagedNode):
             raise TransitionError(str(error)) from error
         self._prompts.attach(self._runner)
         # Calls are done in their order, so the prompt is in force when this one is answered.
-        device = self._await(self._runner.call(lambda tracker: str(tracker.device)))
+        device, self._shortages = self._await(
+            self._runner.call(lambda tracker: (str(tracker.device), tracker.shortages))
+        )
         names = f"{machine.detector.model} and {machine.segmenter.model}"
         self._model_health = Health("models", 0, f"{names} on {device}")
         self.get_logger().info(f"ready: {names} on {device}")
@@ -202,6 +205,7 @@ class GsamNode(ManagedNode):
             self._active = False
             self._unsubscribe()
         self._prompts.detach()
+        self._shortages = list
         if self._runner:
             self._runner.stop()
             self._runner = None
@@ -355,6 +359,8 @@ class GsamNode(ManagedNode):
             self._now_and_then(misfit, misfit.message)
         # A copy: other threads put another health in its place, and this one only adds to it.
         models = replace(self._model_health, values=memory_in_use())
+        for shortage in self._shortages():
+            models.raise_to(1, shortage)
         healths = [
             models,
             prompt_health(prompts.current, prompts.unknown, prompts.rejection),

@@ -24,6 +24,7 @@ from gsam_ros.prompts import Prompt, parse_prompt, without_phrases
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.history import History
 from gsam_ros.tracking.packages import load_segmenter
+from gsam_ros.tracking.propagation import encode_images
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.visual_prompts import VisualPrompt
 
@@ -116,6 +117,15 @@ class GroundedTracker:
         """Phrases of the current prompt of which the detector knows no word."""
         text = self._keyframes.text
         return text.unknown if text else ()
+
+    def shortages(self) -> list[str]:
+        """What does not fit into the device's memory at the moment, for people.
+
+        Any thread may ask. While something is short, as much as fits goes on.
+        """
+        told = self._keyframes.shortage
+        own = [*self._detector.shortages, *self._segmenter.batches.shortages]
+        return [*([told] if told else []), *own, *self._tracker.room.shortages]
 
     def set_prompt(self, text: str) -> Prompt:
         """Look for something else from the next step on.
@@ -265,7 +275,7 @@ class GroundedTracker:
         keyframes = [self._is_keyframe(frame) for frame in frames]
         found = self._look(frames, keyframes, watch)
         with watch.stage("encode"):
-            features = self._segmenter.encode_image([frame.image for frame in frames])
+            features = encode_images(self._segmenter, [frame.image for frame in frames])
         if self._late:  # a detector that is as fast as the encoder is in time
             found |= self._work_in(self._late, watch, frames)[1]
         with watch.stage("track"):
@@ -336,9 +346,15 @@ class GroundedTracker:
         if self._late and self.settings.tracker.kept_frames:
             self._late.ask(chosen)
             return {}
+        if not chosen:
+            return {}
         with watch.stage("detect"):
-            answers = self._job(chosen)() if chosen else []
-        return {frame.camera: each for frame, each in zip(chosen, answers, strict=True)}
+            answers = self._job(chosen)()
+        return {
+            frame.camera: each
+            for frame, each in zip(chosen, answers, strict=True)
+            if each is not None
+        }
 
     def _job(self, frames: Sequence[Frame]) -> Job:
         return self._keyframes.job(frames, self._tracker.cameras, self.settings)
