@@ -40,7 +40,7 @@ from gsam_ros.evaluation.stop_signals import stop_signals
 from gsam_ros.instances import Frame, FrameResult
 from gsam_ros.pipeline.runner import LATE_NS, STAMP
 from gsam_ros.pipeline.settings import Settings
-from gsam_ros.prompts import Prompt
+from gsam_ros.prompts import Prompt, PromptError
 from gsam_ros.settings import leaves
 from gsam_ros.stages import Stage
 
@@ -207,7 +207,11 @@ class _Run:
     def _take(self, writer: PartWriter, item: Item, read: Stage, bar: tqdm) -> None:
         self._progress.items += 1
         if isinstance(item, PromptText):
-            self._ask(writer, item)
+            try:
+                self._ask(writer, item)
+            except PromptError as error:  # as in the node, the prompt before stays in force
+                where = f"the recording's prompt at {item.time / 1e9:.3f}"
+                tqdm.write(f"gsam: {where} is left out: {error}", sys.stderr)
             return
         origin = item.token if isinstance(item, Frame) else item.origin
         assert isinstance(origin, Origin)
@@ -225,9 +229,9 @@ class _Run:
         bar.update()
 
     def _ask(self, writer: PartWriter, prompt: PromptText) -> None:
-        self._progress.prompt = prompt.text
         threshold = self._tracker.settings.detector.box_threshold
         writer.announce(self._tracker.set_prompt(prompt.text), threshold, prompt.time)
+        self._progress.prompt = prompt.text
         for phrase in self._tracker.vocabulary_warnings:
             tqdm.write(f"gsam: the detector knows no word of {phrase!r}", sys.stderr)
 
