@@ -16,6 +16,7 @@ from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.inbox import Arrival, LiveInbox
 from gsam_ros.pipeline.runner import Runner
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.stages import Stage
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class RealClock:
         """End the runner."""
         self._runner.stop()
 
-    def answer(self, arrival: Arrival, result: FrameResult, stage_ms: dict[str, float]) -> None:
+    def answer(self, arrival: Arrival, result: FrameResult, stages: Sequence[Stage]) -> None:
         """Note when it came."""
         self._answers.append(Answered(result, time.perf_counter() - self._start))
 

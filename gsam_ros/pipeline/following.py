@@ -19,6 +19,7 @@ from gsam_ros.pipeline.stopwatch import Stopwatch
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.history import History
 from gsam_ros.tracking.model import SegmentationModel
+from gsam_ros.tracking.propagation import encode_images
 from gsam_ros.tracking.tracker import InstanceTracker
 
 
@@ -81,22 +82,22 @@ class Following:
             self._forget_starts(self.late, frames)
             self._work_in(self.late, watch)
         glided: list[str] = []
-        for frame in frames if self.settings.tracker.rate else ():
+        if rate := self.settings.tracker.rate:
             with watch.stage("glide"):
-                if self.glides.carry(frame, self.settings.tracker.rate):
-                    glided.append(frame.camera)
+                glided = [frame.camera for frame in frames if self.glides.carry(frame, rate)]
         looked_at = [frame for frame in frames if frame.camera not in glided]
         shown, keyframes = self._segment(looked_at, watch) if looked_at else ({}, set())
-        for camera in glided:
+        if glided:
             with watch.stage("glide"):
-                shown[camera] = self.glides.move(camera, self._tracker.instances(camera))
+                for camera in glided:
+                    shown[camera] = self.glides.move(camera, self._tracker.instances(camera))
         return [
             FrameResult(
                 frame,
                 shown[frame.camera],
                 self._prompts.of(frame.camera),
                 frame.camera in keyframes,
-                dict(watch.stage_ms),
+                tuple(watch.stages),
                 self.late.news(frame.camera) if self.late else None,
             )
             for frame in frames
@@ -109,7 +110,7 @@ class Following:
         keyframes = [self._is_keyframe(frame) for frame in frames]
         found = self._look(frames, keyframes, watch)
         with watch.stage("encode"):
-            features = self._segmenter.encode_image([frame.image for frame in frames])
+            features = encode_images(self._segmenter, [frame.image for frame in frames])
         if self.late:  # a detector that is as fast as the encoder is in time
             found |= self._work_in(self.late, watch, frames)[1]
         with watch.stage("track"):
@@ -148,11 +149,10 @@ class Following:
         self, late: LateDetections, watch: Stopwatch, new: Sequence[Frame] = ()
     ) -> tuple[bool, dict[str, Found]]:
         """What the detector found beside: whether tracks changed, and what is of new frames."""
-        start = time.perf_counter()
+        begin = time.perf_counter()
         changed, in_time = late.work_in(new)
         if changed:
-            spent = 1e3 * (time.perf_counter() - start)
-            watch.stage_ms["catch_up"] = watch.stage_ms.get("catch_up", 0.0) + spent
+            watch.end("catch_up", begin)
         late.check()
         return changed, in_time
 
@@ -170,9 +170,15 @@ class Following:
         if self.late and self.settings.tracker.kept_frames:
             self.late.ask(chosen)
             return {}
+        if not chosen:
+            return {}
         with watch.stage("detect"):
-            answers = self._job(chosen)() if chosen else []
-        return {frame.camera: each for frame, each in zip(chosen, answers, strict=True)}
+            answers = self._job(chosen)()
+        return {
+            frame.camera: each
+            for frame, each in zip(chosen, answers, strict=True)
+            if each is not None
+        }
 
     def _job(self, frames: Sequence[Frame]) -> Job:
         return self.keyframes.job(frames, self._tracker.cameras, self.settings)

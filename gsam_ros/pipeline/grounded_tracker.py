@@ -102,6 +102,15 @@ class GroundedTracker:
         """What a camera looks for: its own prompt, or else that for all."""
         return self._prompts.of(camera)
 
+    def shortages(self) -> list[str]:
+        """What does not fit into the device's memory at the moment, for people.
+
+        Any thread may ask. While something is short, as much as fits goes on.
+        """
+        told = self._following.keyframes.shortage
+        own = [*self._detector.shortages, *self._segmenter.batches.shortages]
+        return [*([told] if told else []), *own, *self._tracker.room.shortages]
+
     def set_prompt(self, text: str, camera: str | None = None) -> Prompt:
         """Look for something else from the next step on.
 
