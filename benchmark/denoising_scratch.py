@@ -20,8 +20,9 @@ from typing import Any
 
 import torch
 
+from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.training.detector_optimisation import Average
-from gsam_ros.training.evaluate_detector import Detector, average_precision, examine, test_stills
+from gsam_ros.training.evaluate_detector import average_precision, examine, test_stills
 from gsam_ros.training.train_detector import DetectorTraining, Settings, train_backbone
 from gsam_ros.world.vocabulary import HELD_OUT, SEEN
 
@@ -57,10 +58,9 @@ class MeasuredTraining(DetectorTraining):
         """Write what training writes, and measure."""
         wall, cpu = (now - then for now, then in zip(self._clocks(), self._since, strict=True))
         super().save(out)
-        detector = Detector(str(out))
+        detector = GroundingDetector(str(out), torch.device("cpu"))
         pictures = [
-            examine(detector, rng, still, ask_unknown=False)
-            for rng, still in test_stills(self.scenes, 192, 256)
+            examine(detector, rng, still) for rng, still in test_stills(self.scenes, 192, 256)
         ]
         entry: dict[str, Any] = {"seed": self.settings.seed, "queries": self.settings.denoising}
         entry |= {"step": self.stage.step, "wall_s": wall, "cpu_s": cpu}
