@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -131,25 +132,22 @@ def plot(lines: Sequence[dict[str, Any]], picture: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `python -m benchmark.denoising_scratch`."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--backbone-steps", type=int, default=1200)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--backbone-steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--warmup", type=int, default=100, help="steps of the detection stage")
     parser.add_argument("--queries", type=int, default=64)
-    parser.add_argument("--every", type=int, default=150, help="steps between measurements")
-    parser.add_argument("--scenes", type=int, default=200, help="to measure on")
+    parser.add_argument("--every", type=int, default=60, help="steps between measurements")
+    parser.add_argument("--scenes", type=int, default=100, help="to measure on")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, default=Path("out/denoising_scratch"))
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     lines = []
     for seed, queries in product(options.seeds, (0, options.queries)):
-        settings = Settings(
-            seed=seed,
-            backbone_steps=options.backbone_steps,
-            steps=options.steps,
-            denoising=queries,
-        )
+        first = Settings(seed=seed, backbone_steps=options.backbone_steps)
         backbone = options.out / f"seed{seed}_backbone.pt"
-        warm_up(settings, backbone)
+        warm_up(first, backbone)
+        settings = replace(first, steps=options.steps, warmup=options.warmup, denoising=queries)
         folder = options.out / f"seed{seed}_queries{queries}"
         lines += train(folder, settings, backbone, options.scenes, options.every)
         (options.out / "figures.json").write_text(json.dumps(lines, indent=1) + "\n")

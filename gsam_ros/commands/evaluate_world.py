@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gsam_ros.commands.common import fail, positive
+from gsam_ros.commands.common import count, fail, positive
 
 if TYPE_CHECKING:
     from gsam_ros.training.world_figures import Amounts
@@ -35,9 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--segmenter", metavar="MODEL", help="SAM 2 video model of 256 pixels: likewise"
     )
-    for name, (count, meaning) in _AMOUNTS.items():
+    for name, (number, meaning) in _AMOUNTS.items():
         parser.add_argument(
-            f"--{name}", type=positive, default=count, metavar="N", help=f"{meaning} ({count})"
+            f"--{name}",
+            type=positive if name == "scenes" else count,
+            default=number,
+            metavar="N",
+            help=f"{meaning} ({number})",
         )
     parser.add_argument("--out", type=Path, help="folder for world.json; none by default")
 

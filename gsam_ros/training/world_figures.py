@@ -130,11 +130,16 @@ def measure_segmenter(name: str, amounts: Amounts, show: bool = False) -> dict[s
         )
     figures: dict[str, Any] = asdict(amounts)
     del figures["scenes"]
-    figures |= still_figures(model, amounts.stills, show=show)
-    figures |= clip_figures(model, amounts.clips, show=show)
-    hundred = clip_figures(model, amounts.long_clips, frames=100, show=show)
-    figures |= {f"{figure}_100": value for figure, value in hundred.items()}
-    return figures | return_figures(model, amounts.returns, show=show)
+    if amounts.stills:
+        figures |= still_figures(model, amounts.stills, show=show)
+    if amounts.clips:
+        figures |= clip_figures(model, amounts.clips, show=show)
+    if amounts.long_clips:
+        hundred = clip_figures(model, amounts.long_clips, frames=100, show=show)
+        figures |= {f"{figure}_100": value for figure, value in hundred.items()}
+    if amounts.returns:
+        figures |= return_figures(model, amounts.returns, show=show)
+    return figures
 
 
 ROLES: dict[str, tuple[Callable[[str, Amounts, bool], dict[str, Any]], Sequence[Aim]]] = {
