@@ -21,7 +21,7 @@ from gsam_ros.training.evaluate_phrases import (
     NEVER_SEEN,
     draw_absent,
     phrase_figures,
-    score_ranges,
+    scores_of_prompts,
 )
 from gsam_ros.training.world_figures import Aim, Amounts, measure_segmenter, missed, rows
 from gsam_ros.world.vocabulary import phrase_of
@@ -107,10 +107,10 @@ class Fickle:
 
 def test_changes_of_a_score_by_length_and_order_are_seen() -> None:
     [(_, still)] = test_stills(1, 96, 128)
-    by_length, by_order = score_ranges(Fickle(), np.random.default_rng(0), still)  # type: ignore[arg-type]
-    longest = LENGTHS[-1]
-    assert 0.01 * (longest - 1) <= by_length <= 0.012 * longest
-    assert 0 < by_order <= 0.002 * longest
+    by_length, by_order = scores_of_prompts(Fickle(), np.random.default_rng(0), still)  # type: ignore[arg-type]
+    for count, score in zip(LENGTHS, by_length, strict=True):
+        assert -1e-6 < score - (0.5 + 0.01 * count) < 0.002 * count
+    assert 0 < np.ptp(by_order) <= 0.002 * LENGTHS[-1]
 
 
 def test_absent_phrases_are_absent_and_no_training_had_the_unseen_words() -> None:

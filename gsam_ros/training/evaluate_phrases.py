@@ -35,8 +35,9 @@ NEVER_SEEN = tuple(_SPELLED.split())
 """Words that are not in the bundled detector's vocabulary: it has to spell them."""
 
 _SEED = 2_000_000_003
-_ABSENT = 3  # phrases of a prompt that holds no other
+_ABSENT = 3  # phrases of a prompt that holds no others, where there are several
 _LENGTHS_EVERY = 10  # pictures
+_SAME = 0.02  # change of a score
 
 
 def phrase_figures(
@@ -48,14 +49,16 @@ def phrase_figures(
 ) -> dict[str, Any]:
     """Figures on the pictures of `evaluate_detector.evaluate`; `show` a progress bar.
 
-    `absent_alone`: share of the pictures with a detection where a prompt holds only phrases of the
-    world of which nothing is there; `unknown_words`: where it holds only words that name nothing,
-    one that training had as such and one that it never had; `... by score` is the same at other
-    thresholds. Every tenth picture's first object is asked for in prompts of `LENGTHS` phrases and
-    in `ORDERS` orders of the longest of them: `order_change` and `length_change` are the largest
-    differences of its score between these, the score of a phrase being that of its best detection,
-    or 0; `..._median` are their medians, and `length_change_within` the share of those objects
-    whose score changes by 0.02 at most.
+    `absent_one`: share of the pictures with a detection where the prompt is one phrase of the world
+    of which nothing is there; `absent_three`: where it is that and two others; `unknown_words`:
+    where it holds only words that name nothing, one that training had as such and one that it never
+    had; `... by score` is the same at other thresholds.
+
+    Every tenth picture's first object is asked for in prompts of `LENGTHS` phrases and in `ORDERS`
+    orders of the longest of them: `order_change` and `length_change` are the largest differences of
+    its score between these, the score of a phrase being that of its best detection, or 0;
+    `..._median` are their medians, `length_change_within` the share of those objects whose score
+    changes by 0.02 at most, and `score by length` their mean scores.
     """
     bar = tqdm(
         test_stills(scenes, height, width),
@@ -65,29 +68,37 @@ def phrase_figures(
         unit="picture",
         disable=not show,
     )
-    absent, unknown, orders, lengths = [], [], [], []
+    best: dict[str, list[float]] = {"absent_one": [], "absent_three": [], "unknown_words": []}
+    orders: list[float] = []
+    lengths: list[list[float]] = []
     everyday = absent_words()
     for number, (_, still) in enumerate(bar):
         rng = np.random.default_rng([_SEED, number])
-        absent.append(_best(detector, still, draw_absent(rng, still, _ABSENT)))
+        absent = draw_absent(rng, still, _ABSENT)
         words = [str(rng.choice(everyday)), str(rng.choice(NEVER_SEEN))]
-        unknown.append(_best(detector, still, words))
+        for name, phrases in zip(best, (absent[:1], absent, words), strict=True):
+            best[name].append(_best(detector, still, phrases))
         if number % _LENGTHS_EVERY == 0 and len(still.boxes):
-            by_length, by_order = score_ranges(detector, rng, still)
+            by_length, by_order = scores_of_prompts(detector, rng, still)
             lengths.append(by_length)
-            orders.append(by_order)
+            orders.append(float(np.ptp(by_order)))
     figures: dict[str, Any] = {}
-    for name, best in (("absent_alone", absent), ("unknown_words", unknown)):
-        figures[name] = _share_above(best, BOX_THRESHOLD)
+    for name, scores in best.items():
+        figures[name] = _share_above(scores, BOX_THRESHOLD)
         figures[f"{name} by score"] = {
-            f"above {threshold:.2f}": _share_above(best, threshold) for threshold in THRESHOLDS
+            f"above {threshold:.2f}": _share_above(scores, threshold) for threshold in THRESHOLDS
         }
-    for name, ranges in (("order_change", orders), ("length_change", lengths)):
-        if ranges:
-            figures |= {name: max(ranges), f"{name}_median": float(np.median(ranges))}
-    if lengths:
-        figures["length_change_within"] = float(np.mean(np.array(lengths) <= 0.02))
-    return figures
+    if not lengths:
+        return figures
+    changes = np.ptp(lengths, axis=1)
+    return figures | {
+        "order_change": max(orders),
+        "order_change_median": float(np.median(orders)),
+        "length_change": float(changes.max()),
+        "length_change_median": float(np.median(changes)),
+        "length_change_within": float((changes <= _SAME).mean()),
+        "score by length": dict(zip(map(str, LENGTHS), np.mean(lengths, 0).tolist(), strict=True)),
+    }
 
 
 def draw_absent(rng: np.random.Generator, still: Still, count: int) -> list[str]:
@@ -97,10 +108,10 @@ def draw_absent(rng: np.random.Generator, still: Still, count: int) -> list[str]
     return [phrase_of(absent[i]) for i in rng.permutation(len(absent))[:count]]
 
 
-def score_ranges(
+def scores_of_prompts(
     detector: GroundingDetector, rng: np.random.Generator, still: Still
-) -> tuple[float, float]:
-    """By how much the first object's score differs between prompts' lengths, and between orders."""
+) -> tuple[list[float], list[float]]:
+    """The first object's scores in prompts of `LENGTHS`, and in `ORDERS` orders of the longest."""
     wanted = phrase_of(_pairs(still)[0])
     others = [phrase_of(pair) for pair in PAIRS if phrase_of(pair) != wanted]
     others = [others[i] for i in rng.permutation(len(others))]
@@ -111,7 +122,7 @@ def score_ranges(
 
     by_length = [score(count) for count in LENGTHS]
     by_order = [score(LENGTHS[-1]) for _ in range(ORDERS)]
-    return float(np.ptp(by_length)), float(np.ptp(by_order))
+    return by_length, by_order
 
 
 def _share_above(scores: Sequence[float], threshold: float) -> float:
