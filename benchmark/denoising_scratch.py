@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from benchmark.denoising import draw_curves
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.training.detector_optimisation import Average
 from gsam_ros.training.evaluate_detector import average_precision, examine, test_stills
@@ -98,32 +99,17 @@ def train(
     return training.taken
 
 
-def plot(lines: Sequence[dict[str, Any]], picture: Path) -> None:
-    """Seen and held-out pairs side by side: mean over the seeds, and each of them thin."""
+def plot(lines: Sequence[dict[str, Any]], batch: int, picture: Path) -> None:
+    """Seen and held-out pairs side by side."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(
-        1, 2, figsize=(9.6, 3.6), sharey=True, layout="constrained", squeeze=True
-    )
-    most = max(line["queries"] for line in lines)
-    for (key, pairs), axes in zip(_PAIRS.items(), panels, strict=True):
-        for queries, colour in ((0, "gray"), (most, "tab:blue")):
-            own = [line for line in lines if line["queries"] == queries]
-            steps = sorted({line["step"] for line in own})
-            for seed in sorted({line["seed"] for line in own}):
-                curve = [(line["step"], line[key]) for line in own if line["seed"] == seed]
-                axes.plot(*zip(*curve, strict=True), color=colour, linewidth=0.6, alpha=0.6)
-            at = {step: [line[key] for line in own if line["step"] == step] for step in steps}
-            means = [sum(values) / len(values) for values in at.values()]
-            name = f"{queries} denoising queries" if queries else "without denoising"
-            axes.plot(steps, means, color=colour, linewidth=2.2, marker=".", label=name)
-        axes.set_title(f"{len(pairs)} {key.replace('_', '-')} pairs", fontsize=10)
-        axes.set_xlabel("training steps of 8 pictures")
-        axes.set_ylim(0, 1)
-        axes.grid(alpha=0.3)
+    figure, panels = pyplot.subplots(1, 2, figsize=(9.6, 3.6), sharey=True, layout="constrained")
+    for (name, pairs), axes in zip(_PAIRS.items(), panels, strict=True):
+        draw_curves(axes, lines, name, batch)
+        axes.set_title(f"{len(pairs)} {name.replace('_', '-')} pairs", fontsize=10)
     panels[0].set_ylabel("AP50, trained from nothing")
     panels[0].legend()
     figure.savefig(picture, dpi=110)
@@ -152,7 +138,7 @@ def main(arguments: list[str] | None = None) -> None:
         lines += train(folder, settings, backbone, options.scenes, options.every)
         (options.out / "figures.json").write_text(json.dumps(lines, indent=1) + "\n")
         if queries:
-            plot(lines, options.out / "denoising_scratch.png")
+            plot(lines, settings.batch, options.out / "denoising_scratch.png")
 
 
 if __name__ == "__main__":
