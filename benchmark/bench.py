@@ -29,6 +29,7 @@ def main() -> int:
     options = _options()
     from contest.worker import ContenderError
 
+    from gsam_ros.checkpoints import CheckpointError, locate
     from gsam_ros.pipeline.devices import DeviceError, choose_device
 
     if options.frames < 3 * options.every:
@@ -36,8 +37,10 @@ def main() -> int:
         return 2
     try:
         options.device = str(choose_device(options.device))
+        for name in (options.detector, options.segmenter):
+            locate(name)  # before the minutes that scenes and contenders take
         _run(options)
-    except (ContenderError, DeviceError) as error:
+    except (CheckpointError, ContenderError, DeviceError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0

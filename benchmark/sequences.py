@@ -120,15 +120,17 @@ def run(sequence: World, machines: Sequence[GroundedTracker]) -> list[Outcome]:
         for machine, outcome in zip(machines, outcomes, strict=True):
             [result] = machine.step([frame])
             outcome.frames.extend(pair_up([truth], [answer_of(result)], [prompt]))
-            outcome.track_ms.append(result.stage_ms["track"])
+            outcome.track_ms.append(
+                sum(result.stage_ms.get(stage, 0.0) for stage in ("track", "glide"))
+            )
             outcome.step_ms.append(sum(result.stage_ms.values()))
     return outcomes
 
 
 def row(name: str, figures: TrackingFigures, outcome: Outcome, least: Outcome) -> str:
-    """One line of the table; times are medians, as shares of the first variant's."""
+    """One line of the table; times are means, as shares of the first variant's."""
     track, step = (
-        statistics.median(own) / statistics.median(first)
+        statistics.fmean(own) / statistics.fmean(first)
         for own, first in (
             (outcome.track_ms, least.track_ms),
             (outcome.step_ms, least.step_ms),

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from gsam_ros.instances import Detections
 from gsam_ros.masks import Closeup, Masks
+from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.closeups import choose_crops, is_small, seen_from_afar, segment_close
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.tracking.transformers_sam2 import TransformersSam2
+from gsam_ros.visual_prompts import VisualPrompt
 from gsam_ros.world.stills import draw_still
 
 SIZE = (360, 640)
@@ -145,3 +147,25 @@ def test_small_objects_are_followed_closely(model, still):
         for number, mask in enumerate(truth, 1):
             values.append(iou(shown.get(number, np.zeros(SIZE, bool)), mask))
     assert np.mean(ious[16.0]) > np.mean(ious[0.0]) + 0.1
+
+
+@pytest.mark.parametrize(("by", "better"), [("box", 0.1), ("points", 0.05)])
+def test_a_small_object_that_is_pointed_at_is_seen_from_close_by(model, still, by, better):
+    """By a point that is, where SAM 2 takes it for a small one on the whole image already."""
+    ious: dict[float, list[float]] = {0.0: [], 16.0: []}
+    view = View("", 0, SIZE, None, image=still.image)
+    features = model.encode_image([still.image])
+    for below, values in ious.items():
+        for mask, box in zip(still.masks, still.boxes, strict=True):
+            tracker = InstanceTracker(model, TrackerSettings(closeup_below=below))
+            tracker.set_phrases((), ("tool",))
+            middle = np.argwhere(mask)[mask.sum() // 2][::-1].astype(np.float32)
+            where = {"box": box.astype(np.float32)} if by == "box" else {"points": middle[None]}
+            try:
+                track = tracker.point_out(features, view, VisualPrompt("", "tool", **where))
+            except PromptError:  # SAM 2 sees nothing there
+                values.append(0.0)
+                continue
+            [shown] = Masks(track.logits[None], *SIZE, (track.closeup,)).pixels()
+            values.append(iou(shown, mask))
+    assert np.mean(ious[16.0]) > np.mean(ious[0.0]) + better

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 OURS = "ours"
+THRIFTY = "ours, thrifty"
 PER_FRAME = "per frame"
 KEYFRAMES = "keyframes"
 STOCK = "stock session"
-STREAMS = (OURS, PER_FRAME, KEYFRAMES, STOCK)
+STREAMS = (OURS, THRIFTY, PER_FRAME, KEYFRAMES, STOCK)
 """Those that answer the frames of a scene."""
 
 OURS_SLICED = "ours, sliced"
@@ -18,8 +19,12 @@ SAHI = "sahi"
 SLICED = (OURS_SLICED, SAHI)
 """Those that look for small objects in large pictures."""
 
+THRIFTY_SETTINGS = ("tracker.rate=2", "tracker.memory=fast")
+"""Of a recording with 10 images a second: masks glide over four of five."""
+
 EXPLANATIONS = {
     OURS: "this pipeline with its default settings, as `gsam track` runs it",
+    THRIFTY: "this pipeline set for a small machine (" + ", ".join(THRIFTY_SETTINGS) + ")",
     PER_FRAME: "Grounding DINO and SAM 2 on every frame, as the image demo of Grounded-SAM-2 does; "
     "it gives no ids, so here masks on neighbouring frames that overlap by half share one",
     KEYFRAMES: "Grounding DINO on every {every}th frame, SAM 2's video session in between, as the "
@@ -68,10 +73,11 @@ class Entry:
 
     def build(self) -> Any:
         """Load the models: a `Contender`, or for `SLICED` a `SlicedContender`."""
-        if self.name == OURS:
+        if self.name in (OURS, THRIFTY):
             from .ours import Ours
 
-            return Ours(self.models, self.changes)
+            own = THRIFTY_SETTINGS if self.name == THRIFTY else ()
+            return Ours(self.models, (*own, *self.changes))
         if self.name in SLICED:
             from . import sliced
 

@@ -18,7 +18,7 @@ from .contenders import OURS, STOCK, Entry
 from .scenes import Film, film, objects_of
 from .worker import Stretch, Worker
 
-_COUNTED = 4  # frames on which operations are counted
+_COUNTED = 10  # frames on which operations are counted: whole rounds of keyframes, of all of ours
 
 
 @dataclass
@@ -140,8 +140,7 @@ def _run_scene(
 def _counted(worker: Worker, images: Sequence[np.ndarray]) -> tuple[float, Stretch]:
     """Answer a stretch and count the operations per frame, which takes several times as long.
 
-    Where each frame is answered by itself, the last four tell: two with the detector and two
-    without it, of ours.
+    Where each frame is answered by itself, the last ones tell.
     """
     if worker.needs_whole_video:
         operations, done = worker.count("answer", list(images))

@@ -13,7 +13,7 @@ from gsam_ros.evaluation.pairing import PairedFrame
 from gsam_ros.evaluation.tracking_metrics import score_tracking
 from gsam_ros.training.evaluate_detector import Picture, average_precision
 
-from .contenders import OURS, OURS_SLICED, PER_FRAME, STOCK
+from .contenders import OURS, OURS_SLICED, PER_FRAME, STOCK, THRIFTY
 from .contest import Measured
 
 LONG = 2000
@@ -155,6 +155,23 @@ def _memory_target(ours: Measured, stock: Measured) -> Target:
     )
 
 
+def _pace_target(rows: dict[str, Row]) -> Target:
+    """Met where one and the same of ours is fast and as good."""
+    other = rows[PER_FRAME]
+    told, met = [], False
+    for name in (OURS, THRIFTY):
+        if name in rows:
+            pace, hota = other.time_ratio / rows[name].time_ratio, rows[name].hota
+            told.append(f"{name} {pace:.2f} times at {hota:.3f}")
+            met |= pace >= FRAME_RATE_TARGET and hota >= other.hota
+    return Target(
+        f"at least {FRAME_RATE_TARGET:g} times the frame rate of detecting and segmenting every "
+        "frame, at a HOTA at least as good",
+        f"{', '.join(told)}; {other.name} {other.hota:.3f}",
+        met,
+    )
+
+
 def targets(rows: Sequence[Row], measured: dict[str, Measured]) -> list[Target]:
     """What this project promises on this benchmark.
 
@@ -163,19 +180,7 @@ def targets(rows: Sequence[Row], measured: dict[str, Measured]) -> list[Target]:
     by_name = {row.name: row for row in rows}
     found = []
     if PER_FRAME in by_name:
-        ratio = by_name[PER_FRAME].time_ratio
-        found.append(
-            Target(
-                f"at least {FRAME_RATE_TARGET:g} times the frame rate of detecting and segmenting "
-                "every frame",
-                f"{ratio:.2f} times",
-                ratio >= FRAME_RATE_TARGET,
-            )
-        )
-        ours, theirs = by_name[OURS].hota, by_name[PER_FRAME].hota
-        found.append(
-            Target("at a HOTA at least as good", f"{ours:.3f} and {theirs:.3f}", ours >= theirs)
-        )
+        found.append(_pace_target(by_name))
     if STOCK in measured and min(len(measured[n].memory) for n in (OURS, STOCK)) >= _STRETCHES:
         found.append(_memory_target(measured[OURS], measured[STOCK]))
     return found

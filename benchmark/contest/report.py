@@ -11,7 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from .contenders import EXPLANATIONS, OURS, SLICED
+from .contenders import EXPLANATIONS, OURS, SLICED, THRIFTY
 from .contest import Measured
 from .figures import Row, Target
 
@@ -104,7 +104,7 @@ def _plot(rows: Sequence[Row], long: dict[str, Measured], about: dict[str, Any])
     """Time, accuracy and memory side by side."""
     streams = [row for row in rows if row.name not in SLICED]
     names = [row.name for row in streams]
-    colours = [_COLOURS[row.name == OURS] for row in streams]
+    colours = [_COLOURS[row.name in (OURS, THRIFTY)] for row in streams]
     figure = Figure(figsize=(12, 3.4), layout="constrained")
     figure.suptitle(f"same weights, same frames; {about['name']}, {about['threads']} threads")
     time, accuracy, memory = figure.subplots(1, 3)

@@ -13,6 +13,7 @@ from gsam_ros.detection.regions import TileTurns
 from gsam_ros.instances import Detections, Frame, FrameResult, Instances, which
 from gsam_ros.pipeline.beside import BesideDetector, Job
 from gsam_ros.pipeline.devices import choose_device, choose_dtype
+from gsam_ros.pipeline.glides import Glides
 from gsam_ros.pipeline.keyframes import Found, Keyframes
 from gsam_ros.pipeline.late_detections import LateDetections
 from gsam_ros.pipeline.newest_frames import NewestFrames
@@ -22,6 +23,7 @@ from gsam_ros.pipeline.stopwatch import Stopwatch
 from gsam_ros.pipeline.warm_up import warm_up
 from gsam_ros.prompts import Prompt, parse_prompt, without_phrases
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.gliding import Glide
 from gsam_ros.tracking.history import History
 from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.tracker import InstanceTracker
@@ -37,12 +39,14 @@ class TrackerState:
         cameras: their tracks.
         last_keyframe: stamp (ns) of each camera's last frame that the detector saw.
         turns: which tiles' turn it is.
+        glides: where `tracker.rate` is set, the frames since the last that SAM 2 saw.
     """
 
     prompt: Prompt | None
     cameras: dict[str, CameraTracks]
     last_keyframe: dict[str, int]
     turns: dict[str, TileTurns]
+    glides: dict[str, Glide]
 
 
 class GroundedTracker:
@@ -98,6 +102,7 @@ class GroundedTracker:
         self._newest = NewestFrames(self._segmenter.encode_image)
         self._prompt: Prompt | None = None
         self._keyframes = Keyframes(self._detector)
+        self._glides = Glides()
         self.when_detected: Callable[[], None] = lambda: None
         beside = self.settings.detector.beside
         self._late: LateDetections | None = None
@@ -130,6 +135,7 @@ class GroundedTracker:
         prompt = self._next_prompt(encoded.phrases, self._tracker.names)
         self._keyframes.look_for(encoded)
         self._history.forget_tracks()
+        self._glides.clear()
         if self._late:  # what is under way is of another prompt
             self._late.forget()
         return self._adopt(prompt)
@@ -156,7 +162,7 @@ class GroundedTracker:
         if pointed.stamp is None or pointed.stamp >= frame.stamp:
             height, width = frame.image.shape[:2]
             pointed = pointed.fit(height, width)
-            view = View(frame.camera, frame.stamp, (height, width), None)
+            view = View(frame.camera, frame.stamp, (height, width), None, image=frame.image)
             features = self._history.features(frame.camera, frame.stamp)
             features = features or self._newest.features(frame)
             track = self._tracker.point_out(features, view, pointed)
@@ -164,6 +170,7 @@ class GroundedTracker:
             track = self._history.point_back(pointed, pointed.stamp)
         limit, copy = self.settings.tracker.max_objects, track.copy()
         self._history.edit(pointed.camera, lambda tracks: tracks.put(copy.copy(), limit))
+        self._glides.clear(pointed.camera)
         self._adopt(prompt)
         return track.track_id
 
@@ -179,8 +186,9 @@ class GroundedTracker:
 
     def state(self) -> TrackerState:
         """What the next step depends on: write it away before that step, it is no copy."""
-        keyframes = self._keyframes
-        return TrackerState(self._prompt, self._tracker.cameras, keyframes.last, keyframes.turns)
+        keyframes, glides = self._keyframes, self._glides.cameras
+        cameras = self._tracker.cameras
+        return TrackerState(self._prompt, cameras, keyframes.last, keyframes.turns, glides)
 
     def restore(self, state: TrackerState, text: str) -> None:
         """Go on from a state of a tracker with the same models and settings.
@@ -193,6 +201,7 @@ class GroundedTracker:
         self._history.clear()
         self._tracker.cameras = state.cameras
         self._keyframes.last, self._keyframes.turns = state.last_keyframe, state.turns
+        self._glides.cameras = state.glides
         assert state.prompt is not None
         self._adopt(state.prompt)
 
@@ -224,6 +233,7 @@ class GroundedTracker:
         self._newest.clear(camera)
         self._history.clear(camera)
         self._keyframes.forget(camera)
+        self._glides.clear(camera)
         if self._late:
             self._late.forget(camera)
 
@@ -262,6 +272,32 @@ class GroundedTracker:
         if self._late:
             self._forget_starts(self._late, frames)
             self._work_in(self._late, watch)
+        glided: list[str] = []
+        for frame in frames if self.settings.tracker.rate else ():
+            with watch.stage("glide"):
+                if self._glides.carry(frame, self.settings.tracker.rate):
+                    glided.append(frame.camera)
+        looked_at = [frame for frame in frames if frame.camera not in glided]
+        shown, keyframes = self._segment(looked_at, watch) if looked_at else ({}, set())
+        for camera in glided:
+            with watch.stage("glide"):
+                shown[camera] = self._glides.move(camera, self._tracker.instances(camera))
+        return [
+            FrameResult(
+                frame,
+                shown[frame.camera],
+                self._prompt,
+                frame.camera in keyframes,
+                dict(watch.stage_ms),
+                self._late.news(frame.camera) if self._late else None,
+            )
+            for frame in frames
+        ]
+
+    def _segment(
+        self, frames: Sequence[Frame], watch: Stopwatch
+    ) -> tuple[dict[str, Instances], set[str]]:
+        """What SAM 2 shows on frames of different cameras, and of which the detector looks."""
         keyframes = [self._is_keyframe(frame) for frame in frames]
         found = self._look(frames, keyframes, watch)
         with watch.stage("encode"):
@@ -279,17 +315,11 @@ class GroundedTracker:
         # One that is faster than the masks counts for its own frame, too.
         if self._late and self._work_in(self._late, watch)[0]:
             instances = [self._tracker.instances(frame.camera) for frame in frames]
-        return [
-            FrameResult(
-                frame,
-                each,
-                self._prompt,
-                keyframe,
-                dict(watch.stage_ms),
-                self._late.news(frame.camera) if self._late else None,
-            )
-            for frame, each, keyframe in zip(frames, instances, keyframes, strict=True)
-        ]
+        for frame in frames:
+            self._glides.begin(frame, self.settings.tracker.rate)
+        cameras = [frame.camera for frame in frames]
+        looked = {name for name, is_one in zip(cameras, keyframes, strict=True) if is_one}
+        return dict(zip(cameras, instances, strict=True)), looked
 
     def _next_prompt(self, phrases: tuple[str, ...], names: Iterable[str]) -> Prompt:
         version = self._prompt.version + 1 if self._prompt else 1

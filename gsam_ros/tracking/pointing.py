@@ -12,9 +12,12 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
+from gsam_ros.masks import Masks
 from gsam_ros.tracking.association import Outlines, overlap
+from gsam_ros.tracking.camera_tracks import View
+from gsam_ros.tracking.closeups import is_small, segment_small_and_others
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
-from gsam_ros.tracking.propagation import segment_boxes
+from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track, outlines_of
 from gsam_ros.visual_prompts import VisualPrompt
 
@@ -26,17 +29,22 @@ one differ by more than two of one kind, and no object that stands beside anothe
 
 @torch.inference_mode()
 def segment_pointed(
-    model: SegmentationModel, features: ImageFeatures, prompt: VisualPrompt, size: tuple[int, int]
+    model: SegmentationModel,
+    features: ImageFeatures,
+    prompt: VisualPrompt,
+    view: View,
+    settings: TrackerSettings,
 ) -> Segmentation:
-    """The mask of what a visual prompt points at.
+    """The mask of what a visual prompt points at; of a small object from close by.
 
     Args:
         model: supplies the operations.
         features: of one image.
         prompt: fits that image.
-        size: (height, width) of the image in pixels.
+        view: that image.
+        settings: say what is small.
     """
-    height, width = size
+    height, width = view.size
     if prompt.mask is not None:
         mask = torch.from_numpy(prompt.mask).to(model.device).float()[None, None]
         square = (model.image_size, model.image_size)
@@ -44,13 +52,19 @@ def segment_pointed(
         squeezed = interpolate(mask, square, mode="bilinear", align_corners=False, antialias=True)
         return model.adopt(features, (squeezed[:, 0] >= 0.5).float())
     if prompt.box is not None:
-        fractions = prompt.box / np.array([width, height, width, height], np.float32)
-        return segment_boxes(model, features, [0], torch.from_numpy(fractions)[None])
+        return segment_small_and_others(model, features, [view], [0], prompt.box[None], settings)
     assert prompt.points is not None and prompt.labels is not None  # VisualPrompt sees to it
     scale = np.array([model.image_size / width, model.image_size / height], np.float32)
     points = torch.from_numpy(prompt.points * scale)[None].to(model.device, features.top.dtype)
     labels = torch.from_numpy(prompt.labels)[None].to(model.device)
-    return model.prompt(features, points, labels)
+    masks = model.prompt(features, points, labels)
+    # How small it is, only its mask tells, whose box is then as good as one that is given.
+    box = Masks(masks.logits.float().cpu().numpy(), height, width).boxes
+    small = is_small(box, np.array(view.size), model.image_size, settings.closeup_below)[0]
+    if not small or box[0, 2] <= box[0, 0]:
+        return masks
+    close = segment_small_and_others(model, features, [view], [0], box, settings)
+    return close if bool(close.presence[0] > 0) else masks
 
 
 def lies_on(pointed: Outlines, tracks: Sequence[Track]) -> Track | None:

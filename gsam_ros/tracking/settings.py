@@ -51,6 +51,14 @@ class TrackerSettings:
         high=1000,
         runtime=True,
     )
+    rate: float = setting(
+        0.0,
+        "Times per second of a camera's stamps that SAM 2 looks at it; on the images in between, "
+        "masks are moved by optical flow. 0: at every image.",
+        low=0.0,
+        high=1000.0,
+        runtime=True,
+    )
     match_iou: float = setting(
         0.25,
         "Least overlap (intersection over union) of a detection and a track that are the same "

@@ -82,9 +82,10 @@ class InstanceTracker:
                 it may; the tracks stay as they are.
         """
         state = self._camera(view)
-        masks = segment_pointed(self.model, features, prompt, view.size)
-        logits = masks.logits.cpu().numpy()
-        pointed = Outlines(logits > 0, Masks(logits, *view.size).boxes, np.zeros(1, bool))
+        masks = segment_pointed(self.model, features, prompt, view, self.settings)
+        logits, closeups = masks.logits.cpu().numpy(), masks.closeups or (None,)
+        boxes = Masks(logits, *view.size, closeups).boxes
+        pointed = Outlines(logits > 0, boxes, np.array([closeups[0] is not None]))
         if not pointed.masks.any():
             raise PromptError("SAM 2 sees no object there: give a box around it, or more points")
         track = lies_on(pointed, state.tracks)
