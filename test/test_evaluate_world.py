@@ -23,7 +23,14 @@ from gsam_ros.training.evaluate_phrases import (
     phrase_figures,
     scores_of_prompts,
 )
-from gsam_ros.training.world_figures import Aim, Amounts, measure_segmenter, missed, rows
+from gsam_ros.training.world_figures import (
+    DETECTOR,
+    Aim,
+    Amounts,
+    measure_segmenter,
+    missed,
+    rows,
+)
 from gsam_ros.world.vocabulary import phrase_of
 
 test_stills.__test__ = False  # type: ignore[attr-defined]  # its name means: stills for tests
@@ -139,6 +146,8 @@ def test_both_models_are_measured_and_told(
     assert main(words) == 0
     told = capsys.readouterr().out
     assert "aim: at least 0.9" in told
+    for aim in DETECTOR:
+        assert aim.meaning in told
     assert "by memory" not in told  # as no clip was asked for
     figures = json.loads((tmp_path / "out" / "world.json").read_text())
     assert figures["detector"]["model"] == "demo-detector"
