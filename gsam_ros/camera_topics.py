@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 
-def parse_cameras(text: str) -> dict[str, str]:
-    """Image topic by name of camera.
+import yaml
+
+
+def parse_cameras(text: str, argument: str = "cameras") -> dict[str, str]:
+    """Topic by name of camera; `argument` is where it is written.
 
     >>> parse_cameras("left=/left/image_raw right=/right/image_raw")
     {'left': '/left/image_raw', 'right': '/right/image_raw'}
@@ -15,6 +19,32 @@ def parse_cameras(text: str) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in text.split()]
     if any(not (name and topic) for name, _, topic in pairs):
         raise ValueError(
-            f"cameras is {text!r}: write NAME=IMAGE_TOPIC for each camera, with spaces between"
+            f"{argument} is {text!r}: write NAME=TOPIC for each camera, with spaces between"
         )
     return {name: topic for name, _, topic in pairs}
+
+
+def parse_camera_prompts(text: str, cameras: Collection[str]) -> list[str]:
+    """The own prompt of each camera, in their order; empty where it has none.
+
+    >>> parse_camera_prompts("{right: 'dog. cat.'}", ["left", "right"])
+    ['', 'dog. cat.']
+
+    Raises:
+        ValueError: it is written another way, or names a camera that isn't there.
+    """
+    try:
+        given = yaml.safe_load(text)
+    except yaml.YAMLError:
+        given = None
+    if not isinstance(given, dict) or not all(isinstance(each, str) for each in given.values()):
+        raise ValueError(
+            f"prompts is {text!r}: write \"{{NAME: 'red mug. person.', NAME: 'dog.'}}\""
+        )
+    for name in given:
+        if name not in cameras:
+            raise ValueError(
+                f"prompts names {name!r}: give names of cameras, which are "
+                f"{', '.join(map(repr, cameras)) or 'given by cameras:=NAME=IMAGE_TOPIC'}"
+            )
+    return [given.get(name, "") for name in cameras]

@@ -24,6 +24,12 @@ class NodeSettings:
         "~/set_prompt.",
         runtime=True,
     )
+    prompts: tuple[str, ...] = setting(
+        ("",),
+        "Prompts of their own for cameras, in the order of `cameras`, such as ['red mug.', '']: "
+        "where one is empty, and where there is only an empty one, cameras look for `prompt`.",
+        runtime=True,
+    )
     clicked_name: str = setting(
         "clicked", "What an object is called that was pointed at on ~/clicked_point.", runtime=True
     )
@@ -65,6 +71,11 @@ class NodeSettings:
         False,
         "Whether cameras have depth: subscribes NAME/depth (16UC1 in mm or 32FC1 in m, registered "
         "to the image) and NAME/camera_info, and publishes detections_3d and instance_cloud.",
+    )
+    depth_cameras: tuple[str, ...] = setting(
+        ("",),
+        "Names of those cameras that have depth, where not all are alike, such as [front]; one "
+        "empty name: depth says it of all.",
     )
     depth_tolerance: float = setting(
         0.02,
@@ -120,3 +131,40 @@ class NodeSettings:
                 "compressed for each, in the order of cameras"
             )
         return given[self.cameras.index(camera)]
+
+    def has_depth(self, camera: str) -> bool:
+        """Whether a camera has depth.
+
+        Raises:
+            SettingError: `depth_cameras` names one that isn't there.
+        """
+        if not any(self.depth_cameras):
+            return self.depth
+        for name in self.depth_cameras:
+            if name not in self.cameras:
+                raise SettingError(
+                    f"depth_cameras names {name!r}: give names of cameras, which are "
+                    f"{', '.join(map(repr, self.cameras))}"
+                )
+        return camera in self.depth_cameras
+
+    def own_prompts(self) -> dict[str, str]:
+        """The prompt of its own of each camera that has a name; empty where there is none.
+
+        Raises:
+            SettingError: `prompts` does not say it of every camera, or of one without a name.
+        """
+        if not any(self.prompts):
+            return {name: "" for name in self.cameras if name}
+        if len(self.prompts) != len(self.cameras):
+            raise SettingError(
+                f"prompts has {len(self.prompts)} entries for {len(self.cameras)} cameras: give "
+                "one for each, in the order of cameras, empty where it looks for `prompt`"
+            )
+        own = dict(zip(self.cameras, self.prompts, strict=True))
+        if own.pop("", ""):
+            raise SettingError(
+                "prompts has one for the camera without a name, which can't have its own: give it "
+                "a name in cameras, or use prompt"
+            )
+        return own

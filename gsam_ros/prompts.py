@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MAX_PHRASES = 255
 """`semantic_mask` is mono8 and 0 means nothing, so one prompt can name this many classes."""
@@ -34,6 +34,7 @@ class Prompt:
         version: 1 for the first prompt of a run, one more at every change.
         phrases: object names of the text, as they were typed.
         names: of objects that were pointed at, where no phrase names them already.
+        unknown: words of phrases of which the detector knows none.
 
     Raises:
         PromptError: phrases and names are more than `MAX_PHRASES` together.
@@ -42,6 +43,7 @@ class Prompt:
     version: int
     phrases: tuple[str, ...]
     names: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if len(self.classes) > MAX_PHRASES:

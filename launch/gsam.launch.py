@@ -12,7 +12,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
 
-from gsam_ros.camera_topics import parse_cameras
+from gsam_ros.camera_topics import parse_camera_prompts, parse_cameras
 from launch import LaunchContext, LaunchDescription
 
 # Launch argument: parameter of the node, what it is.
@@ -47,17 +47,23 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "depth_topic",
                 default_value="",
-                description="Depth image registered to the camera's; gives detections_3d",
+                description="Depth image registered to the camera's; gives detections_3d. With "
+                "several cameras NAME=TOPIC, with spaces between, of those that have depth",
             ),
             DeclareLaunchArgument(
                 "camera_info_topic",
                 default_value="camera_info",
-                description="Of the camera, needed with depth_topic",
+                description="Of the camera, needed with depth_topic, and written like it",
             ),
             DeclareLaunchArgument(
                 "prompt_topic",
                 default_value="",
                 description="Where prompts come from; by default ~/prompt",
+            ),
+            DeclareLaunchArgument(
+                "prompts",
+                default_value="",
+                description="Prompts of their own for some of `cameras`: \"{left: 'red mug.'}\"",
             ),
             DeclareLaunchArgument(
                 "result_depth",
@@ -87,15 +93,24 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
     parameters: dict[str, str | bool | int | list[str]] = {
         parameter: argument(name) for name, (parameter, _) in PARAMETERS.items() if argument(name)
     }
-    depth = argument("depth_topic")
+    depth, info = argument("depth_topic"), argument("camera_info_topic")
     cameras = parse_cameras(argument("cameras"))
     topics = {f"{name}/image": topic for name, topic in cameras.items()}
+    others = {"depth": depth or "depth", "camera_info": info}
     if cameras:
         parameters["cameras"] = list(cameras)
+        depths = parse_cameras(depth, "depth_topic")
+        infos = parse_cameras(info, "camera_info_topic") if "=" in info else {}
+        if depths:
+            parameters["depth_cameras"] = list(depths)
+        others = {f"{name}/depth": topic for name, topic in depths.items()}
+        others |= {f"{name}/camera_info": topic for name, topic in infos.items()}
     else:
         topics["image"] = argument("image_topic")
-    if depth:
-        parameters["depth"] = True
+        if depth:
+            parameters["depth"] = True
+    if argument("prompts"):
+        parameters["prompts"] = parse_camera_prompts(argument("prompts"), cameras)
     if argument("result_depth"):
         parameters["result_depth"] = int(argument("result_depth"))
     return [
@@ -112,8 +127,7 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             remappings=[
                 *topics.items(),
                 *((f"{name}/compressed", f"{topic}/compressed") for name, topic in topics.items()),
-                ("depth", depth or "depth"),
-                ("camera_info", argument("camera_info_topic")),
+                *others.items(),
                 ("~/prompt", argument("prompt_topic") or "~/prompt"),
             ],
             output="screen",

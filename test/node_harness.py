@@ -124,8 +124,9 @@ class Client:
         self.wait(future.done, f"an answer of {name}", patience)
         return future.result()
 
-    def set_prompt(self, text: str) -> SetPrompt.Response:
-        return self.call(SetPrompt, "/gsam_node/set_prompt", SetPrompt.Request(text=text))
+    def set_prompt(self, text: str, camera: str = "") -> SetPrompt.Response:
+        request = SetPrompt.Request(text=text, camera=camera)
+        return self.call(SetPrompt, "/gsam_node/set_prompt", request)
 
     def set_parameter(self, name: str, value: Any) -> Any:
         request = SetParameters.Request(

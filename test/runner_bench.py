@@ -19,27 +19,46 @@ SECOND = 10**9
 class DoubleTracker:
     """Answers every frame with nothing found; fails on images whose first pixel is 13."""
 
-    vocabulary_warnings = ("zzz",)
-
     def __init__(self) -> None:
-        self.prompt: Prompt | None = None
+        self._prompts: dict[str | None, Prompt] = {}
+        self._version = 0
         self.reset_cameras: list[str | None] = []
         self.most = 8  # frames in a step that memory holds
         self.steps: list[list[int]] = []
         self.done: list[str] = []
         self.when_detected = lambda: None
 
-    def set_prompt(self, text: str) -> Prompt:
+    @property
+    def prompt(self) -> Prompt | None:
+        return self._prompts.get(None)
+
+    def prompt_of(self, camera: str) -> Prompt | None:
+        return self._prompts.get(self._holder(camera))
+
+    def set_prompt(self, text: str, camera: str | None = None) -> Prompt:
         if "refuse" in text:
             raise PromptError("the tracker refuses it")
-        version = self.prompt.version + 1 if self.prompt else 1
-        self.prompt = Prompt(version, parse_phrases(text))
-        return self.prompt
+        if not text:
+            del self._prompts[camera]
+            common = self.prompt.phrases if self.prompt else ()
+            return self._put(None, common)
+        return self._put(camera, parse_phrases(text))
 
     def point_out(self, pointed: VisualPrompt) -> int:
-        version, phrases = (self.prompt.version, self.prompt.phrases) if self.prompt else (0, ())
-        self.prompt = Prompt(version + 1, phrases, (pointed.name,))
+        before = self.prompt_of(pointed.camera)
+        phrases = before.phrases if before else ()
+        self._put(self._holder(pointed.camera), phrases, (pointed.name,))
         return 1
+
+    def _holder(self, camera: str) -> str | None:
+        return camera if camera in self._prompts else None
+
+    def _put(
+        self, holder: str | None, phrases: tuple[str, ...], names: tuple[str, ...] = ()
+    ) -> Prompt:
+        self._version += 1
+        self._prompts[holder] = Prompt(self._version, phrases, names, unknown=("zzz",))
+        return self._prompts[holder]
 
     def reset(self, camera: str | None = None) -> None:
         self.reset_cameras.append(camera)
@@ -57,7 +76,9 @@ class DoubleTracker:
         if len(frames) > self.most:
             raise MemoryError("out of memory")
         nothing = Instances.none(*frames[0].image.shape[:2])
-        return [FrameResult(f, nothing, self.prompt, True, {"detect": 2.0}) for f in frames]
+        return [
+            FrameResult(f, nothing, self.prompt_of(f.camera), True, {"detect": 2.0}) for f in frames
+        ]
 
 
 class Outlet:

@@ -236,6 +236,25 @@ def test_what_is_worked_in_between_two_frames_costs_the_next_one_nothing(bench):
     assert "catch_up" not in result.stage_ms
 
 
+@pytest.mark.parametrize("name", ["RED MUG", "tool"])
+def test_what_is_pointed_at_while_the_detector_looks_has_the_names_of_then(bench, name):
+    """The answer goes back to before it was pointed at, and comes by it again."""
+    bench.show(0)
+    bench.answer()
+    bench.show(1, 2)
+    truth = SCENE.render(0, 0.2)
+    box = truth.boxes[truth.pairs.index(("red", "mug"))]
+    track = bench.machine.point_out(VisualPrompt("camera 0", name, box=box))
+    other = truth.boxes[truth.pairs.index(("purple", "ball"))]
+    bench.machine.point_out(VisualPrompt("camera 0", name.title(), box=other))
+    bench.show(3)
+    bench.answer()
+    result = bench.show(4)
+    row = result.instances.track_id.tolist().index(track)
+    called = result.prompt.classes[result.instances.phrase_index[row]]
+    assert called.casefold() == name.casefold()
+
+
 @pytest.mark.parametrize("meanwhile", ["encode", "track"])
 def test_a_detector_faster_than_the_masks_counts_for_its_own_frame(bench, monkeypatch, meanwhile):
     owner, name = {
@@ -287,6 +306,25 @@ def test_detections_of_another_prompt_are_dropped(bench):
         ("red mug", "purple ball", "blue ring"),
         ("orange cone", "red mug"),
     ]
+
+
+def test_a_camera_that_gets_its_own_prompt_loses_only_its_own_detections(bench):
+    both = lambda index: bench.machine.step([frame(index, 0), frame(index, 1)])  # noqa: E731
+    both(0)
+    own = bench.machine.set_prompt("orange cone. red mug.", "camera 1")
+    bench.answer()  # what the first prompt asked of both
+    first, second = both(1)
+    assert first.late.stamp == 0
+    assert len(first.instances) >= 2
+    assert (second.keyframe, second.late, len(second.instances)) == (True, None, 0)
+    bench.answer()
+    first, second = both(2)
+    assert second.late.stamp == PERIOD
+    assert second.prompt == own
+    assert {own.phrases[i] for i in second.instances.phrase_index} >= {"red mug"}
+    bench.answer()  # the first camera's next keyframe
+    assert [phrases[0] for phrases in bench.looked] == ["red mug", "orange cone", "red mug"]
+    bench.machine.set_prompt("", "camera 1")
 
 
 @pytest.mark.parametrize(

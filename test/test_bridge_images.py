@@ -213,6 +213,23 @@ def test_a_cv_bridge_that_works_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(asked) == 2  # 16 bits are converted here
 
 
+def test_a_cv_bridge_is_not_asked_for_what_it_gets_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts whole pixels per row, and swaps the bytes of 8 bits as well."""
+
+    def convert(message: Image) -> np.ndarray:
+        return np.frombuffer(message.data, np.uint8)[: message.height * message.width * 3].reshape(
+            message.height, message.width, 3
+        )[..., ::-1]
+
+    asked = install_cv_bridge(monkeypatch, convert)
+    padded, short, swapped = (message_of(stored("bgr8"), "bgr8", padding=p) for p in (1, 4, 0))
+    short.data = short.data[:-4]  # no padding after the last row
+    swapped.is_bigendian = 1
+    for message in (padded, short, swapped):
+        check_scene(decode_image(message), "bgr8")
+    assert not asked
+
+
 def wrong_colours(message: Image) -> np.ndarray:
     return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
 

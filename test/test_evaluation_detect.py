@@ -60,6 +60,7 @@ def test_every_image_is_answered_on_its_own(folder: Path, tmp_path: Path, capsys
     ("arguments", "words"),
     [
         (["nowhere.png", "--prompt", "mug."], "nowhere.png does not exist"),
+        (["BAD", "--prompt", "mug."], "bad.mcap"),
         ([".", "--prompt", "..."], "names no object"),
         (["SELF", "--prompt", "mug.", "--set", "detector.rat=1"], "detector.rat"),
         (["SELF", "--prompt", "mug.", "--detector", "no-such-model"], "no-such-model"),
@@ -68,7 +69,10 @@ def test_every_image_is_answered_on_its_own(folder: Path, tmp_path: Path, capsys
 def test_what_cannot_be_done_is_named(
     folder: Path, tmp_path: Path, arguments: list[str], words: str, capsys
 ) -> None:
-    typed = [str(folder) if word == "SELF" else word for word in arguments]
+    bad = tmp_path / "bad.mcap"
+    bad.write_bytes(b"no recording" * 100)
+    places = {"SELF": str(folder), "BAD": str(bad)}
+    typed = [places.get(word, word) for word in arguments]
     assert main(["detect", *typed, "--out", str(tmp_path / "out")]) == 1
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out" / "results.json").exists()

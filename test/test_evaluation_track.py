@@ -23,7 +23,7 @@ from gsam_ros.evaluation.run_parts import PartsError
 from gsam_ros.evaluation.run_state import StateError, load_state, save_state
 from gsam_ros.evaluation.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.sources import SourceError, open_source
-from gsam_ros.evaluation.sources.source import Item, Origin, Source
+from gsam_ros.evaluation.sources.source import Item, Origin, PromptText, Source
 from gsam_ros.evaluation.track import track
 from gsam_ros.evaluation.video import VideoError, join_videos, write_video
 from gsam_ros.instances import Frame
@@ -183,6 +183,26 @@ def test_frames_with_old_stamps_are_left_out_as_the_node_does(tmp_path: Path) ->
     outcome = track(film, RedFinder(), tmp_path / "out", PROMPT)
     assert (outcome.frames, outcome.unreadable) == (3, 1)
     assert "stamp 1.000 is not newer" in outcome.problems[0]
+
+
+class TalkingFilm(Film):
+    """With prompts of its own, of which the second says nothing."""
+
+    def items(self, skip: int = 0) -> Iterator[Item]:
+        first, *rest = super().items()
+        said = [PromptText(0, "red mug."), first, PromptText(10**8, " ... "), *rest]
+        yield from said[skip:]
+
+
+def test_a_prompt_of_the_recording_that_cannot_be_used_leaves_the_one_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    outcome = track(TalkingFilm(4), RedFinder(), tmp_path / "out", "")
+    assert outcome.frames == 4
+    assert "the recording's prompt at 0.100 is left out" in capsys.readouterr().err
+    found = results(tmp_path / "out")
+    assert [category["name"] for category in found["categories"]] == ["red mug"]
+    assert len({annotation["image_id"] for annotation in found["annotations"]}) == 2
 
 
 @pytest.mark.parametrize("fails_at", [0, 1, 4, 8])

@@ -133,6 +133,25 @@ def test_a_close_up_at_the_border_stays_inside_the_image() -> None:
         assert moved.masks.pixels().shape == (1, HEIGHT, WIDTH)
 
 
+@pytest.mark.parametrize("step", [-40, 40])
+def test_a_light_that_is_switched_hides_nothing(step: int) -> None:
+    here = square(140, 90)
+    dark = frame_of(here)
+    image = np.clip(dark.image.astype(int) // 2 + 60, 0, 255)
+    other = Frame(np.clip(image + step, 0, 255).astype(np.uint8), 1)
+    moved = carried(instances(here), Frame(image.astype(np.uint8), 0), other)
+    assert iou(moved.masks.pixels()[0], here) > 0.9
+
+
+def test_of_another_image_nothing_is_taken() -> None:
+    here = square(140, 90)
+    glide = Glide.begin(frame_of(here))
+    noise = np.random.default_rng(5).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    assert not glide.follow(Frame(noise, 1))
+    assert glide.follow(frame_of(here))  # as if it had not been
+    assert iou(glide.move(instances(here)).masks.pixels()[0], here) > 0.9
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (7, 900), (1080, 1920), (20, 20)])
 def test_images_of_any_shape_are_taken(shape: tuple[int, int]) -> None:
     image = np.zeros((*shape, 3), np.uint8)

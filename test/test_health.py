@@ -102,22 +102,29 @@ def test_camera_health_names_the_trouble(changes, publishers, level, words) -> N
 
 
 @pytest.mark.parametrize(
-    ("prompt", "unknown", "rejection", "level", "words"),
+    ("prompt", "rejection", "level", "words"),
     [
-        (None, (), "", 0, "no prompt yet"),
-        (Prompt(2, ("red mug", "cup")), (), "", 0, "red mug. cup."),
-        (Prompt(2, ("red mug",)), (), "names no object", 1, "rejected: names no object"),
-        (Prompt(2, ("xyzzy",)), ("xyzzy",), "", 1, "knows no word of: xyzzy"),
+        (None, "", 0, "no prompt yet"),
+        (Prompt(2, ("red mug", "cup")), "", 0, "red mug. cup."),
+        (Prompt(2, ("red mug",)), "names no object", 1, "rejected: names no object"),
+        (Prompt(2, ("xyzzy",), unknown=("xyzzy",)), "", 1, "knows no word of: xyzzy"),
     ],
 )
-def test_prompt_health(prompt, unknown, rejection, level, words) -> None:
-    health = prompt_health(prompt, unknown, rejection)
+def test_prompt_health(prompt, rejection, level, words) -> None:
+    health = prompt_health(prompt, rejection)
     assert health.level == level
     assert words in health.message
+    assert prompt_health(prompt, rejection, "front").name == "prompt front"
+
+
+def test_a_cameras_health_tells_its_prompt() -> None:
+    prompt = Prompt(7, ("red mug",), ("tool",))
+    told = camera_health("cam", "/cam/image", 1, snapshot(), "", NodeSettings(), prompt).values
+    assert (told["prompt"], told["prompt version"]) == ("red mug. pointed at: tool", "7")
 
 
 def test_diagnostics_carry_the_nodes_name() -> None:
-    array = diagnostic_array("robot/gsam_node", [prompt_health(None, (), "")], 5 * 10**9)
+    array = diagnostic_array("robot/gsam_node", [prompt_health(None)], 5 * 10**9)
     [status] = array.status
     assert (status.name, status.hardware_id) == ("robot/gsam_node: prompt", "robot/gsam_node")
     assert array.header.stamp.sec == 5

@@ -334,6 +334,6 @@ def test_another_text_ends_the_tracks_of_the_past_and_keeps_the_images(film):
     stream.show(0, found=seen(film, 0))
     stream.show(1, 2)
     stream.tracker.set_phrases(("dog",))
-    stream.history.forget_tracks()
+    stream.history.forget_tracks(CAMERA)
     track = stream.history.point_back(pointed_at(film, 1, "red mug"), PERIOD)
     assert [t.track_id for t in stream.tracks] == [track.track_id] == [len(seen(film, 0)) + 1]

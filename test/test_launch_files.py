@@ -6,6 +6,7 @@ import ast
 import re
 from pathlib import Path
 
+import launch_stub
 import pytest
 import yaml
 
@@ -112,3 +113,50 @@ def test_arguments_that_the_readme_shows_are_declared() -> None:
     shown = {name for page in pages for name in re.findall(r"\b(?!__)(\w+):=", page.read_text())}
     assert shown
     assert shown <= set().union(*map(declared, FILES))
+
+
+def parameters_and_topics(**given: str) -> tuple[dict, dict]:
+    """What gsam.launch.py gives its node."""
+    [node] = launch_stub.of_kind(launch_stub.describe("gsam.launch.py", **given), "LifecycleNode")
+    _, parameters, _ = node.parameters
+    return parameters, dict(node.remappings)
+
+
+def test_cameras_are_given_prompts_and_depth_of_their_own() -> None:
+    parameters, topics = parameters_and_topics(
+        cameras="left=/l/raw right=/r/raw",
+        prompt="red mug.",
+        prompts="{right: 'dog. cat.'}",
+        depth_topic="left=/l/depth",
+        camera_info_topic="left=/l/info",
+    )
+    assert parameters["cameras"] == ["left", "right"]
+    assert parameters["prompts"] == ["", "dog. cat."]
+    assert parameters["depth_cameras"] == ["left"]
+    assert "depth" not in parameters
+    assert topics["left/depth"] == "/l/depth"
+    assert topics["left/camera_info"] == "/l/info"
+    assert topics["right/image"] == "/r/raw"
+
+
+def test_one_camera_has_depth_without_a_name() -> None:
+    parameters, topics = parameters_and_topics(image_topic="/raw", depth_topic="/depth")
+    assert parameters == {"depth": True}
+    assert (topics["image"], topics["depth"]) == ("/raw", "/depth")
+    assert topics["camera_info"] == "camera_info"
+    assert parameters_and_topics()[0] == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"prompts": "{attic: dog.}"}, "prompts names 'attic': .* 'left'"),
+        ({"prompts": "dog."}, "prompts is 'dog.': write "),
+        ({"prompts": "{left: 'dog.'"}, "prompts is .*: write "),
+        ({"depth_topic": "/depth"}, "depth_topic is '/depth': write NAME=TOPIC"),
+        ({"prompts": "{left: dog.}", "cameras": ""}, "cameras:=NAME=IMAGE_TOPIC"),
+    ],
+)
+def test_what_cameras_cannot_be_given_is_told(given: dict[str, str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parameters_and_topics(**({"cameras": "left=/l/raw"} | given))

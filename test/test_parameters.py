@@ -83,3 +83,31 @@ def test_values_are_understood_as_they_are_typed() -> None:
 def test_values_that_cannot_be_used_are_named(typed: str, told: str) -> None:
     with pytest.raises(SettingError, match=told):
         with_texts(Settings(), [typed])
+
+
+def test_prompts_are_of_cameras_in_their_order() -> None:
+    own = lambda *prompts, cameras=("left", "right"): (  # noqa: E731
+        NodeSettings(cameras=cameras, prompts=prompts).own_prompts()
+    )
+    assert own("") == own("", "") == {"left": "", "right": ""}
+    assert own("red mug.", "") == {"left": "red mug.", "right": ""}
+    assert own("", "dog.", cameras=("", "right")) == {"right": "dog."}
+    assert own("", cameras=("",)) == {}
+    with pytest.raises(
+        SettingError, match="prompts has 1 entries for 2 cameras: give one for each"
+    ):
+        own("dog.")
+    with pytest.raises(SettingError, match=r"camera without a name, .* or use prompt"):
+        own("dog.", cameras=("",))
+
+
+def test_depth_is_said_of_all_cameras_or_of_each() -> None:
+    cameras = ("left", "right")
+    assert not any(map(NodeSettings(cameras=cameras).has_depth, cameras))
+    assert all(map(NodeSettings(cameras=cameras, depth=True).has_depth, cameras))
+    for depth in (True, False):
+        some = NodeSettings(cameras=cameras, depth=depth, depth_cameras=("right",))
+        assert [some.has_depth(name) for name in cameras] == [False, True]
+    wrong = NodeSettings(cameras=cameras, depth_cameras=("right", "attic"))
+    with pytest.raises(SettingError, match=r"depth_cameras names 'attic': .* 'left', 'right'"):
+        wrong.has_depth("left")

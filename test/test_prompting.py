@@ -25,10 +25,10 @@ class Prompts:
     """A keeper and what it told."""
 
     def __init__(self) -> None:
-        self.changes: list[tuple[int, tuple[str, ...], tuple[str, ...]]] = []
+        self.changes: list[tuple[int, tuple[str, ...], str | None]] = []
         self.rejections: list[tuple[str, str]] = []
         self.keeper = PromptKeeper(
-            lambda prompt, unknown: self.changes.append((prompt.version, prompt.phrases, unknown)),
+            lambda prompt, camera: self.changes.append((prompt.version, prompt.phrases, camera)),
             lambda text, reason: self.rejections.append((text, reason)),
         )
 
@@ -39,7 +39,8 @@ def test_a_prompt_that_comes_early_is_kept_and_the_newest_counts(bench: Bench) -
     assert prompts.keeper.request("green ball.") is None
     bench.runner.start()
     assert prompts.keeper.attach(bench.runner).result(10).phrases == ("green ball",)
-    assert prompts.changes == [(1, ("green ball",), ("zzz",))]
+    assert prompts.changes == [(1, ("green ball",), None)]
+    assert prompts.keeper.current().unknown == ("zzz",)
 
 
 def test_what_was_said_before_the_start_and_learnt_late_does_not_count(bench: Bench) -> None:
@@ -51,6 +52,26 @@ def test_what_was_said_before_the_start_and_learnt_late_does_not_count(bench: Be
     assert prompts.keeper.request("asked for.").result(10).phrases == ("asked for",)
     assert prompts.keeper.request("latched elsewhere.", from_before=True) is None
     assert bench.runner.call(lambda tracker: tracker.prompt.phrases).result(10) == ("asked for",)
+
+
+def test_what_comes_into_force_while_the_machine_is_given_back_is_asked_of_the_next(
+    bench: Bench,
+) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    bench.runner.call(lambda tracker: None).result(10)
+    late = bench.runner.call(lambda tracker: prompts.keeper.detach())  # before the prompt's turn
+    asked = prompts.keeper.request("red mug.")
+    late.result(10)
+    if asked:
+        asked.result(10)
+    assert prompts.keeper.current() is None
+    other = Bench()
+    other.runner.start()
+    assert prompts.keeper.attach(other.runner).result(10).phrases == ("red mug",)
+    assert other.runner.call(lambda tracker: tracker.prompt.phrases).result(10) == ("red mug",)
+    assert other.runner.stop(10)
 
 
 def test_prompts_have_their_place_among_the_frames(bench: Bench) -> None:
@@ -93,7 +114,7 @@ def test_a_rejected_prompt_leaves_the_old_one_and_a_reason(bench: Bench) -> None
         prompts.keeper.request("...")
     with pytest.raises(PromptError, match="refuses"):
         prompts.keeper.request("refuse me.").result(10)
-    assert prompts.keeper.current == Prompt(1, ("red mug",))
+    assert prompts.keeper.current() == Prompt(1, ("red mug",))
     assert prompts.keeper.rejection == "the tracker refuses it"
     assert [text for text, _ in prompts.rejections] == ["...", "refuse me."]
     prompts.keeper.request("cup.").result(10)
@@ -112,7 +133,7 @@ def test_what_is_pointed_at_changes_the_prompt_and_not_the_text(bench: Bench) ->
     prompts.keeper.point_out("/topic", lambda: pointed)
     bench.put(2)
     assert [entry[3] for entry in bench.settle()] == [1, 2]
-    assert prompts.keeper.current == Prompt(2, ("mug",), ("tool",))
+    assert prompts.keeper.current() == Prompt(2, ("mug",), ("tool",))
     assert prompts.keeper.rejection == ""
     assert prompts.keeper.request("mug.").result(10).version == 2
     assert [version for version, _, _ in prompts.changes] == [1, 2]
@@ -124,8 +145,98 @@ def test_the_prompt_survives_a_change_of_machine(bench: Bench) -> None:
     prompts.keeper.attach(bench.runner)
     prompts.keeper.request("red mug.").result(10)
     prompts.keeper.detach()
-    assert prompts.keeper.current is None
+    assert prompts.keeper.current() is None
     second = Bench()
     second.runner.start()
     assert prompts.keeper.attach(second.runner).result(10).phrases == ("red mug",)
     assert second.runner.stop(10)
+
+
+def test_what_a_machine_refused_is_not_asked_of_the_next_one(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    prompts.keeper.request("red mug.").result(10)
+    for camera in (None, "front"):
+        with pytest.raises(PromptError, match="refuses"):
+            prompts.keeper.request("refuse me.", camera).result(10)
+    assert [reason for _, reason in prompts.rejections] == [
+        "the tracker refuses it",
+        "camera 'front': the tracker refuses it",
+    ]
+    prompts.keeper.detach()
+    second = Bench()
+    second.runner.start()
+    assert prompts.keeper.attach(second.runner).result(10).phrases == ("red mug",)
+    assert len(prompts.rejections) == 2
+    assert second.runner.stop(10)
+
+
+def test_a_camera_keeps_its_own_prompt_until_it_is_given_an_empty_one(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    request, current = prompts.keeper.request, prompts.keeper.current
+    assert request("", "front").result(10) is None, "there is nothing to give up"
+    request("cup.", "front")
+    request("mug.").result(10)
+    assert (current("front").phrases, current("rear").phrases) == (("cup",), ("mug",))
+    request("plate.").result(10)
+    assert request("cup", "front").result(10).version == 1, "it is what it was"
+    with pytest.raises(PromptError):
+        request("...", "front")
+    assert prompts.keeper.rejection.startswith("camera 'front': the prompt '...' names no object")
+    bench.put(1, camera="front")
+    bench.put(1, camera="rear")
+    assert [(entry[1], entry[3]) for entry in bench.settle()] == [("front", 1), ("rear", 3)]
+    assert request(" ", "front").result(10).phrases == ("plate",)
+    assert current("front") == current("rear") == current()
+    assert prompts.changes == [
+        (1, ("cup",), "front"),
+        (2, ("mug",), None),
+        (3, ("plate",), None),
+        (4, ("plate",), None),
+    ]
+
+
+def test_own_prompts_are_kept_while_there_is_no_machine(bench: Bench) -> None:
+    """Those of cameras that are not there now wait; nobody is told of another prompt first."""
+    prompts = Prompts()
+    request = prompts.keeper.request
+    request("a parameter.", "front", from_before=True)
+    request("latched.", "rear", from_before=True)
+    assert request("cup.", "front") is None
+    assert request("a late parameter.", "front", from_before=True) is None
+    request("latched again.", "rear", from_before=True)
+    request("mug.")
+    request("knife.", "attic")
+    request("gone.", "cellar")
+    request("", "cellar")
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner, ["front", "rear", "cellar"]).result(10)
+    assert prompts.changes == [
+        (1, ("cup",), "front"),
+        (2, ("latched again",), "rear"),
+        (3, ("mug",), None),
+    ]
+    prompts.keeper.detach()
+    second = Bench()
+    second.runner.start()
+    prompts.keeper.attach(second.runner).result(10)
+    assert prompts.keeper.current("attic").phrases == ("knife",)
+    assert second.runner.stop(10)
+
+
+def test_what_is_pointed_at_belongs_to_its_cameras_own_prompt(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    prompts.keeper.request("mug.")
+    prompts.keeper.request("cup.", "front")
+    for camera in ("front", "rear"):
+        box = np.array([0, 0, 3, 3])
+        prompts.keeper.point_out("/topic", lambda c=camera, b=box: VisualPrompt(c, "tool", box=b))
+    bench.settle()
+    assert prompts.keeper.current("front") == Prompt(3, ("cup",), ("tool",))
+    assert prompts.keeper.current("rear") == Prompt(4, ("mug",), ("tool",))
+    assert [camera for _, _, camera in prompts.changes] == [None, "front", "front", None]

@@ -81,6 +81,15 @@ def test_captions_name_objects_by_span_or_on_their_own(tmp_path):
     assert read_data.images[0].phrases.tolist() == [0, 1]
 
 
+def test_captions_of_annotations_that_share_an_id_are_refused(tmp_path):
+    data = example()
+    for annotation in data["annotations"]:
+        annotation["caption"] = "thing"
+    data["annotations"][1]["id"] = data["annotations"][0]["id"]
+    with pytest.raises(CocoError, match="annotations whose id another one has: "):
+        read(tmp_path, data, "captions")
+
+
 def test_rounding_over_the_border_is_cut_and_no_area_is_left_out(tmp_path):
     data = example()
     data["annotations"][0]["bbox"] = [-1.5, 4, 43, 20]

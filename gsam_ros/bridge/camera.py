@@ -36,6 +36,7 @@ from gsam_ros.pipeline.inbox import Arrival
 from gsam_ros.pipeline.runner import BAD_IMAGE, BadFrameError
 from gsam_ros.pipeline.statistics import CameraStatistics
 from gsam_ros.prompts import Prompt
+from gsam_ros.settings import SettingError
 
 
 class RawImage(NamedTuple):
@@ -71,7 +72,7 @@ class Camera:
 
     Raises:
         TransitionError: an override of a topic's quality of service can't be used.
-        SettingError: its transport is not known.
+        SettingError: its transport is not known, or whether it has depth.
     """
 
     def __init__(
@@ -105,9 +106,9 @@ class Camera:
             self._semantic_mask = publisher(Image, "semantic_mask")
             self._overlay = publisher(Image, "overlay")
             self._frame_status = publisher(FrameStatus, "frame_status")
-            if options.depth:
+            if options.has_depth(name):
                 self._metres = Results3D(node, inputs, publisher, options)
-        except TransitionError:
+        except (TransitionError, SettingError):
             self.close()
             raise
 

@@ -50,6 +50,7 @@ def camera_health(
     snapshot: Snapshot,
     last_drop: str,
     options: NodeSettings,
+    prompt: Prompt | None = None,
 ) -> Health:
     """How one camera fares.
 
@@ -60,6 +61,7 @@ def camera_health(
         snapshot: its statistics.
         last_drop: why the last frame was dropped, for people.
         options: tell what is worth a warning.
+        prompt: what it looks for.
     """
     health = Health(f"camera {camera}".strip())
     health.message = f"{snapshot.rate_in:.1f} Hz in, {snapshot.rate_out:.1f} Hz out"
@@ -73,6 +75,8 @@ def camera_health(
         "seconds without images": f"{snapshot.silence:.1f}",
         "objects in sight": str(snapshot.objects),
     }
+    if prompt:
+        health.values |= {"prompt": prompt.summary[:200], "prompt version": str(prompt.version)}
     for cause, count in snapshot.drops.items():
         health.values[f"dropped: {cause}"] = str(count)
     if last_drop:
@@ -104,9 +108,15 @@ def _judge_age(health: Health, topic: str, age: float, options: NodeSettings) ->
         health.raise_to(level, f"results are {age:.1f} s old when they leave")
 
 
-def prompt_health(prompt: Prompt | None, unknown: tuple[str, ...], rejection: str) -> Health:
-    """What is looked for, what of it can't be found, and what was refused."""
-    health = Health("prompt")
+def prompt_health(prompt: Prompt | None, rejection: str = "", camera: str = "") -> Health:
+    """What is looked for, what of it can't be found, and what was refused.
+
+    Args:
+        prompt: for all cameras, or one's own.
+        rejection: why the newest text was refused; empty where it was not.
+        camera: whose own it is; empty: none's.
+    """
+    health = Health(f"prompt {camera}".strip())
     if prompt is None:
         health.message = "no prompt yet: publish one on ~/prompt or call ~/set_prompt"
     else:
@@ -117,9 +127,9 @@ def prompt_health(prompt: Prompt | None, unknown: tuple[str, ...], rejection: st
     if rejection:
         health.values["rejected"] = rejection
         health.raise_to(1, f"the last prompt was rejected: {rejection}")
-    if unknown:
-        health.values["unknown phrases"] = ", ".join(unknown)
-        health.raise_to(1, f"the detector knows no word of: {', '.join(unknown)}")
+    if prompt and prompt.unknown:
+        unknown = health.values["unknown phrases"] = ", ".join(prompt.unknown)
+        health.raise_to(1, f"the detector knows no word of: {unknown}")
     return health
 
 

@@ -35,7 +35,7 @@ class PointingTopics:
     def __init__(
         self,
         node: Node,
-        cameras: Callable[[], Iterable[Camera]],
+        cameras: Iterable[Camera],
         clicked_name: Callable[[], str],
         point_out: Callable[[str, Callable[[], VisualPrompt]], None],
     ) -> None:
@@ -61,12 +61,12 @@ class PointingTopics:
 
     def _take_prompt(self, message: msg.VisualPrompt) -> None:
         topic = self._node.resolve_topic_name("~/visual_prompt")
-        self._point_out(topic, lambda: visual_prompt(message, frame_ids(self._cameras())))
+        self._point_out(topic, lambda: visual_prompt(message, frame_ids(self._cameras)))
 
     def _take_click(self, message: PointStamped) -> None:
         topic = self._node.resolve_topic_name("~/clicked_point")
         name = self._clicked_name()
-        self._point_out(topic, lambda: clicked_point(message, frame_ids(self._cameras()), name))
+        self._point_out(topic, lambda: clicked_point(message, frame_ids(self._cameras), name))
 
 
 class ObjectServices:
@@ -82,7 +82,7 @@ class ObjectServices:
     def __init__(
         self,
         node: Node,
-        cameras: Callable[[], Iterable[Camera]],
+        cameras: Iterable[Camera],
         run: Callable[[Callable[[Any], None]], None],
     ) -> None:
         self._cameras = cameras
@@ -97,7 +97,7 @@ class ObjectServices:
         self, request: RemoveObject.Request, response: RemoveObject.Response
     ) -> RemoveObject.Response:
         def remove(tracker: Any) -> None:
-            camera = camera_meant(request.camera, frame_ids(self._cameras()))
+            camera = camera_meant(request.camera, frame_ids(self._cameras))
             tracker.remove_object(camera, request.track_id)
 
         return self._answer(remove, response)

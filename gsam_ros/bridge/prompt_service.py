@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 
 from gsam_ros.bridge.lifecycle import TransitionError
+from gsam_ros.instances import which
 from gsam_ros.prompts import Prompt, PromptError, parse_phrases
 from gsam_ros.srv import SetPrompt
 
@@ -19,16 +20,19 @@ class PromptService:
     Args:
         node: has the service.
         request: as `PromptKeeper.request`.
+        cameras: names of the cameras that there are.
         wait: for a future's result; raises TransitionError where it will never come.
     """
 
     def __init__(
         self,
         node: Node,
-        request: Callable[[str], Future[Prompt] | None],
-        wait: Callable[[Future[Prompt]], Prompt],
+        request: Callable[[str, str | None], Future[Prompt | None] | None],
+        cameras: Callable[[], Sequence[str]],
+        wait: Callable[[Future[Prompt | None]], Prompt | None],
     ) -> None:
         self._request = request
+        self._cameras = cameras
         self._wait = wait
         group = MutuallyExclusiveCallbackGroup()
         node.create_service(SetPrompt, "~/set_prompt", self._set_prompt, callback_group=group)
@@ -37,15 +41,33 @@ class PromptService:
         self, request: SetPrompt.Request, response: SetPrompt.Response
     ) -> SetPrompt.Response:
         try:
-            outcome = self._request(request.text)
+            camera = self._camera(request.camera)
+            outcome = self._request(request.text, camera)
             if outcome is None:
                 response.message = "kept: it comes into force when the models are loaded"
-                response.phrases = list(parse_phrases(request.text))
-            else:
-                prompt = self._wait(outcome)
+                response.phrases = list(parse_phrases(request.text) if request.text.strip() else ())
+            elif prompt := self._wait(outcome):
                 response.prompt_version = prompt.version
                 response.phrases = list(prompt.phrases)
+            else:
+                response.message = (
+                    f"{which(request.camera)} looks for nothing: no prompt is for all"
+                )
             response.success = True
         except (PromptError, TransitionError, CancelledError) as error:
             response.message = str(error) or "the node was shut down meanwhile"
         return response
+
+    def _camera(self, name: str) -> str | None:
+        """The camera that is meant; None: all without their own prompt.
+
+        Raises:
+            PromptError: there is no such camera.
+        """
+        if name and name not in self._cameras():
+            names = ", ".join(repr(each) for each in self._cameras() if each)
+            raise PromptError(
+                f"there is no camera {name!r}: "
+                + (f"name one of {names}, or none, which means all" if names else "leave it empty")
+            )
+        return name or None

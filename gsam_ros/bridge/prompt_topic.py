@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -15,13 +15,16 @@ from std_msgs.msg import String
 
 from gsam_ros.bridge import qos
 
+_REMEMBERED = 64  # messages, of which a second copy would be known
+
 
 class PromptTopic:
     """Hands on every prompt that is published on `topic`, once and in order.
 
     One subscription is volatile and meets every publisher; one is transient local and also gets
     what was latched before this node came. A message that both get is handed on once, by the time
-    at which it was written.
+    at which it was written, unless the first tells it for older than it is: what a volatile
+    subscription gets was written after it was there, whatever the writer's clock says.
 
     Args:
         node: has the subscriptions.
@@ -34,22 +37,44 @@ class PromptTopic:
     def __init__(self, node: Node, topic: str, handle: Callable[[str, bool], None]) -> None:
         self._handle = handle
         self._start = time.time_ns()  # the clock of source_timestamp
-        self._seen: deque[tuple[int, str]] = deque(maxlen=64)
+        # What was handed on, and whether as from before.
+        self._seen: OrderedDict[tuple[int, str], bool] = OrderedDict()
+        self._node = node
         group = MutuallyExclusiveCallbackGroup()
-        for durability in (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL):
+        self._subscriptions = [
             node.create_subscription(
                 String,
                 topic,
-                self._receive,  # type: ignore[arg-type]  # rclpy gives the info to those who take it
+                receive,  # type: ignore[arg-type]  # rclpy gives the info to those who take it
                 qos.command(durability),
                 callback_group=group,
                 # bridge/misfits.py warns of publishers that fit neither.
                 event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             )
+            for durability, receive in (
+                (DurabilityPolicy.VOLATILE, self._receive_new),
+                (DurabilityPolicy.TRANSIENT_LOCAL, self._receive_kept),
+            )
+        ]
 
-    def _receive(self, message: String, info: dict[str, Any]) -> None:
-        written = info["source_timestamp"]  # 0 where a middleware does not tell
-        key = (written, message.data)
-        if key not in self._seen:
-            self._seen.append(key)
-            self._handle(message.data, 0 < written < self._start)
+    def close(self) -> None:
+        """Hear no more."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def _receive_new(self, message: String, info: dict[str, Any]) -> None:
+        self._receive(message.data, info["source_timestamp"], from_before=False)
+
+    def _receive_kept(self, message: String, info: dict[str, Any]) -> None:
+        written = info["source_timestamp"]
+        self._receive(message.data, written, from_before=0 < written < self._start)
+
+    def _receive(self, text: str, written: int, from_before: bool) -> None:
+        """`written` is 0 where a middleware does not tell; then none is known from another."""
+        told = self._seen.get((written, text)) if written else None
+        if told is None or (told and not from_before):
+            self._seen[written, text] = from_before
+            while len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+            self._handle(text, from_before)

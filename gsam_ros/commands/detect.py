@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Answer every image."""
+    from gsam_ros.evaluation.bag import BagError
     from gsam_ros.evaluation.detect import detect
     from gsam_ros.evaluation.sources import SourceError, open_source
     from gsam_ros.pipeline.loading import LoadError, load_tracker
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         settings = machine_settings(options)
         tracker = load_tracker(settings, lambda text: print(f"gsam: {text}", file=sys.stderr))
         outcome = detect(source, tracker, options.prompt, options.out)
-    except (LoadError, PromptError, SettingError, SourceError, OSError) as error:
+    except (BagError, LoadError, PromptError, SettingError, SourceError, OSError) as error:
         return fail(str(error))
     for problem in outcome.problems:
         print(f"gsam: {problem}", file=sys.stderr)

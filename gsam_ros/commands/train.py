@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
     from gsam_ros.training.coco_boxes import CocoError
     from gsam_ros.training.coco_reading import read_coco
     from gsam_ros.training.fine_tune import FineTuning
-    from gsam_ros.training.fine_tune_settings import FineTuneError, claim_folder
+    from gsam_ros.training.fine_tune_settings import FineTuneError
 
     def tell(text: str) -> None:
         tqdm.write(f"gsam: {text}", file=sys.stderr)  # above a progress bar, where there is one
@@ -142,8 +142,8 @@ def run(options: argparse.Namespace) -> int:
         training = FineTuning(
             settings, data, validation, options.out, options.device == "cpu", options.workers
         )
-        if claim_folder(options.out, settings):
-            tell(f"going on from step {training.resume()} of {options.out}")
+        if (done := training.begin()) is not None:
+            tell(f"going on from step {done} of {options.out}")
         progress = training.run(options.every, tell)
     except (CheckpointError, CocoError, FineTuneError, OSError) as error:
         return fail(str(error))

@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from gsam_ros.evaluation.bag import BagError, BagReader, Record, open_bag
 from gsam_ros.evaluation.ros_session import Session, message_class, session
-from gsam_ros.prompts import parse_phrases
+from gsam_ros.prompts import PromptError, parse_phrases
 
 _RELIABLE = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
 _RELIABLE_LATCHED = QoSProfile(
@@ -159,8 +159,12 @@ class Player:
     def _change_prompt(self, record: Record) -> None:
         """Publish a prompt between two frames and wait until it is in force."""
         self._await_answers(0)
-        phrases = parse_phrases(self._bag.decode(record).data)
         self._publishers[record.topic].publish(record.data)
+        try:
+            phrases = parse_phrases(self._bag.decode(record).data)
+        except PromptError as error:  # the node will reject it, and keep the one before
+            tqdm.write(f"gsam: a prompt on {record.topic} can't be used: {error}", sys.stderr)
+            return
         self._await(
             lambda: all(self._known_phrases.get(t) == phrases for t in self._plan.labels),
             lambda: (

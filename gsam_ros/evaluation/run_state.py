@@ -17,7 +17,7 @@ _ALLOWED = {
     "collections.deque",
     "gsam_ros.instances.TrackState",
     "gsam_ros.masks.Closeup",
-    "gsam_ros.pipeline.grounded_tracker.TrackerState",
+    "gsam_ros.pipeline.tracker_state.TrackerState",
     "gsam_ros.prompts.Prompt",
     "numpy.dtype",
     "numpy.ndarray",

@@ -40,7 +40,7 @@ from gsam_ros.evaluation.stop_signals import stop_signals
 from gsam_ros.instances import Frame, FrameResult
 from gsam_ros.pipeline.runner import LATE_NS, STAMP
 from gsam_ros.pipeline.settings import Settings
-from gsam_ros.prompts import Prompt
+from gsam_ros.prompts import Prompt, PromptError
 from gsam_ros.settings import leaves
 
 
@@ -49,10 +49,6 @@ class Tracker(Protocol):
 
     settings: Settings
     device: Any
-
-    @property
-    def vocabulary_warnings(self) -> tuple[str, ...]:
-        """Phrases of which the detector knows no word."""
 
     def set_prompt(self, text: str) -> Prompt:
         """Look for something else."""
@@ -63,8 +59,8 @@ class Tracker(Protocol):
     def state(self) -> Any:
         """What the next step depends on."""
 
-    def restore(self, state: Any, text: str) -> None:
-        """Go on from a state under a text prompt."""
+    def restore(self, state: Any) -> None:
+        """Go on from a state."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,7 @@ def track(
     progress = parts.progress()
     resumed = progress.processed
     if progress.prompt:
-        tracker.restore(parts.state(tracker.device), progress.prompt)
+        tracker.restore(parts.state(tracker.device))
     run = _Run(source, tracker, parts, progress, prompt, video, limit, part_seconds)
     ended = run.go()
     problems = (*source.problems, *progress.unreadable)
@@ -206,7 +202,11 @@ class _Run:
     def _take(self, writer: PartWriter, item: Item, read_ms: float, bar: tqdm) -> None:
         self._progress.items += 1
         if isinstance(item, PromptText):
-            self._ask(writer, item)
+            try:
+                self._ask(writer, item)
+            except PromptError as error:  # as in the node, the prompt before stays in force
+                where = f"the recording's prompt at {item.time / 1e9:.3f}"
+                tqdm.write(f"gsam: {where} is left out: {error}", sys.stderr)
             return
         origin = item.token if isinstance(item, Frame) else item.origin
         assert isinstance(origin, Origin)
@@ -224,10 +224,11 @@ class _Run:
         bar.update()
 
     def _ask(self, writer: PartWriter, prompt: PromptText) -> None:
-        self._progress.prompt = prompt.text
         threshold = self._tracker.settings.detector.box_threshold
-        writer.announce(self._tracker.set_prompt(prompt.text), threshold, prompt.time)
-        for phrase in self._tracker.vocabulary_warnings:
+        understood = self._tracker.set_prompt(prompt.text)
+        writer.announce(understood, threshold, prompt.time)
+        self._progress.prompt = prompt.text
+        for phrase in understood.unknown:
             tqdm.write(f"gsam: the detector knows no word of {phrase!r}", sys.stderr)
 
     def _checked(self, frame: Frame) -> Frame | Unreadable:

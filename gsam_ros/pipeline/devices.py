@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import cv2
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -52,10 +53,11 @@ def use_threads(count: int) -> None:
 
     numpy's products get one thread, always. They are small, those that enlarge a mask to the image
     take 0.2 ms; but OpenBLAS shares them out, and its threads wait for each other by spinning: on
-    two busy cores one took 32 ms.
+    two busy cores one took 32 ms. OpenCV, which has threads of its own, gets as many as torch.
     """
     threadpool_limits(1, "blas")
     if count:
         torch.set_num_threads(count)
     elif not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // 2))
+    cv2.setNumThreads(torch.get_num_threads())

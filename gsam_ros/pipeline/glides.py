@@ -38,8 +38,12 @@ class Glides:
             or (frame.stamp - glide.start) * rate >= 0.9e9
         ):
             return False
-        glide.follow(frame)
-        return True
+        return glide.follow(frame)
+
+    def stamp(self, camera: str) -> int | None:
+        """Of the newest frame that SAM 2 did not look at; None where there is none."""
+        glide = self.cameras.get(camera)
+        return glide.stamp if glide else None
 
     def move(self, camera: str, instances: Instances) -> Instances:
         """What SAM 2 last showed of a camera, on its newest frame."""

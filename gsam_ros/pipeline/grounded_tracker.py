@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from gsam_ros.detection.detector import GroundingDetector
-from gsam_ros.detection.regions import TileTurns
 from gsam_ros.instances import Detections, Frame, FrameResult, Instances, which
 from gsam_ros.pipeline.beside import BesideDetector, Job
+from gsam_ros.pipeline.camera_prompts import CameraPrompts
 from gsam_ros.pipeline.devices import choose_device, choose_dtype
 from gsam_ros.pipeline.glides import Glides
 from gsam_ros.pipeline.keyframes import Found, Keyframes
@@ -20,33 +19,14 @@ from gsam_ros.pipeline.newest_frames import NewestFrames
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.pipeline.single_image import find
 from gsam_ros.pipeline.stopwatch import Stopwatch
+from gsam_ros.pipeline.tracker_state import TrackerState
 from gsam_ros.pipeline.warm_up import warm_up
-from gsam_ros.prompts import Prompt, parse_prompt, without_phrases
-from gsam_ros.tracking.camera_tracks import CameraTracks, View
-from gsam_ros.tracking.gliding import Glide
+from gsam_ros.prompts import Prompt, parse_prompt
+from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.history import History
 from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.visual_prompts import VisualPrompt
-
-
-@dataclass(frozen=True)
-class TrackerState:
-    """All that a step depends on besides models, settings and frames, to go on with later.
-
-    Attributes:
-        prompt: that was in force.
-        cameras: their tracks.
-        last_keyframe: stamp (ns) of each camera's last frame that the detector saw.
-        turns: which tiles' turn it is.
-        glides: where `tracker.rate` is set, the frames since the last that SAM 2 saw.
-    """
-
-    prompt: Prompt | None
-    cameras: dict[str, CameraTracks]
-    last_keyframe: dict[str, int]
-    turns: dict[str, TileTurns]
-    glides: dict[str, Glide]
 
 
 class GroundedTracker:
@@ -100,8 +80,10 @@ class GroundedTracker:
         self._tracker = InstanceTracker(self._segmenter, self.settings.tracker)
         self._history = History(self._tracker)
         self._newest = NewestFrames(self._segmenter.encode_image)
-        self._prompt: Prompt | None = None
-        self._keyframes = Keyframes(self._detector)
+        self._prompts = CameraPrompts(
+            self._detector, self._tracker, self._history, self._newest, self._look_again
+        )
+        self._keyframes = Keyframes(self._detector, self._prompts.text)
         self._glides = Glides()
         self.when_detected: Callable[[], None] = lambda: None
         beside = self.settings.detector.beside
@@ -113,32 +95,31 @@ class GroundedTracker:
 
     @property
     def prompt(self) -> Prompt | None:
-        """What is looked for now; None before the first prompt."""
-        return self._prompt
+        """What cameras without a prompt of their own look for; None before the first prompt."""
+        return self._prompts.of(None)
 
-    @property
-    def vocabulary_warnings(self) -> tuple[str, ...]:
-        """Phrases of the current prompt of which the detector knows no word."""
-        text = self._keyframes.text
-        return text.unknown if text else ()
+    def prompt_of(self, camera: str) -> Prompt | None:
+        """What a camera looks for: its own prompt, or else that for all."""
+        return self._prompts.of(camera)
 
-    def set_prompt(self, text: str) -> Prompt:
+    def set_prompt(self, text: str, camera: str | None = None) -> Prompt:
         """Look for something else from the next step on.
 
         Tracks whose phrase stays live on under their ids, and so do those that were pointed at;
-        the others end.
+        the others end. Other cameras' tracks stay as they are.
+
+        Args:
+            text: phrases that end with a dot.
+            camera: that looks for it alone, whatever is set for all; a text without words gives it
+                back: it looks for what is set for all. None: all cameras without their own prompt.
+
+        Returns:
+            What the camera looks for now; its version is that of all results from now on.
 
         Raises:
             PromptError: the text can't be used; the old prompt stays.
         """
-        encoded = self._detector.encode(parse_prompt(text))
-        prompt = self._next_prompt(encoded.phrases, self._tracker.names)
-        self._keyframes.look_for(encoded)
-        self._history.forget_tracks()
-        self._glides.clear()
-        if self._late:  # what is under way is of another prompt
-            self._late.forget()
-        return self._adopt(prompt)
+        return self._prompts.set(text, camera)
 
     def point_out(self, pointed: VisualPrompt) -> int:
         """Follow one object more: what lies there on a frame of its camera.
@@ -156,23 +137,9 @@ class GroundedTracker:
             PromptError: it can't be used (no frame of the camera yet or none that old, outside the
                 image, no object there, no room for one more); prompt and tracks stay as they are.
         """
-        frame = self._newest.frame(pointed.camera)
-        phrases = self._prompt.phrases if self._prompt else ()
-        prompt = self._next_prompt(phrases, (*self._tracker.names, pointed.name))
-        if pointed.stamp is None or pointed.stamp >= frame.stamp:
-            height, width = frame.image.shape[:2]
-            pointed = pointed.fit(height, width)
-            view = View(frame.camera, frame.stamp, (height, width), None, image=frame.image)
-            features = self._history.features(frame.camera, frame.stamp)
-            features = features or self._newest.features(frame)
-            track = self._tracker.point_out(features, view, pointed)
-        else:
-            track = self._history.point_back(pointed, pointed.stamp)
-        limit, copy = self.settings.tracker.max_objects, track.copy()
-        self._history.edit(pointed.camera, lambda tracks: tracks.put(copy.copy(), limit))
+        track_id = self._prompts.point_out(pointed)
         self._glides.clear(pointed.camera)
-        self._adopt(prompt)
-        return track.track_id
+        return track_id
 
     def remove_object(self, camera: str, track_id: int) -> None:
         """End a track, in sight or lost; its id is not used again.
@@ -187,23 +154,21 @@ class GroundedTracker:
     def state(self) -> TrackerState:
         """What the next step depends on: write it away before that step, it is no copy."""
         keyframes, glides = self._keyframes, self._glides.cameras
+        prompts, version = self._prompts.state()
         cameras = self._tracker.cameras
-        return TrackerState(self._prompt, cameras, keyframes.last, keyframes.turns, glides)
+        return TrackerState(prompts, version, cameras, keyframes.last, keyframes.turns, glides)
 
-    def restore(self, state: TrackerState, text: str) -> None:
+    def restore(self, state: TrackerState) -> None:
         """Go on from a state of a tracker with the same models and settings.
 
         Args:
             state: from now on this tracker's own.
-            text: the text prompt that was in force.
         """
-        self.set_prompt(text)
-        self._history.clear()
+        self.reset()
         self._tracker.cameras = state.cameras
+        self._prompts.restore(state.prompts, state.version)
         self._keyframes.last, self._keyframes.turns = state.last_keyframe, state.turns
         self._glides.cameras = state.glides
-        assert state.prompt is not None
-        self._adopt(state.prompt)
 
     def detect(self, image: np.ndarray, text: str) -> tuple[Instances, Prompt]:
         """Look at one image on its own; streams, their tracks and their prompt stay as they are.
@@ -220,7 +185,7 @@ class GroundedTracker:
         """
         encoded = self._detector.encode(parse_prompt(text))
         found = find(self._detector, self._segmenter, image, encoded, self.settings)
-        return found, Prompt(0, encoded.phrases)
+        return found, Prompt(0, encoded.phrases, unknown=encoded.unknown)
 
     def configure(self, settings: Settings) -> None:
         """Apply settings that may change while it runs; the models stay as they are."""
@@ -260,15 +225,26 @@ class GroundedTracker:
         """
         if len({frame.camera for frame in frames}) < len(frames):
             raise ValueError("step takes at most one frame of each camera")
-        if not frames:
-            return []
         self._newest.keep(frames)
-        if self._prompt is None:
-            return [
-                FrameResult(frame, Instances.none(*frame.image.shape[:2]), None, False)
-                for frame in frames
-            ]
+        asked = [frame for frame in frames if self._is_asked(frame.camera)]
+        answers = {each.frame.camera: each for each in self._follow(asked)} if asked else {}
+        return [answers.get(frame.camera) or self._nothing(frame) for frame in frames]
+
+    def _is_asked(self, camera: str) -> bool:
+        """Whether there is anything to be looked for or followed."""
+        prompt = self._prompts.of(camera)
+        return bool(prompt and prompt.classes)
+
+    def _nothing(self, frame: Frame) -> FrameResult:
+        """The answer where nothing is looked for, which costs nothing."""
+        self._history.clear(frame.camera)  # frames are missing from now on
+        nothing = Instances.none(*frame.image.shape[:2])
+        return FrameResult(frame, nothing, self._prompts.of(frame.camera), False)
+
+    def _follow(self, frames: Sequence[Frame]) -> list[FrameResult]:
+        """Detect where it is time to, and bring the tracks to these frames."""
         watch = Stopwatch(self.device)
+        self._tell_of_glides(frames)
         if self._late:
             self._forget_starts(self._late, frames)
             self._work_in(self._late, watch)
@@ -286,7 +262,7 @@ class GroundedTracker:
             FrameResult(
                 frame,
                 shown[frame.camera],
-                self._prompt,
+                self._prompts.of(frame.camera),
                 frame.camera in keyframes,
                 dict(watch.stage_ms),
                 self._late.news(frame.camera) if self._late else None,
@@ -321,18 +297,25 @@ class GroundedTracker:
         looked = {name for name, is_one in zip(cameras, keyframes, strict=True) if is_one}
         return dict(zip(cameras, instances, strict=True)), looked
 
-    def _next_prompt(self, phrases: tuple[str, ...], names: Iterable[str]) -> Prompt:
-        version = self._prompt.version + 1 if self._prompt else 1
-        return Prompt(version, phrases, without_phrases(names, phrases))
-
-    def _adopt(self, prompt: Prompt) -> Prompt:
-        self._prompt = prompt
-        self._tracker.set_phrases(prompt.phrases, prompt.names)
-        return prompt
+    def _look_again(self, camera: str) -> None:
+        """A camera looks for something else: what was tracked or is under way is not of that."""
+        self._keyframes.forget(camera)
+        self._history.forget_tracks(camera)
+        self._glides.clear(camera)
+        if self._late:
+            self._late.forget(camera)
 
     def _begin_beside(self) -> LateDetections:
         detector = BesideDetector(self.device, lambda: self.when_detected())  # noqa: PLW0108  it changes
         return LateDetections(detector, self._history, self._job)
+
+    def _tell_of_glides(self, frames: Sequence[Frame]) -> None:
+        """Time may jump back behind frames that only glided, of which the tracks don't know."""
+        for frame in frames:
+            tracks = self._tracker.cameras.get(frame.camera)
+            newest = self._glides.stamp(frame.camera)
+            if tracks and newest is not None and frame.stamp < newest:
+                tracks.stamp = newest
 
     def _forget_starts(self, late: LateDetections, frames: Sequence[Frame]) -> None:
         """What was asked of cameras whose stream starts over does not count any more."""

@@ -24,29 +24,26 @@ class Keyframes:
 
     Args:
         detector: looks.
+        text: what a camera looks for; None before its first prompt.
 
     Attributes:
-        text: what is looked for; None before the first prompt.
         last: stamp (ns) of each camera's last frame that the detector saw.
         turns: which tiles' turn it is, by camera.
     """
 
-    def __init__(self, detector: GroundingDetector) -> None:
+    def __init__(
+        self, detector: GroundingDetector, text: Callable[[str], EncodedText | None]
+    ) -> None:
         self._detector = detector
-        self.text: EncodedText | None = None
+        self._text = text
         self.last: dict[str, int] = {}
         self.turns: dict[str, TileTurns] = {}
 
-    def look_for(self, text: EncodedText) -> None:
-        """From now on, beginning with the next frame of each camera."""
-        self.text = text
-        self.last.clear()
-        self.turns.clear()
-
     def forget(self, camera: str | None = None) -> None:
-        """The next frame of one camera or of all is a keyframe."""
-        for name in list(self.last) if camera is None else [camera]:
+        """The next frame of one camera or of all is a keyframe, looked at from the first tile."""
+        for name in {*self.last, *self.turns} if camera is None else [camera]:
             self.last.pop(name, None)
+            self.turns.pop(name, None)
 
     def is_due(self, frame: Frame, camera: CameraTracks | None, rate: float) -> bool:
         """Whether the detector's time has come; the first frame after any start always is one.
@@ -56,7 +53,7 @@ class Keyframes:
             camera: its tracks, before it.
             rate: times per second.
         """
-        if self.text is None:
+        if self._text(frame.camera) is None:
             return False
         last = self.last.get(frame.camera)
         height, width = frame.image.shape[:2]
@@ -79,19 +76,25 @@ class Keyframes:
     ) -> Callable[[], list[Found]]:
         """A look at frames, to be done at once or elsewhere: one answer per frame.
 
+        The detector is asked once for all frames whose cameras look for the same.
+
         Args:
             frames: at least one, of different cameras.
             cameras: the tracks of all cameras, before these frames.
             settings: that count for this look, also if others come meanwhile.
         """
-        assert self.text is not None  # else no frame is due
         for frame in frames:
             self.last[frame.camera] = frame.stamp
-        choose = None
-        if settings.detector.slices.regions:
-            share = settings.detector.slices.share
-            choose = [self._choose_tiles(f, cameras.get(f.camera), share) for f in frames]
-        return partial(self._look, [frame.image for frame in frames], self.text, settings, choose)
+        looks = []
+        for text, places in _by_text([self._text(frame.camera) for frame in frames]):
+            own = [frames[place] for place in places]
+            choose = None
+            if settings.detector.slices.regions:
+                share = settings.detector.slices.share
+                choose = [self._choose_tiles(f, cameras.get(f.camera), share) for f in own]
+            images = [frame.image for frame in own]
+            looks.append((places, partial(self._look, images, text, settings, choose)))
+        return partial(_together, looks)
 
     def _look(
         self,
@@ -120,3 +123,20 @@ class Keyframes:
         turns = self.turns.setdefault(frame.camera, TileTurns())
         known = np.array(boxes, np.float32).reshape(-1, 4)
         return partial(turns.choose, frame.image, known, share)
+
+
+def _by_text(texts: Sequence[EncodedText | None]) -> list[tuple[EncodedText, list[int]]]:
+    """Each text with its places."""
+    places: dict[int, tuple[EncodedText, list[int]]] = {}
+    for place, text in enumerate(texts):
+        assert text is not None  # else the frame would not be due
+        places.setdefault(id(text), (text, []))[1].append(place)
+    return list(places.values())
+
+
+def _together(looks: Sequence[tuple[list[int], Callable[[], list[Found]]]]) -> list[Found]:
+    """Look one after the other; the answers in the order of their places."""
+    answers: dict[int, Found] = {}
+    for places, look in looks:
+        answers |= dict(zip(places, look(), strict=True))
+    return [answers[place] for place in sorted(answers)]

@@ -26,6 +26,11 @@ class NewestFrames:
         self._frames: dict[str, Frame] = {}
         self._features: dict[str, ImageFeatures] = {}
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Those of which there is a frame."""
+        return tuple(self._frames)
+
     def keep(self, frames: Iterable[Frame]) -> None:
         """These are the newest of their cameras now."""
         for frame in frames:

@@ -3,76 +3,93 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from typing import Any
 
+from gsam_ros.instances import which
 from gsam_ros.pipeline.runner import Runner
-from gsam_ros.prompts import Phrase, Prompt, PromptError, parse_prompt
+from gsam_ros.prompts import Prompt, PromptError, parse_prompt
 from gsam_ros.visual_prompts import VisualPrompt
 
 
 class PromptKeeper:
-    """Takes prompts from any thread and sees that the newest good one is in force.
+    """Takes prompts from any thread and sees that the newest good ones are in force.
 
-    A text says what to look for from now on, and is kept while there is no machine. What is pointed
-    at lies in an image, and without a machine there is none.
+    A text says what to look for from now on, all cameras or one of them, and is kept while there is
+    no machine. What is pointed at lies in an image, and without a machine there is none.
 
     Args:
-        changed: told in the runner's thread of every prompt that came into force, with those of
-            its phrases that hold no word the detector knows.
+        changed: told in the runner's thread of every prompt that came into force, and of the camera
+            whose own it is; None: of all cameras without one.
         rejected: told of every prompt that can't be used: its text or where it came from, and why.
 
     Attributes:
-        current: the prompt in force; None before the first one.
-        unknown: phrases of it that the detector doesn't know.
         rejection: why the newest text was rejected; empty where it was not.
     """
 
     def __init__(
         self,
-        changed: Callable[[Prompt, tuple[str, ...]], None],
+        changed: Callable[[Prompt, str | None], None],
         rejected: Callable[[str, str], None],
     ) -> None:
         self._changed = changed
         self._rejected = rejected
         self._lock = threading.Lock()
-        self._wanted = ""
-        self._asked_since_start = False
         self._runner: Runner | None = None
-        self._asked: tuple[Phrase, ...] = ()
-        self.current: Prompt | None = None
-        self.unknown: tuple[str, ...] = ()
+        # By camera; under None what holds for all that are not there themselves.
+        self._wanted: dict[str | None, str] = {}
+        self._asked_since_start: set[str | None] = set()
+        self._texts: dict[str | None, str] = {}  # that came into force last
+        self._in_force: dict[str | None, Prompt] = {}
         self.rejection = ""
 
-    def request(self, text: str, *, from_before: bool = False) -> Future[Prompt] | None:
+    def current(self, camera: str | None = None) -> Prompt | None:
+        """What a camera looks for, or those without a prompt of their own; None: nothing yet."""
+        return self._in_force.get(self.holder(camera))
+
+    def holder(self, camera: str | None) -> str | None:
+        """A camera that has a prompt of its own in force, else None."""
+        return camera if camera in self._in_force else None
+
+    def request(
+        self, text: str, camera: str | None = None, *, from_before: bool = False
+    ) -> Future[Prompt | None] | None:
         """Look for something else from now on.
 
         Args:
             text: what to look for.
+            camera: that looks for it, whatever the others do; an empty text lets it look for what
+                they do. None: all cameras that have no prompt of their own.
             from_before: it was said before the start, though it may be learnt late. What was asked
                 since then counts for more.
 
         Returns:
-            The prompt when it is in force, or None where it is kept until a machine is there or,
-            said before the start, comes too late.
+            What the camera looks for when the prompt is in force, or None where it is kept until a
+            machine is there or, said before the start, comes too late.
 
         Raises:
             PromptError: the text can't be used; the prompt before stays in force.
         """
+        is_given_up = camera is not None and not text.strip()
         try:
-            parse_prompt(text)
+            if not is_given_up:
+                parse_prompt(text)
         except PromptError as error:
-            self._reject(text, str(error))
+            self._reject(text, _where(camera) + str(error))
             raise
         with self._lock:
-            if from_before and self._asked_since_start:
+            if from_before and camera in self._asked_since_start:
                 return None
-            self._asked_since_start |= not from_before
-            self._wanted = text
+            if not from_before:
+                self._asked_since_start.add(camera)
+            if is_given_up:
+                self._wanted.pop(camera, None)
+            else:
+                self._wanted[camera] = text
             self.rejection = ""
-            runner = self._runner
-        return self._apply_by(runner, text) if runner else None
+            # Within the lock: what is wanted last is applied last.
+            return self._apply_by(self._runner, text, camera) if self._runner else None
 
     def point_out(self, source: str, make: Callable[[], VisualPrompt]) -> None:
         """Follow one object more. What can't be used is told to `rejected`.
@@ -90,44 +107,88 @@ class PromptKeeper:
         except PromptError as error:
             self._reject(source, f"{source}: {error}")
             return
-        outcome = runner.call(lambda tracker: self._point_out(tracker, prompt))
+        outcome = runner.call(lambda tracker: self._point_out(runner, tracker, prompt))
         outcome.add_done_callback(lambda done: self._report(source, done, f"{source}: "))
 
-    def attach(self, runner: Runner) -> Future[Prompt] | None:
-        """A machine is there: have it look for what was asked last, if anything was."""
+    def attach(
+        self, runner: Runner, cameras: Collection[str] | None = None
+    ) -> Future[Prompt | None] | None:
+        """A machine is there: have it look for what was asked last.
+
+        Args:
+            runner: has the machine.
+            cameras: that there are; prompts of others are kept. None: all.
+
+        Returns:
+            The prompt for all when it is in force; None where there is none.
+        """
         with self._lock:
-            self._runner, wanted = runner, self._wanted
-        return self._apply_by(runner, wanted) if wanted else None
+            self._runner, wanted = runner, dict(self._wanted)
+            common = wanted.pop(None, "")
+            # Before that for all, which is announced to cameras without their own.
+            for camera, text in wanted.items():
+                if cameras is None or camera in cameras:
+                    self._apply_by(runner, text, camera)
+            return self._apply_by(runner, common, None) if common else None
 
     def detach(self) -> None:
-        """The machine goes; the prompt is kept for the next one."""
+        """The machine goes; the prompts are kept for the next one."""
         with self._lock:
             self._runner = None
-        self.current, self.unknown = None, ()
+            self._in_force = {}
 
-    def _apply_by(self, runner: Runner, text: str) -> Future[Prompt]:
-        outcome = runner.call(lambda tracker: self._apply(tracker, text))
-        outcome.add_done_callback(lambda done: self._report(text, done))
+    def _apply_by(self, runner: Runner, text: str, camera: str | None) -> Future[Prompt | None]:
+        outcome = runner.call(lambda tracker: self._apply(runner, tracker, text, camera))
+        outcome.add_done_callback(lambda done: self._report(text, done, _where(camera)))
         return outcome
 
-    def _apply(self, tracker: Any, text: str) -> Prompt:
+    def _apply(self, runner: Runner, tracker: Any, text: str, camera: str | None) -> Prompt | None:
         """In the runner's thread. The prompt that is in force already is no change."""
-        asked = parse_prompt(text)
-        if self.current is None or self._asked != asked:
-            prompt, self._asked = tracker.set_prompt(text), asked
-            self._announce(prompt, tracker)
+        if camera is not None and not text.strip():
+            return self._give_up(runner, tracker, camera)
+        present = self._in_force.get(camera)
+        before = self._texts.get(camera, "") if present else ""
+        if not before or parse_prompt(before) != parse_prompt(text):
+            try:
+                prompt = tracker.set_prompt(text, camera)
+            except PromptError:
+                self._want_again(before, text, camera)
+                raise
+            self._texts[camera] = text
+            self._announce(runner, prompt, camera)
             return prompt
-        return self.current
+        return present
 
-    def _point_out(self, tracker: Any, prompt: VisualPrompt) -> None:
+    def _want_again(self, before: str, refused: str, camera: str | None) -> None:
+        """The next machine is not asked for what this one refused, but for what is in force."""
+        with self._lock:
+            if self._wanted.get(camera) == refused:
+                self._wanted.pop(camera)
+                if before:
+                    self._wanted[camera] = before
+
+    def _give_up(self, runner: Runner, tracker: Any, camera: str) -> Prompt | None:
+        if camera in self._in_force:
+            prompt = tracker.set_prompt("", camera)
+            self._announce(runner, prompt, None, without=camera)
+        return self._in_force.get(None)
+
+    def _point_out(self, runner: Runner, tracker: Any, pointed: VisualPrompt) -> None:
         """In the runner's thread."""
-        tracker.point_out(prompt)
+        tracker.point_out(pointed)
         self.rejection = ""
-        self._announce(tracker.prompt, tracker)
+        self._announce(runner, tracker.prompt_of(pointed.camera), self.holder(pointed.camera))
 
-    def _announce(self, prompt: Prompt, tracker: Any) -> None:
-        self.current, self.unknown = prompt, tracker.vocabulary_warnings
-        self._changed(prompt, self.unknown)
+    def _announce(
+        self, runner: Runner, prompt: Prompt, holder: str | None, without: str | None = None
+    ) -> None:
+        with self._lock:
+            if self._runner is not runner:
+                return  # that machine was given back meanwhile, and the next one knows nothing
+            # Another dictionary: other threads read the one before.
+            self._in_force = {c: p for c, p in self._in_force.items() if c != without or c is None}
+            self._in_force[holder] = prompt
+        self._changed(prompt, holder)
 
     def _report(self, source: str, done: Future[Any], where: str = "") -> None:
         if not done.cancelled() and (error := done.exception()):
@@ -136,3 +197,8 @@ class PromptKeeper:
     def _reject(self, source: str, reason: str) -> None:
         self.rejection = reason
         self._rejected(source, reason)
+
+
+def _where(camera: str | None) -> str:
+    """The beginning of a sentence about a camera's own prompt."""
+    return f"{which(camera)}: " if camera is not None else ""

@@ -25,6 +25,8 @@ _EDGE = 320
 """Longer side of the image that motion is found on, pixels."""
 _CHANGED = 30.0
 """Grey levels by which pixels differ, on average, that are not the same thing moved."""
+_STRANGE = 0.5
+"""Share of an image that is new from which on it is another one."""
 _NOWHERE = -1e6
 _HIDDEN = 0.1
 """Share of a mask of which no more is left when its object counts as out of sight."""
@@ -65,21 +67,25 @@ class Glide:
         grey = _small(frame.image)
         return Glide(frame.stamp, frame.image.shape[:2], frame.stamp, grey, _places(grey.shape))
 
-    def follow(self, frame: Frame) -> None:
-        """Take in a frame that SAM 2 does not look at."""
+    def follow(self, frame: Frame) -> bool:
+        """Take in a frame that SAM 2 does not look at; False: it has too little of the last one."""
         grey = _small(frame.image)
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         before = _places(grey.shape) + search.calc(grey, self.grey, None)
-        self.source = _sample(self.source, before, cv2.BORDER_REPLICATE)
         # What came in from beyond the border was at no place of the first frame, and neither was
         # what an object uncovered: flow takes it along with the object, but it looks otherwise.
         height, width = grey.shape
         x, y = before[..., 0], before[..., 1]
         new = (x < -0.5) | (y < -0.5) | (x > width - 0.5) | (y > height - 0.5)
-        changed = cv2.absdiff(_sample(self.grey, before, cv2.BORDER_REPLICATE), grey)
-        new |= cv2.blur(changed.astype(np.float32), (5, 5)) > _CHANGED
+        changed = _sample(self.grey, before, cv2.BORDER_REPLICATE).astype(np.float32) - grey
+        changed -= np.median(changed)  # the light as a whole
+        new |= cv2.blur(np.abs(changed), (5, 5)) > _CHANGED
+        if new.mean() > _STRANGE:
+            return False
+        self.source = _sample(self.source, before, cv2.BORDER_REPLICATE)
         self.source[new] = _NOWHERE
         self.grey, self.stamp = grey, frame.stamp
+        return True
 
     def move(self, instances: Instances) -> Instances:
         """Instances of that first frame as they are on the newest; who is hidden is left out."""

@@ -78,10 +78,10 @@ class History:
         for name in list(self._of) if camera is None else [camera]:
             self._of.pop(name, None)
 
-    def forget_tracks(self) -> None:
-        """What was tracked is not asked for any more; the images stay."""
-        for kept in self._of.values():
-            kept.forget_tracks()
+    def forget_tracks(self, camera: str) -> None:
+        """What a camera tracked is not asked for any more; the images stay."""
+        if camera in self._of:
+            self._of[camera].forget_tracks()
 
     def edit(self, camera: str, change: Callable[[CameraTracks], object]) -> None:
         """Have a change of the present tracks made again whenever this moment is gone through."""
@@ -117,7 +117,7 @@ class History:
             again.step(frame.features, [view])
             for change in frame.edits:
                 change(state)
-        self._tracker.cameras[camera] = state
+        self._tracker.put_back(camera, state)
         return True
 
     def point_back(self, prompt: VisualPrompt, stamp: int) -> Track:

@@ -22,52 +22,27 @@ from gsam_ros.tracking.pointing import lies_on, names_of, segment_pointed
 from gsam_ros.tracking.remembering import Taken, write
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track
+from gsam_ros.tracking.tracked_cameras import TrackedCameras
 from gsam_ros.visual_prompts import VisualPrompt
 
 
-class InstanceTracker:
+class InstanceTracker(TrackedCameras):
     """SAM 2 over endless streams: bounded state, objects may enter and leave at any time."""
 
     def __init__(self, model: SegmentationModel, settings: TrackerSettings):
         """Track with a model under settings (which may be replaced between two steps)."""
+        super().__init__()
         self.model = model
         self.settings = settings
-        self.cameras: dict[str, CameraTracks] = {}
-        self._classes: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What people called the objects that they pointed at and that are still tracked."""
-        return names_of([track for camera in self.cameras.values() for track in camera.tracks])
-
-    def set_phrases(self, phrases: tuple[str, ...], names: tuple[str, ...] = ()) -> None:
-        """Look for other phrases.
-
-        Tracks whose phrase stays live on, as do those that were pointed at; the others end.
-
-        Args:
-            phrases: that detections refer to.
-            names: of objects that were pointed at, where no phrase is the same.
-        """
-        kept = {phrase.casefold(): phrase for phrase in phrases + names}
-        for camera in self.cameras.values():
-            camera.rename(kept)
-        self._classes = phrases + names
 
     def fork(self, camera: str, state: CameraTracks) -> InstanceTracker:
         """One that goes its own way with one camera's tracks, by the same model and rules."""
         other = InstanceTracker(self.model, self.settings)
         other.cameras[camera] = state
         # A track that was pointed at may have ended meanwhile.
-        other._classes = tuple(dict.fromkeys(self._classes + names_of(state.tracks)))
+        names = names_of(state.tracks)
+        other._classes = {None: tuple(dict.fromkeys(self._classes_of(camera) + names))}
         return other
-
-    def reset(self, camera: str | None = None) -> None:
-        """Forget the tracks of one camera or of all; ids go on where they were."""
-        for name, tracks in self.cameras.items():
-            if camera is None or name == camera:
-                tracks.tracks.clear()
-                tracks.stamp = None
 
     def point_out(self, features: ImageFeatures, view: View, prompt: VisualPrompt) -> Track:
         """Follow what a visual prompt points at, from the newest frame of its camera on.
@@ -103,10 +78,6 @@ class InstanceTracker:
         write(self.model, features, [view], [Taken(0, track, 0)], masks, True)
         return track
 
-    def remove(self, camera: str, track_id: int) -> bool:
-        """End a track; False where there is none of that id."""
-        return camera in self.cameras and self.cameras[camera].remove(track_id)
-
     def step(self, features: ImageFeatures, views: Sequence[View]) -> list[Instances]:
         """Bring every camera of this step to its newest frame.
 
@@ -136,10 +107,6 @@ class InstanceTracker:
             state.settle(self.settings)
             state.grow_older(self.settings)
         return [self.instances(view.camera) for view in views]
-
-    def instances(self, camera: str) -> Instances:
-        """What a camera's newest frame shows."""
-        return self.cameras[camera].instances(self._classes)
 
     def _camera(self, view: View) -> CameraTracks:
         state = self.cameras.setdefault(view.camera, CameraTracks())
@@ -189,7 +156,12 @@ class InstanceTracker:
             Who takes over the mask of which detection: tracks that drifted, that return, new ones.
         """
         keyframe = Keyframe(
-            view, state, found, masks.pointer[found.rows], self._classes, self.settings
+            view,
+            state,
+            found,
+            masks.pointer[found.rows],
+            self._classes_of(view.camera),
+            self.settings,
         )
         drifted, free = keyframe.follow()
         taken = [Taken(index, track, found.rows[column]) for track, column in drifted]

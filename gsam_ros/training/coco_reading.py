@@ -141,6 +141,8 @@ def _by_caption(data: dict[str, Any], complaints: _Complaints) -> tuple[PhraseOf
         phrase = worded(str(text).replace(",", " "))
         if any(character.isalnum() for character in phrase):
             numbers.setdefault(phrase, len(numbers))
+        if annotation["id"] in words:
+            complaints.add("annotations whose id another one has", annotation["id"])
         words[annotation["id"]] = phrase
 
     def phrase_of(annotation: dict[str, Any]) -> int | None:

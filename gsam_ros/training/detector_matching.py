@@ -93,7 +93,8 @@ def match_queries(logits: Tensor, boxes: Tensor, targets: Targets) -> list[tuple
     matches = []
     for image, object_boxes in enumerate(targets.boxes):
         cost = matching_cost(logits[image], boxes[image], targets.tokens_of(image), object_boxes)
-        rows, columns = linear_sum_assignment(cost.numpy(force=True))
+        # What is no number matches anything: the loss, which is none either then, gets the blame.
+        rows, columns = linear_sum_assignment(cost.nan_to_num(1e9, 1e9, -1e9).numpy(force=True))
         matches.append((torch.as_tensor(rows), torch.as_tensor(columns)))
     return matches
 

@@ -11,12 +11,18 @@ import logging
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    InitProcessGroupKwargs,
+    broadcast_object_list,
+    set_seed,
+)
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObjectDetection
@@ -28,7 +34,11 @@ from gsam_ros.training.coco_boxes import CocoBoxes
 from gsam_ros.training.coco_prompts import PromptMaker
 from gsam_ros.training.detector_optimisation import Average, parameter_groups, rate_factor
 from gsam_ros.training.fine_tune_loss import DetectorLoss
-from gsam_ros.training.fine_tune_settings import FineTuneError, FineTuneSettings
+from gsam_ros.training.fine_tune_settings import (
+    FineTuneError,
+    FineTuneSettings,
+    claim_folder,
+)
 from gsam_ros.training.fine_tune_shelf import Progress, Shelf
 
 
@@ -83,7 +93,11 @@ class FineTuning:
         self.accelerator = Accelerator(
             cpu=cpu,
             mixed_precision="bf16" if settings.bf16 else "no",
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(find_unused_parameters=True),
+                # The others wait while one validates.
+                InitProcessGroupKwargs(timeout=timedelta(hours=12)),
+            ],
         )
         set_trainable(model, settings.freeze)
         loss = DetectorLoss(model, settings.denoising > 0)
@@ -105,8 +119,29 @@ class FineTuning:
         """Whether this is the process, of several, that writes and tells."""
         return self.accelerator.is_main_process
 
-    def resume(self) -> int:
-        """Go on from what is kept, if anything is; returns the steps that are done."""
+    def begin(self) -> int | None:
+        """Take the folder for this training, and go on with it where it was begun before.
+
+        Returns:
+            The steps that are done, or None where it is new.
+
+        Raises:
+            FineTuneError: the folder holds another training.
+        """
+        # One process looks for all: another might look when the first has written already.
+        told: list[Any] = [None, ""]
+        if self.leads:
+            try:
+                told[0] = claim_folder(self.shelf.out, self.settings)
+            except FineTuneError as error:
+                told[1] = str(error)
+        broadcast_object_list(told)
+        known, complaint = told
+        if complaint:
+            raise FineTuneError(complaint)
+        return self._resume() if known else None
+
+    def _resume(self) -> int:
         if self.leads:
             self.shelf.mend()
         self.accelerator.wait_for_everyone()
@@ -129,6 +164,7 @@ class FineTuning:
         numbers = range(first * world + rank, last * world, world)
         batches = in_turn(self.batches, numbers, self.workers)
         sums: dict[str, float] = {}
+        since = 0
         with tqdm(
             total=settings.steps, initial=progress.step, unit="step", disable=not self.leads
         ) as bar:
@@ -138,12 +174,12 @@ class FineTuning:
                     sums[name] = sums.get(name, 0.0) + value
                 progress.step += 1
                 bar.update()
-                since = progress.step % every or every
+                since += 1
                 means = {name: value / since for name, value in sums.items()}
                 bar.set_postfix({name: f"{value:.2f}" for name, value in means.items()})
                 if progress.step % every == 0 or progress.step == settings.steps:
                     self._secure({"step": progress.step, "loss": means}, tell)
-                    sums = {}
+                    sums, since = {}, 0
         return progress
 
     def _step(self, window: list[Any]) -> dict[str, float]:

@@ -48,7 +48,11 @@ class ImageSource(Source):
             stamp = round(index * 1e9 / FOLDER_RATE)
             origin = Origin(file.name, stamp)
             # The frame's own pixels count, as in a video: a rotation in EXIF is not applied.
-            image = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            try:
+                image = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            except cv2.error as error:  # e.g. a header that tells of too many pixels
+                yield Unreadable("", stamp, origin, f"OpenCV can't read it: {error}")
+                continue
             if image is None:
                 yield Unreadable("", stamp, origin, "it is no image that can be read")
             else:

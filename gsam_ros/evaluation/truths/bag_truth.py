@@ -17,6 +17,7 @@ from gsam_ros.evaluation.run_results import RunResults
 from gsam_ros.evaluation.sources.image_topics import COMPRESSED, RAW, camera_of
 from gsam_ros.evaluation.truths.truth_data import Truth, TruthError, check_boxes, image_size
 from gsam_ros.instances import TrackState
+from gsam_ros.prompts import PromptError
 
 PROMPT_TOPIC = "/prompt"
 _ENDINGS = ("/truth", "/ground_truth", "/instances", "/detections")
@@ -126,11 +127,16 @@ def _box(box: object) -> tuple[float, float, float, float]:
 
 
 def _prompts(bag: BagReader) -> tuple[PromptChange, ...] | None:
-    """The prompts of the bag, in order; None where it has none."""
+    """The prompts of the bag that could be used, in order; None where it has none."""
     if PROMPT_TOPIC not in bag.topics:
         return None
-    records = bag.records([PROMPT_TOPIC])
-    return tuple(PromptChange.of(record.time, bag.decode(record).data) for record in records)
+    changes = []
+    for record in bag.records([PROMPT_TOPIC]):
+        try:
+            changes.append(PromptChange.of(record.time, bag.decode(record).data))
+        except PromptError:
+            continue  # as for the node, which rejected it: the one before stayed in force
+    return tuple(changes)
 
 
 def _image_stamps(bag: BagReader, camera: str) -> tuple[int, ...]:

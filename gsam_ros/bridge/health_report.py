@@ -1,0 +1,114 @@
+"""`/diagnostics`, once a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from gsam_ros.bridge.cameras import Cameras
+from gsam_ros.bridge.diagnostics import (
+    Health,
+    camera_health,
+    diagnostic_array,
+    prompt_health,
+    silence,
+    topics_health,
+)
+from gsam_ros.bridge.log import ThrottledLog
+from gsam_ros.bridge.misfits import misfits
+from gsam_ros.node_settings import NodeSettings
+from gsam_ros.pipeline.loading import memory_in_use
+from gsam_ros.pipeline.prompting import PromptKeeper
+
+_PERIOD = 1.0  # seconds
+_LASTING_PERIOD = 30.0  # seconds between two warnings of trouble with a topic that lasts
+
+
+class HealthReport:
+    """Publishes how models, prompt, topics and cameras fare, and warns of topics that don't work.
+
+    Args:
+        node: has the topic.
+        options: tell what is worth a warning, as they are now.
+        prompts: what is looked for.
+        cameras: those that there are.
+
+    Attributes:
+        models: how the models fare; whoever loads them says so.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        options: Callable[[], NodeSettings],
+        prompts: PromptKeeper,
+        cameras: Cameras,
+    ) -> None:
+        self._node = node
+        self._options = options
+        self._prompts = prompts
+        self._cameras = cameras
+        self.not_loaded()
+        self._now_and_then = ThrottledLog(node.get_logger().warning, period=_LASTING_PERIOD)
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # On a steady clock: with use_sim_time and no clock running, health must show all the same.
+        node.create_timer(
+            _PERIOD,
+            self._publish,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
+
+    def not_loaded(self) -> None:
+        """There are no models, as is right before the node is configured."""
+        self.models = Health("models", 1, "not loaded: the node is not configured")
+
+    def _publish(self) -> None:
+        prompts, strangers = self._prompts, misfits(self._node)
+        for misfit in strangers:
+            self._now_and_then(misfit, misfit.message)
+        # A copy: other threads put another health in its place, and this one only adds to it.
+        models = replace(self.models, values=memory_in_use())
+        healths = [
+            models,
+            prompt_health(prompts.current(), prompts.rejection),
+            *(
+                prompt_health(prompts.current(camera.name), camera=camera.name)
+                for camera in self._cameras
+                if prompts.holder(camera.name) is not None
+            ),
+            topics_health(strangers),
+        ]
+        if self._cameras.is_paused:
+            healths.append(Health("cameras", 1, "paused by ~/enable: no image is taken"))
+        if self._cameras.take_images:
+            healths += self._camera_healths()
+        name = self._node.get_fully_qualified_name().lstrip("/")
+        now = self._node.get_clock().now().nanoseconds
+        self._publisher.publish(diagnostic_array(name, healths, now))
+
+    def _camera_healths(self) -> list[Health]:
+        options, healths = self._options(), []
+        for camera in self._cameras:
+            snapshot = camera.statistics.snapshot()
+            publishers = self._node.count_publishers(camera.topic)
+            healths.append(
+                camera_health(
+                    camera.name,
+                    camera.topic,
+                    publishers,
+                    snapshot,
+                    camera.last_drop,
+                    options,
+                    self._prompts.current(camera.name),
+                )
+            )
+            if snapshot.silence > options.topic_timeout:
+                message = silence(camera.topic, publishers, snapshot)
+                self._now_and_then((camera.name, "silent"), message)
+        return healths
