@@ -53,6 +53,8 @@ class MeasuredTraining(DetectorTraining):
             self.load(out / "checkpoint.pt")
             self.taken = json.loads((out / "figures.json").read_text())
             self.taken = [entry for entry in self.taken if entry["step"] <= self.stage.step]
+            if self.stage.step not in [entry["step"] for entry in self.taken]:
+                self._measure(out, None, None)
         self._since = self._clocks()
         super().run(out, save_every)
 
@@ -60,6 +62,11 @@ class MeasuredTraining(DetectorTraining):
         """Write what training writes, and measure."""
         wall, cpu = (now - then for now, then in zip(self._clocks(), self._since, strict=True))
         super().save(out)
+        self._measure(out, wall, cpu)
+        self._since = self._clocks()
+
+    def _measure(self, out: Path, wall: float | None, cpu: float | None) -> None:
+        """AP50 of what was saved; `wall` and `cpu` are the seconds that it took, where known."""
         detector = GroundingDetector(str(out), torch.device("cpu"))
         pictures = [
             examine(detector, rng, still) for rng, still in test_stills(self.scenes, 192, 256)
@@ -71,7 +78,6 @@ class MeasuredTraining(DetectorTraining):
         self.taken.append(entry)
         (out / "figures.json").write_text(json.dumps(self.taken, indent=1) + "\n")
         print(json.dumps(entry), flush=True)
-        self._since = self._clocks()
 
     @staticmethod
     def _clocks() -> tuple[float, float]:
