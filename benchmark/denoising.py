@@ -55,30 +55,38 @@ def train(folder: Path, seed: int, queries: int, steps: int, every: int) -> list
     return [taken | {key: entry[key] for key in ("step", "ap50", "ap")} for entry in history]
 
 
-def plot(lines: Sequence[dict[str, Any]], picture: Path) -> None:
-    """Mean over the seeds, and each of them thin."""
-    import matplotlib
+def draw_curves(axes: Any, lines: Sequence[dict[str, Any]], figure: str, batch: int) -> None:
+    """Draw the mean of a figure over the seeds, and each of them thin, with and without denoising.
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
+    axes: matplotlib's. batch: pictures of a step.
+    """
     most = max(line["queries"] for line in lines)
     for queries, colour in ((0, "gray"), (most, "tab:blue")):
         own = [line for line in lines if line["queries"] == queries]
         steps = sorted({line["step"] for line in own})
         by_seed = [
-            [line["ap50"] for line in own if line["seed"] == seed]
+            [line[figure] for line in own if line["seed"] == seed]
             for seed in sorted({line["seed"] for line in own})
         ]
         for values in by_seed:
             axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.6)
         name = f"{queries} denoising queries" if queries else "without denoising"
         axes.plot(steps, np.mean(by_seed, 0), color=colour, linewidth=2.2, marker=".", label=name)
-    axes.set_xlabel("training steps of 4 pictures")
-    axes.set_ylabel("AP50 of new shapes")
+    axes.set_xlabel(f"training steps of {batch} pictures")
     axes.set_ylim(0, 1)
     axes.grid(alpha=0.3)
+
+
+def plot(lines: Sequence[dict[str, Any]], picture: Path) -> None:
+    """AP50 of the new shapes."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
+    draw_curves(axes, lines, "ap50", 4)
+    axes.set_ylabel("AP50 of new shapes")
     axes.legend()
     figure.savefig(picture, dpi=110)
 

@@ -20,7 +20,8 @@ import torch
 
 from gsam_ros.checkpoints import locate
 from gsam_ros.cli import main as gsam
-from gsam_ros.training.evaluate_detector import Detector, average_precision, evaluate, examine
+from gsam_ros.detection.detector import GroundingDetector
+from gsam_ros.training.evaluate_detector import average_precision, evaluate, examine
 from gsam_ros.world.coco import write_coco
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import COLOURS, NOVEL_SHAPES, PAIRS, SEEN
@@ -32,12 +33,12 @@ _MIX = (*SEEN, *2 * NOVEL)  # about as many new objects as old ones
 
 def measure(model: str, scenes: int) -> dict[str, float]:
     """AP50 on new, seen and held-out pairs."""
-    detector = Detector(model)
+    detector = GroundingDetector(model, torch.device("cpu"))
     pictures = []
     for index in range(scenes):
         rng = np.random.default_rng([_TEST_SEED, index])
         still = draw_still(rng, 192, 256, _MIX)
-        pictures.append(examine(detector, rng, still, False, (*PAIRS, *NOVEL)))
+        pictures.append(examine(detector, rng, still, (*PAIRS, *NOVEL)))
     old = evaluate(model, scenes)
     return {
         "new": average_precision(pictures, NOVEL)["ap50"],

@@ -120,9 +120,7 @@ def regions(detector: GroundingDetector, slices: SliceSettings, frames: int) -> 
                 known = found.boxes
             named = [pairs[i] for i in found.phrase_index]
             pictures[name].append(
-                Picture(
-                    (HEIGHT, WIDTH), still.boxes, present, found.boxes, found.scores, named, None
-                )
+                Picture((HEIGHT, WIDTH), still.boxes, present, found.boxes, found.scores, named)
             )
     print("| | AP50 | CPU seconds per image | tiles looked at |")
     print("|---|---|---|---|")
@@ -168,9 +166,7 @@ def main() -> None:
             times[name].append(time.process_time() - start)
             named = [pairs[i] for i in found.phrase_index]
             pictures[name].append(
-                Picture(
-                    (HEIGHT, WIDTH), still.boxes, present, found.boxes, found.scores, named, None
-                )
+                Picture((HEIGHT, WIDTH), still.boxes, present, found.boxes, found.scores, named)
             )
     print(f"{sum(len(p.truth) for p in pictures['whole image'])} objects")
     print("| | AP50 | CPU seconds per image | times ours, median |")

@@ -8,7 +8,16 @@ import sys
 from collections.abc import Sequence
 
 from gsam_ros import __version__
-from gsam_ros.commands import compare, demo, detect, evaluate, sweep, track, train
+from gsam_ros.commands import (
+    compare,
+    demo,
+    detect,
+    evaluate,
+    evaluate_world,
+    sweep,
+    track,
+    train,
+)
 from gsam_ros.commands.common import fail
 
 _COMMANDS = {
@@ -28,7 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done; 1: a file, a bag, a model or a process failed, or a demo's result is not as it should
     be; 2: wrong usage; 130 and 143: interrupted.
     """
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:2] == ["evaluate", "world"]:
+        # A run's folder stands in the same place, so that argparse can't tell them apart.
+        options = _world_parser().parse_args(words[2:])
+    else:
+        options = _parser().parse_args(words)
     signal.signal(signal.SIGTERM, _end)
     try:
         status: int = options.run(options)
@@ -58,6 +72,15 @@ def _parser() -> argparse.ArgumentParser:
         child = commands.add_parser(name, help=command.ABOUT)
         command.add_arguments(child)
         child.set_defaults(run=command.run)
+    return parser
+
+
+def _world_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gsam evaluate world", description=evaluate_world.ABOUT.capitalize() + "."
+    )
+    evaluate_world.add_arguments(parser)
+    parser.set_defaults(run=evaluate_world.run)
     return parser
 
 

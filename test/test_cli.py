@@ -71,6 +71,20 @@ def test_evaluate_scores_a_folder_of_the_demo(
     assert Page(tmp_path / "report.html").headings[0] == f"Run {tmp_path.name}"
 
 
+def test_evaluate_tells_a_folder_named_world_from_the_world(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "world").symlink_to(run)
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", "./world"]) == 0
+    assert "HOTA" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["evaluate", "world", "--help"])
+    told = capsys.readouterr().out
+    assert told.startswith("usage: gsam evaluate world ")
+    assert "--truth" not in told
+
+
 def test_evaluate_scores_a_bag_against_another(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,10 +10,11 @@ import torch
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from gsam_ros.checkpoints import locate
-from gsam_ros.training.evaluate_detector import BOX_THRESHOLD, TEXT_THRESHOLD, evaluate
+from gsam_ros.training.evaluate_detector import evaluate
 from gsam_ros.world.stills import Still, draw_still
 
 FOLDER = Path(locate("demo-detector"))
+BOX_THRESHOLD, TEXT_THRESHOLD = 0.35, 0.25
 SIZE_LIMIT = 10_000_000
 
 

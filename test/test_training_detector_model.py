@@ -149,7 +149,7 @@ HERE, THERE = [10.0, 10.0, 50.0, 50.0], [100.0, 10.0, 150.0, 60.0]
 def picture(boxes, scores, pairs) -> Picture:
     truth = np.array([HERE, THERE], np.float32)
     found = np.array(boxes, np.float32).reshape(-1, 4)
-    return Picture((192, 256), truth, [MUG, BALL], found, np.array(scores), pairs, 0)
+    return Picture((192, 256), truth, [MUG, BALL], found, np.array(scores), pairs)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def _picture(still: Any, pairs: Sequence[Any], found: Any) -> Picture:
     present = list(zip(still.colour, still.shape, strict=True))
     named = [pairs[i] for i in found.phrase_index]
     size = still.image.shape[:2]
-    return Picture(size, still.boxes, present, found.boxes, found.scores, named, None)
+    return Picture(size, still.boxes, present, found.boxes, found.scores, named)
 
 
 def long_memory(of: Measured) -> tuple[float, bool]:

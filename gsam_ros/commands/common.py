@@ -25,6 +25,14 @@ def positive(text: str) -> int:
     return number
 
 
+def count(text: str) -> int:
+    """A number of at least 0, for argparse."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(f"{number} is less than 0")
+    return number
+
+
 def add_truth_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be typed to score a run."""
     parser.add_argument(

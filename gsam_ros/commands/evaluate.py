@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "run_folder",
         type=Path,
         metavar="RUN",
-        help="a folder that `gsam track` or `gsam demo` made, or a bag with results",
+        help="a folder that `gsam track` or `gsam demo` made, or a bag with results. The word "
+        "`world` measures models instead (`gsam evaluate world --help`); a folder of that name is "
+        "./world",
     )
     add_truth_arguments(parser)
     parser.add_argument("--out", type=Path, help="folder for report and pictures; none by default")

@@ -1,4 +1,4 @@
-"""`gsam train`: make a detector that knows a user's own objects."""
+"""`gsam train`: make a detector that knows a user's own objects, or the bundled models anew."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gsam_ros.commands.common import fail, positive
+from gsam_ros.commands import train_demo
+from gsam_ros.commands.common import count, fail, positive
 
 if TYPE_CHECKING:
     from gsam_ros.training.fine_tune_settings import FineTuneSettings
 
-ABOUT = "fine-tune a detector on images of your own"
+ABOUT = "fine-tune a detector on images of your own, or make the bundled models anew"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_data_arguments(detector)
     _add_optimiser_arguments(detector)
+    demo = models.add_parser("demo", help=train_demo.ABOUT)
+    train_demo.add_arguments(demo)
+    demo.set_defaults(run=train_demo.run)
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +54,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--negatives",
-        type=_count,
+        type=count,
         help="phrases in a prompt of which nothing is there (default: 15; 0 with captions, since "
         "another image's may be true as well)",
     )
@@ -69,7 +73,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         help="flip: mirror half of the images, not where left and right matter; crop: cut and "
         "shrink some besides (default)",
     )
-    parser.add_argument("--workers", type=_count, default=2, help="processes that make batches (2)")
+    parser.add_argument("--workers", type=count, default=2, help="processes that make batches (2)")
 
 
 def _add_optimiser_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +95,7 @@ def _add_optimiser_arguments(parser: argparse.ArgumentParser) -> None:
         "--ema", type=_share, default=0.998, help="decay of the weights' average (0.998); 0: none"
     )
     parser.add_argument(
-        "--denoising", type=_count, default=100, help="denoising queries an image (100); 0: none"
+        "--denoising", type=count, default=100, help="denoising queries an image (100); 0: none"
     )
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (0)")
     parser.add_argument(
@@ -180,13 +184,6 @@ def _settings(options: argparse.Namespace, images: int) -> FineTuneSettings:
         bf16=options.bf16,
         augment=options.augment,
     )
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(f"{number} is less than 0")
-    return number
 
 
 def _share(text: str) -> float:

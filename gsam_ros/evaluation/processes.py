@@ -40,15 +40,19 @@ def ros_environment(logs: Path) -> dict[str, str]:
     environment["ROS_DOMAIN_ID"] = str(_free_domain())
     environment["ROS_LOG_DIR"] = str(logs)
     environment["PYTHONUNBUFFERED"] = "1"
-    # The children run the same code as this process, from wherever it was started.
-    package = str(Path(gsam_ros.__file__).resolve().parent.parent)
-    known = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = os.pathsep.join([package, known] if known else [package])
+    run_this_code(environment)
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "SYSTEM_DEFAULT")
     profile = str(shared_file("config/fastdds.xml"))
     for variable in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
         environment.setdefault(variable, profile)
     return environment
+
+
+def run_this_code(environment: dict[str, str]) -> None:
+    """Let children run the same code as this process, from wherever it was started."""
+    package = str(Path(gsam_ros.__file__).resolve().parent.parent)
+    known = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = os.pathsep.join([package, known] if known else [package])
 
 
 def _free_domain() -> int:

@@ -192,4 +192,5 @@ def save_detector(model: GroundingDinoForObjectDetection, folder: Path) -> None:
         for name, tensor in plain.state_dict().items()
     }
     plain.save_pretrained(folder, state_dict=state)
+    (folder / "model.safetensors").chmod(0o644)  # written for the owner alone
     build_processor().save_pretrained(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from tqdm import tqdm
 from transformers import Sam2VideoModel
 
 from gsam_ros.training.segmenter_data import IMAGE_SIZE, MIN_PIXELS, draw_clip_to_follow
@@ -26,6 +27,7 @@ def clip_figures(
     seed: int = SEED,
     events: float = EVENTS,
     nameless: float = NAMELESS_SHARE,
+    show: bool = False,
 ) -> dict[str, float]:
     """How masks hold over `frames` frames of memory after one box in the first.
 
@@ -36,7 +38,7 @@ def clip_figures(
     DAVIS's J (Perazzi et al., CVPR 2016): the mean over all frames 1 on, where an empty mask of
     an absent object counts 1. `boxed_iou` is what true boxes would get in the same frames as
     `memory_iou`, without memory. `presence_auc` and `recall_at_3` are of the score whatever its
-    threshold: see `presence_figures`.
+    threshold: see `presence_figures`. `show` a progress bar.
     """
     tallies: dict[str, list[float]] = {
         name: []
@@ -52,7 +54,7 @@ def clip_figures(
     }
     scores: list[np.ndarray] = []
     presence: list[np.ndarray] = []
-    for number in range(count):
+    for number in _bar(count, f"clips of {frames} frames", show):
         rng = np.random.default_rng([seed, 1, number])
         clip = draw_clip_to_follow(rng, frames, objects, events, nameless)
         truth, seen = clip.masks, clip.present
@@ -101,16 +103,18 @@ def presence_figures(scores: np.ndarray, present: np.ndarray) -> dict[str, float
     return {"presence_auc": auc, "recall_at_3": float((away < threshold).mean())}
 
 
-def return_figures(model: Sam2VideoModel, count: int = 40, seed: int = SEED) -> dict[str, float]:
+def return_figures(
+    model: Sam2VideoModel, count: int = 40, seed: int = SEED, show: bool = False
+) -> dict[str, float]:
     """Whether the right object is found again after `HIDDEN` frames or more without a pixel of it.
 
     A look-alike of the same colour and shape is in every clip, and followed as well. `returned`:
     the share of clips in which, `SETTLED` frames after the first sight of the object, its mask is
     told and overlaps it (IoU) by half or more; `returned_iou`: the mean IoU there; `hidden_recall`:
-    the share of the hidden frames that are told as such.
+    the share of the hidden frames that are told as such. `show` a progress bar.
     """
     ious, hidden = [], []
-    for number in range(count):
+    for number in _bar(count, "clips with a return", show):
         clip, end = draw_return(np.random.default_rng([seed, 2, number]))
         masks, score = follow(model, clip.images, clip.masks[0])
         when = end + SETTLED
@@ -122,6 +126,10 @@ def return_figures(model: Sam2VideoModel, count: int = 40, seed: int = SEED) -> 
         "returned_iou": float(np.mean(ious)),
         "hidden_recall": float(np.mean(hidden)),
     }
+
+
+def _bar(count: int, what: str, show: bool) -> tqdm:
+    return tqdm(range(count), what, leave=False, unit="clip", disable=not show)
 
 
 def draw_return(rng: np.random.Generator) -> tuple[Clip, int]:

@@ -1,42 +1,39 @@
 """Measure a detector on pictures of the demo world that training never saw.
 
-    python -m gsam_ros.training.evaluate_detector --model DIR --scenes 1000
-
-Any Grounding DINO that transformers loads will do. AP50 is COCO's average precision at IoU 0.5,
-averaged over the pairs, by faster-coco-eval; nothing is cut off by score. Precision, recall and
-the detections for words that name nothing are counted at the thresholds a user would set.
+Pictures go through the product's own detector, with its defaults, so any Grounding DINO that the
+node loads will do. AP50 is COCO's average precision at IoU 0.5, averaged over the pairs, by
+faster-coco-eval, of all detections that score `LEAST_SCORE` or more. All else is counted at the
+threshold that a user has by default.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
-import json
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
-from torch import Tensor
-from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
+from tqdm import tqdm
 
-from gsam_ros.training.detector_loss import phrase_token_masks
+from gsam_ros.detection.detector import GroundingDetector
+from gsam_ros.detection.settings import DetectorSettings
 from gsam_ros.training.detector_prompts import draw_test_phrases
 from gsam_ros.world.stills import Still, draw_still
 from gsam_ros.world.vocabulary import HELD_OUT, PAIRS, SEEN, Pair, phrase_of
 
-BOX_THRESHOLD, TEXT_THRESHOLD = 0.35, 0.25
-"""Scores from which a detection counts, and from which a token belongs to its phrase."""
+BOX_THRESHOLD = DetectorSettings().box_threshold
+"""Score above which the product shows a detection by default."""
 
-_THRESHOLDS = (0.25, 0.30, BOX_THRESHOLD, 0.40)
+LEAST_SCORE = 0.01
+
+THRESHOLDS = (0.25, BOX_THRESHOLD, 0.35, 0.40)
 _SEED = 2_000_000_001
-_UNKNOWN = "dog. chair."
-_UNKNOWN_EVERY = 5  # pictures
 _HELD_OUT_WEIGHT = len(SEEN) // len(HELD_OUT)  # half of all objects are of held-out pairs
 
 
@@ -51,33 +48,12 @@ class Picture:
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     pairs: list[Pair]
-    unknown: int | None
-    """Detections above the threshold for words that name nothing, None where not asked."""
+    asked: Sequence[Pair] = ()
+    """What the prompt named."""
 
-
-@dataclass
-class Detector:
-    """A model with its processor, as loaded from a folder or by name."""
-
-    folder: str
-    model: torch.nn.Module = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.processor = AutoProcessor.from_pretrained(self.folder)
-        self.model = AutoModelForZeroShotObjectDetection.from_pretrained(self.folder).eval()
-
-    @torch.no_grad()
-    def detect(self, image: NDArray[np.uint8], prompt: str) -> tuple[Tensor, Tensor]:
-        """Boxes [Q, 4] in xyxy pixels and the score [Q, P] of each phrase: its tokens' mean."""
-        inputs = self.processor(images=image, text=prompt, return_tensors="pt")
-        outputs = self.model(**inputs)
-        masks = phrase_token_masks(inputs.input_ids)[0].float()
-        tokens = outputs.logits[0, :, : masks.shape[1]].sigmoid()
-        scores = tokens @ masks.T / masks.sum(-1)
-        x, y, w, h = outputs.pred_boxes[0].unbind(-1)
-        height, width = image.shape[:2]
-        corners = torch.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], -1)
-        return corners * torch.tensor([width, height, width, height]), scores
+    def shown(self, threshold: float = BOX_THRESHOLD) -> NDArray[np.bool_]:
+        """[K], which detections are above a score."""
+        return self.scores > threshold
 
 
 def test_stills(count: int, height: int, width: int) -> Iterator[tuple[np.random.Generator, Still]]:
@@ -89,35 +65,27 @@ def test_stills(count: int, height: int, width: int) -> Iterator[tuple[np.random
 
 
 def examine(
-    detector: Detector,
+    detector: GroundingDetector,
     rng: np.random.Generator,
     still: Still,
-    ask_unknown: bool,
     pool: Sequence[Pair] = PAIRS,
 ) -> Picture:
     """Ask for what is there and for others of `pool`; each query answers for its best phrase."""
     present = list(zip(still.colour, still.shape, strict=True))
     phrases = draw_test_phrases(rng, present, pool)
-    pairs = [(phrase.colour, phrase.shape) for phrase in phrases]
-    boxes, scores = detector.detect(still.image, " ".join(f"{p.text}." for p in phrases))
-    best = scores.max(-1)
-    unknown = None
-    if ask_unknown:
-        _, nonsense = detector.detect(still.image, _UNKNOWN)
-        unknown = int((nonsense.amax(-1) > BOX_THRESHOLD).sum())
-    return Picture(
-        still.image.shape[:2],
-        still.boxes,
-        present,
-        boxes.numpy(),
-        best.values.numpy(),
-        [pairs[i] for i in best.indices.tolist()],
-        unknown,
-    )
+    pairs = [(phrase.colour or "", phrase.shape or "") for phrase in phrases]
+    text = detector.encode([phrase.text for phrase in phrases])
+    [found] = detector.detect([still.image], text, LEAST_SCORE)
+    named = [pairs[i] for i in found.phrase_index]
+    size = still.image.shape[:2]
+    return Picture(size, still.boxes, present, found.boxes, found.scores, named, pairs)
 
 
 def average_precision(pictures: Sequence[Picture], pairs: Sequence[Pair]) -> dict[str, float]:
-    """AP50 and AP (mean of IoU 0.50 to 0.95) over `pairs`, by COCO's own rules."""
+    """AP50 and AP (mean of IoU 0.50 to 0.95) over `pairs`, by COCO's own rules.
+
+    NaN where there is no object of these pairs; 0 where nothing was found.
+    """
     category = {pair: index + 1 for index, pair in enumerate(pairs)}
     images: list[dict[str, Any]] = []
     truth: list[dict[str, Any]] = []
@@ -133,11 +101,14 @@ def average_precision(pictures: Sequence[Picture], pairs: Sequence[Pair]) -> dic
             if pair in category:
                 found.append(_entry(number, category[pair], box) | {"score": float(score)})
     names = [{"id": number, "name": phrase_of(pair)} for pair, number in category.items()]
+    if not found:  # faster-coco-eval takes no empty list
+        return dict.fromkeys(("ap50", "ap"), 0.0 if truth else math.nan)
     with contextlib.redirect_stdout(io.StringIO()):
         reference = COCO({"images": images, "annotations": truth, "categories": names})
         evaluation = COCOeval_faster(reference, reference.loadRes(found), "bbox")
         evaluation.run()
-    return {"ap50": float(evaluation.stats[1]), "ap": float(evaluation.stats[0])}
+    figures = {"ap50": float(evaluation.stats[1]), "ap": float(evaluation.stats[0])}
+    return {name: value if value >= 0 else math.nan for name, value in figures.items()}
 
 
 def _entry(image: int, category: int, box: NDArray[np.float32]) -> dict[str, Any]:
@@ -177,43 +148,57 @@ def precision_recall(
     }
 
 
+def absent_shown(pictures: Sequence[Picture]) -> float:
+    """Share of the pictures with a detection for a phrase of which nothing is there.
+
+    Of those pictures whose prompt holds such a phrase, beside phrases of what is there.
+    """
+    asked = [p for p in pictures if set(p.asked) - set(p.truth_pairs)]
+    wrong = [any(p.pairs[i] not in p.truth_pairs for i in np.flatnonzero(p.shown())) for p in asked]
+    return float(np.mean(wrong)) if wrong else float("nan")
+
+
+def duplicates(pictures: Sequence[Picture]) -> int:
+    """Detections of objects that have a better one already, whatever their phrases.
+
+    A detection is of the object that it overlaps most, if by an IoU of 0.5 or more.
+    """
+    count = 0
+    for picture in pictures:
+        owners = []
+        for box in picture.boxes[picture.shown()]:
+            overlaps = [_iou(box, other) for other in picture.truth]
+            if overlaps and max(overlaps) >= 0.5:
+                owners.append(int(np.argmax(overlaps)))
+        count += len(owners) - len(set(owners))
+    return count
+
+
 def _iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     overlap = np.prod(np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None))
     return float(overlap / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - overlap))
 
 
-def evaluate(folder: str, scenes: int, height: int = 192, width: int = 256) -> dict[str, Any]:
-    """All figures of one model on `scenes` pictures of height x width pixels."""
-    detector = Detector(folder)
-    pictures = [
-        examine(detector, rng, still, ask_unknown=number % _UNKNOWN_EVERY == 0)
-        for number, (rng, still) in enumerate(test_stills(scenes, height, width))
-    ]
+def evaluate(
+    folder: str, scenes: int, height: int = 192, width: int = 256, show: bool = False
+) -> dict[str, Any]:
+    """Figures of one model on `scenes` pictures of height x width pixels.
+
+    folder: as in `checkpoints.locate`. show: a progress bar.
+    """
+    detector = GroundingDetector(folder, torch.device("cpu"))
+    stills = test_stills(scenes, height, width)
+    bar = tqdm(stills, "pictures", scenes, leave=False, unit="picture", disable=not show)
+    pictures = [examine(detector, rng, still) for rng, still in bar]
     figures: dict[str, Any] = {"scenes": scenes, "height": height, "width": width}
     for name, pairs in (("seen", SEEN), ("held_out", HELD_OUT)):
         figures[name] = average_precision(pictures, pairs)
-        for threshold in _THRESHOLDS:
+        for threshold in THRESHOLDS:
             figures[name][f"above {threshold:.2f}"] = precision_recall(pictures, pairs, threshold)
     figures["held_out"]["ap50 by pair"] = {
         phrase_of(pair): average_precision(pictures, [pair])["ap50"] for pair in HELD_OUT
     }
-    asked = [picture.unknown for picture in pictures if picture.unknown is not None]
-    figures["unknown_words"] = {"scenes": len(asked), "detections": sum(asked)}
+    figures["absent_beside_present"] = absent_shown(pictures)
+    figures["duplicates"] = duplicates(pictures)
+    figures["detections"] = int(sum(picture.shown().sum() for picture in pictures))
     return figures
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Entry point of `python -m gsam_ros.training.evaluate_detector`."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--model", type=Path, required=True, help="folder of the model")
-    parser.add_argument("--scenes", type=int, default=1000)
-    parser.add_argument("--height", type=int, default=192)
-    parser.add_argument("--width", type=int, default=256)
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    figures = evaluate(str(options.model), options.scenes, options.height, options.width)
-    print(json.dumps(figures, indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from tqdm import tqdm
 from transformers import Sam2VideoModel
 
 from gsam_ros.training.evaluate_clips import SEED, clip_figures, return_figures
@@ -25,16 +26,19 @@ from gsam_ros.world.vocabulary import HELD_OUT, SEEN
 
 
 @torch.no_grad()
-def still_figures(model: Sam2VideoModel, count: int = 200, seed: int = SEED) -> dict[str, float]:
+def still_figures(
+    model: Sam2VideoModel, count: int = 200, seed: int = SEED, show: bool = False
+) -> dict[str, float]:
     """Mean IoU of masks out of true boxes and of points, at the picture's resolution (256 x 192).
 
     `box_iou_seen` over the pairs of training, `box_iou_held_out` over the others, `point_iou` one
     point at the heart of each object (all pairs), `box_as_mask` what the bare box would get (seen
-    pairs).
+    pairs). `show` a progress bar.
     """
     names = ("box_iou_seen", "box_iou_held_out", "point_iou", "box_as_mask")
     ious: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(count):
+    bar = tqdm(range(count), "pictures", leave=False, unit="picture", disable=not show)
+    for number in bar:
         held_out = number % 4 == 3
         rng = np.random.default_rng([seed, number])
         still = draw_still(rng, 192, 256, HELD_OUT if held_out else SEEN)

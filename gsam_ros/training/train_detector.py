@@ -32,6 +32,7 @@ from gsam_ros.training.detector_model import (
     save_detector,
 )
 from gsam_ros.training.detector_optimisation import Average, Log, Stage
+from gsam_ros.training.progress import Progress
 
 _CELLS_WEIGHT = 2.0
 _BACKBONE_SEED_OFFSET = 1_000_000
@@ -64,7 +65,10 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def train_backbone(
-    model: GroundingDinoForObjectDetection, heads: CellHeads, settings: Settings
+    model: GroundingDinoForObjectDetection,
+    heads: CellHeads,
+    settings: Settings,
+    progress: Progress | None = None,
 ) -> None:
     """Stage one: colours and shapes of the cells, nothing else."""
     trained = [model.model.backbone.conv_encoder, model.model.input_proj_vision, heads]
@@ -77,6 +81,8 @@ def train_backbone(
             loss = heads(backbone_features(model, normalise(batch.images)), batch.cells)
         stage.advance(loss)
         log.add("backbone", stage, {"cells": loss})
+        if progress:
+            progress.tell(stage.step)
 
 
 class DetectorTraining:
@@ -98,9 +104,9 @@ class DetectorTraining:
         self.average = Average(self.model)
         self.tap = FeatureTap(self.model)
 
-    def start(self) -> None:
+    def start(self, progress: Progress | None = None) -> None:
         """Train the backbone, then let the average begin from there."""
-        train_backbone(self.model, self.heads, self.settings)
+        train_backbone(self.model, self.heads, self.settings, progress)
         self.average = Average(self.model)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -126,7 +132,7 @@ class DetectorTraining:
         queries = draw_queries(targets, NoiseSettings(self.settings.denoising), noise)
         return None if queries is None else (self.content, queries)
 
-    def run(self, out: Path, save_every: int) -> None:
+    def run(self, out: Path, save_every: int, progress: Progress | None = None) -> None:
         """Train to the end, with a checkpoint and a usable model every `save_every` steps."""
         stage, log, clock = self.stage, Log(), time.monotonic()
         for batch in load_batches(
@@ -139,6 +145,8 @@ class DetectorTraining:
             stage.tick((now - clock) / 60)
             clock = now
             log.add("detector", stage, losses)
+            if progress:
+                progress.tell(self.settings.backbone_steps + stage.step)
             if stage.step % save_every == 0 or stage.progress >= 1.0:
                 self.save(out)
             if stage.progress >= 1.0:
@@ -207,13 +215,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     torch.set_num_threads(1)
     training = DetectorTraining(settings)
+    progress = Progress(options.out, settings.backbone_steps + settings.steps)
     checkpoint = options.out / "checkpoint.pt"
     if checkpoint.is_file():
         training.load(checkpoint)
         print(f"going on from step {training.stage.step} of {checkpoint}", flush=True)
     else:
-        training.start()
-    training.run(options.out, options.save_every)
+        training.start(progress)
+    training.run(options.out, options.save_every, progress)
 
 
 if __name__ == "__main__":

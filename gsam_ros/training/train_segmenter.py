@@ -3,15 +3,17 @@
     python -m gsam_ros.training.train_segmenter --out DIR
 
 One torch thread and one process that draws the data; a run that was stopped goes on from its last
-state if it is started again with the same folder. The learning rate falls with the share of the
-steps done or, where `--stills-minutes` and the like bound a stage, of the time gone,
-whichever is further: only runs without these bounds repeat to the last step.
+state if it is started again with the same folder, and ends with the same weights as one that was
+not. The learning rate falls with the share of the steps done or, where `--stills-minutes` and the
+like bound a stage, of the time gone, whichever is further: only runs without these bounds repeat.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,6 +23,7 @@ from transformers import Sam2VideoModel
 
 from gsam_ros.training.evaluate_clips import clip_figures
 from gsam_ros.training.evaluate_segmenter import still_figures
+from gsam_ros.training.progress import Progress
 from gsam_ros.training.segmenter_data import MixedBatches, StillBatches, Stills
 from gsam_ros.training.segmenter_model import save
 from gsam_ros.training.segmenter_steps import clip_loss, still_loss
@@ -30,7 +33,9 @@ TRUTH_SHARE, TRUTH_UNTIL = 0.9, 0.4
 """How often the truth says at first who is present, and the share of the run by which it stops."""
 SCORE_SHIFTS = (0.0, 0.5, 1.0)
 VALIDATION_SEED = 800_000_001
-STATE_EVERY_S = 300
+STEPS = {"stills": 2700, "video": 2170, "long": 2000}
+"""Of each stage, in their order."""
+CALIBRATION_CLIPS = 24
 LOG_EVERY = 25
 
 
@@ -39,13 +44,30 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
-def run_stage(trainer: Trainer, stage: Stage, batches: DataLoader) -> None:
+@dataclass(frozen=True)
+class Habits:
+    """What happens beside training, and changes nothing of what comes out.
+
+    Attributes:
+        save_every: steps between two states, which a kill loses.
+        reports: whether the averaged model is measured with every state, and at the end.
+        tell: who is told of the stage's steps.
+    """
+
+    save_every: int = 200
+    reports: bool = False
+    tell: Callable[[int], None] | None = None
+
+
+def run_stage(
+    trainer: Trainer, stage: Stage, batches: DataLoader, habits: Habits | None = None
+) -> None:
     """Train until the stage's steps or minutes are over."""
+    habits = habits or Habits()
     trainer.model.train()
     if stage.name != "stills":
         freeze_statistics(trainer.model)
-    saved = started = time.monotonic() - trainer.elapsed_s
-    saved += trainer.elapsed_s
+    started = time.monotonic() - trainer.elapsed_s
     losses: list[float] = []
     ious: dict[str, list[float]] = {}
     for batch in batches:
@@ -72,10 +94,12 @@ def run_stage(trainer: Trainer, stage: Stage, batches: DataLoader) -> None:
                 f" {sum(losses) / len(losses):.3f}, IoU {each}, {trainer.elapsed_s:.0f} s"
             )
             losses, ious = [], {}
-        if time.monotonic() - saved > STATE_EVERY_S:
+        if habits.tell:
+            habits.tell(trainer.step)
+        if trainer.step % habits.save_every == 0:
             trainer.save_state()
-            report(trainer.average, stage.name, quick=True)
-            saved = time.monotonic()
+            if habits.reports:
+                report(trainer.average, stage.name, quick=True)
     trainer.save_state()
 
 
@@ -95,7 +119,7 @@ def report(model: Sam2VideoModel, stage: str, quick: bool) -> None:
 
 
 @torch.no_grad()
-def calibrate(model: Sam2VideoModel, clips: int = 24) -> float:
+def calibrate(model: Sam2VideoModel, clips: int = CALIBRATION_CLIPS) -> float:
     """Move the bias of the object score to where clips of their own are followed best.
 
     Training weighs absent frames more than they are frequent, so that the score learns them; the
@@ -131,6 +155,15 @@ def train(arguments: argparse.Namespace) -> None:
     trainer.load_state([stills, video, long])
     if trainer.step:
         say(f"going on at step {trainer.step} of {trainer.stage}")
+    progress = Progress(arguments.out, stills.steps + video.steps + long.steps)
+
+    def habits(steps_before: int) -> Habits:
+        return Habits(
+            arguments.save_every,
+            arguments.reports,
+            lambda step: progress.tell(steps_before + step),
+        )
+
     if trainer.stage in ("", "stills"):
         if not trainer.stage:
             trainer.begin(stills)
@@ -138,6 +171,7 @@ def train(arguments: argparse.Namespace) -> None:
             trainer,
             stills,
             loader(StillBatches(arguments.seed, trainer.step, stills.steps, 8, 4)),
+            habits(0),
         )
         trainer.begin(video)
     if trainer.stage == "video":
@@ -151,7 +185,7 @@ def train(arguments: argparse.Namespace) -> None:
             lengths=(2, 3, 4, 6, 8, 8, 8, 10),
             still_share=0.28,
         )
-        run_stage(trainer, video, loader(mixed))
+        run_stage(trainer, video, loader(mixed), habits(stills.steps))
         trainer.begin(long)
     # Longer than the window of memories, so that a mask must live on masks out of memory alone.
     mixed = MixedBatches(
@@ -164,10 +198,12 @@ def train(arguments: argparse.Namespace) -> None:
         lengths=(10, 12, 14, 16),
         still_share=0.25,
     )
-    run_stage(trainer, long, loader(mixed))
-    calibrate(trainer.average)
+    run_stage(trainer, long, loader(mixed), habits(stills.steps + video.steps))
+    if arguments.calibration_clips:
+        calibrate(trainer.average, arguments.calibration_clips)
     save(trainer.average, arguments.out / "model")
-    report(trainer.average, "video", quick=False)
+    if arguments.reports:
+        report(trainer.average, "video", quick=False)
 
 
 def main() -> None:
@@ -175,12 +211,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for state and model")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--stills-steps", type=int, default=2700)
-    parser.add_argument("--video-steps", type=int, default=2170)
-    parser.add_argument("--long-steps", type=int, default=2000)
+    for name, steps in STEPS.items():
+        parser.add_argument(f"--{name}-steps", type=int, default=steps)
     parser.add_argument("--stills-minutes", type=float, help="bound on the first stage")
     parser.add_argument("--video-minutes", type=float, help="bound on the second stage")
     parser.add_argument("--long-minutes", type=float, help="bound on the third stage")
+    parser.add_argument("--save-every", type=int, default=Habits.save_every, metavar="STEPS")
+    parser.add_argument(
+        "--reports", action="store_true", help="measure with every state and at the end"
+    )
+    parser.add_argument(
+        "--calibration-clips",
+        type=int,
+        default=CALIBRATION_CLIPS,
+        help="that the object score's bias is set by; 0: it stays",
+    )
     train(parser.parse_args())
 
 
