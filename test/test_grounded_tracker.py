@@ -261,7 +261,7 @@ def test_state_is_constant_over_a_long_stream(tracker):
     tracker.set_prompt("red mug.")
     run(tracker, range(130))
     tracks = tracker._tracker.cameras["camera 0"].tracks
-    assert max(track.memory.clock for track in tracks) > 100, "nothing was followed for long"
+    assert max(track.memory.clock for track in tracks) > 60, "nothing was followed for long"
     for track in tracks:
         assert len(track.memory.frames()) <= 4 + 6
         assert len(track.memory.pointers()) <= 4 + 15
