@@ -57,7 +57,11 @@ def run(
     given = [part for parameter in parameters for part in ("-p", parameter)]
     command = [sys.executable, "-m", "gsam_ros.node_process", "--ros-args", *given]
     node = Child("gsam_node", command, logs / "gsam_node.log", environment)
-    wait(node)
+    try:
+        wait(node)
+    except BaseException:
+        node.stop()
+        raise
     return node
 
 

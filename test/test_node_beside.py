@@ -80,7 +80,8 @@ def test_masks_go_on_and_each_detection_says_of_which_frame_it_is(world, client)
         assert client.change_state("activate")
         first = show(client, 210)
         assert first.keyframe
-        assert not is_late(first)
+        # A detector that is faster than the masks is in time for its own frame.
+        assert not is_late(first) or first.late_stamp == first.header.stamp
         answer = client.set_prompt("dog.")
         after = show(client, 211)
         assert (after.prompt_version, after.instances) == (answer.prompt_version, 0)
