@@ -16,6 +16,7 @@ from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.inbox import Arrival, LiveInbox
 from gsam_ros.pipeline.runner import Runner
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.stages import Stage
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class RealClock:
         """End the runner."""
         self._runner.stop()
 
-    def answer(self, arrival: Arrival, result: FrameResult, stage_ms: dict[str, float]) -> None:
+    def answer(self, arrival: Arrival, result: FrameResult, stages: Sequence[Stage]) -> None:
         """Note when it came."""
         self._answers.append(Answered(result, time.perf_counter() - self._start))
 
@@ -99,7 +100,7 @@ class CountedClock:
 
     def __init__(self, settings: Settings) -> None:
         self._machine = GroundedTracker(settings, live=True)
-        self._held = _Held(self._machine, self._now) if self._machine._late else None
+        self._held = _Held(self._machine, self._now) if self._machine._following.late else None
         self._passed = 0.0
         self._counting: float | None = None
 
@@ -147,17 +148,17 @@ class _Held:
     """The machine's detector, whose answers are held back until they are due on a clock."""
 
     def __init__(self, machine: GroundedTracker, now: Callable[[], float]) -> None:
-        assert machine._late
+        assert machine._following.late
         self._now = now
-        self._detect, self._ask = machine._detector.detect, machine._late.ask
-        self._work_in = machine._late.work_in
+        self._detect, self._ask = machine._detector.detect, machine._following.late.ask
+        self._work_in = machine._following.late.work_in
         self._looked, self._may, self._there = (threading.Semaphore(0) for _ in range(3))
         self._seconds = 0.0
         self._asked: float | None = None
         self._due: float | None = None
         machine._detector.detect = self._hold  # type: ignore[method-assign]
-        machine._late.ask = self._note  # type: ignore[method-assign]
-        machine._late.work_in = self._let_go  # type: ignore[method-assign]
+        machine._following.late.ask = self._note  # type: ignore[method-assign]
+        machine._following.late.work_in = self._let_go  # type: ignore[method-assign]
         machine.when_detected = self._there.release
 
     def due(self) -> float | None:

@@ -22,7 +22,9 @@ from benchmark.camera_feed import READY, SEED
 from gsam_ros.bridge.stamps import nanoseconds
 from gsam_ros.evaluation.processes import Child, Family
 from gsam_ros.evaluation.ros_session import Session, session
+from gsam_ros.evaluation.timing import stages_of
 from gsam_ros.process_memory import resident_bytes
+from gsam_ros.stages import milliseconds
 from gsam_ros.world.scene import Scene
 from gsam_ros.world.vocabulary import phrase_of
 
@@ -127,7 +129,7 @@ class Stream:
         self._session.node.create_subscription(kind, topic, handle, QoSProfile(depth=10), raw=raw)
 
     def _take(self, status: FrameStatus) -> None:
-        stages = dict(zip(status.stage_names, status.stage_ms, strict=True))
+        stages = milliseconds(stages_of(status))
         if not stages:
             return
         self._answers.append(
@@ -137,7 +139,8 @@ class Stream:
                 nanoseconds(status.received) / 1e9 + stages["wait"] / 1e3,
                 nanoseconds(status.published) / 1e9,
                 stages["decode"] + stages["messages"],
-                tuple(stages[name] for name in _SHARED if name in stages),
+                # Told from each camera's own receipt on, which costs the last bits.
+                tuple(round(stages[name], 4) for name in _SHARED if name in stages),
                 (
                     status.frames_received,
                     status.frames_processed,

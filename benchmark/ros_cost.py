@@ -84,7 +84,7 @@ def measure(node: Node, listener: Node, width: int, height: int, frames: int) ->
         arrival = Arrival(name, stamp, stamp, RawImage(header, data, False))
         frame = clock.time("to pixels", lambda a=arrival: decode(a))  # type: ignore[misc]
         [result] = machine.step([frame])
-        clock.time("to messages", lambda a=arrival, r=result: camera.publish(a, r, {}))  # type: ignore[misc]
+        clock.time("to messages", lambda a=arrival, r=result: camera.publish(a, r, ()))  # type: ignore[misc]
         counts.append(len(result.instances))
     camera.close()
     parts = {part: float(np.median(times)) for part, times in clock.spent.items()}

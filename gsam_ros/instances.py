@@ -6,13 +6,14 @@ Struct of arrays: row i of every array belongs to the same object.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 
 from gsam_ros.masks import Masks
 from gsam_ros.prompts import Prompt
+from gsam_ros.stages import Stage, milliseconds
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class FrameResult:
         instances: what was found; only objects that are visible in this frame.
         prompt: the prompt that `instances.phrase_index` refers to; None before the first one.
         keyframe: whether the detector ran on this frame, or was given it to work on beside.
-        stage_ms: milliseconds by stage, in the order in which the stages ran.
+        stages: of the step that it was in; frames that shared it share them.
         late: what was found beside and counts from this frame on, if anything was.
     """
 
@@ -152,5 +153,10 @@ class FrameResult:
     instances: Instances
     prompt: Prompt | None
     keyframe: bool
-    stage_ms: dict[str, float] = field(default_factory=dict)
+    stages: tuple[Stage, ...] = ()
     late: LateDetection | None = None
+
+    @property
+    def stage_ms(self) -> dict[str, float]:
+        """Milliseconds by stage."""
+        return milliseconds(self.stages)

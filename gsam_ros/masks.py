@@ -8,7 +8,7 @@ the price of pixels follows the objects' size and not the image's.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -26,6 +26,19 @@ class Region:
     def window(self) -> tuple[slice, slice]:
         height, width = self.logits.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+    @property
+    def bounds(self) -> tuple[int, int, int, int]:
+        """Top, left, bottom and right of the window; the last two are not in it."""
+        height, width = self.logits.shape
+        return self.top, self.left, self.top + height, self.left + width
+
+    def within(self, top: int, left: int, bottom: int, right: int) -> tuple[slice, slice]:
+        """Where these pixels, all of them in the window, lie in `logits`."""
+        return (
+            slice(top - self.top, bottom - self.top),
+            slice(left - self.left, right - self.left),
+        )
 
 
 @dataclass(frozen=True)
@@ -116,13 +129,27 @@ class Masks:
         Where masks overlap, a pixel goes to the one that is surest of it.
         """
         image = np.zeros((self.height, self.width), dtype)
-        best = np.zeros((self.height, self.width), np.float32)
-        for value, region in zip(values, self.regions, strict=True):
-            window = region.window
-            wins = region.logits > best[window]
-            best[window][wins] = region.logits[wins]
-            image[window][wins] = value
+        for value, region, wins in zip(values, self.regions, self._wins, strict=True):
+            np.copyto(image[region.window], dtype(value), where=wins)
         return image
+
+    @cached_property
+    def _wins(self) -> list[np.ndarray]:
+        """Of each region [h, w] bool, where it is surer of a pixel than all before it."""
+        bounds = np.array([region.bounds for region in self.regions]).reshape(-1, 4)
+        corner = np.maximum(bounds[:, None, :2], bounds[None, :, :2])
+        opposite = np.minimum(bounds[:, None, 2:], bounds[None, :, 2:])
+        meet = (corner < opposite).all(-1)
+        wins: list[np.ndarray] = []
+        for number, region in enumerate(self.regions):
+            own = region.logits > 0
+            for other in np.flatnonzero(meet[number, :number]):
+                shared = *corner[number, other].tolist(), *opposite[number, other].tolist()
+                rival = self.regions[other]
+                here, there = region.within(*shared), rival.within(*shared)
+                own[here] &= region.logits[here] > rival.logits[there]
+            wins.append(own)
+        return wins
 
     def rle(self) -> list[str]:
         """COCO compressed run-length encodings (`counts`) of size [height, width]."""
@@ -143,9 +170,10 @@ class Masks:
             return self._empty
         top, bottom = _pixels_near(rows, logits.shape[0], height)
         left, right = _pixels_near(columns, logits.shape[1], width)
-        vertical = _interpolation(top, bottom, logits.shape[0], height)
-        horizontal = _interpolation(left, right, logits.shape[1], width)
-        return Region(top, left, vertical @ logits.astype(np.float32, copy=False) @ horizontal.T)
+        vertical, upper = _interpolation(top, bottom, logits.shape[0], height)
+        horizontal, inner = _interpolation(left, right, logits.shape[1], width)
+        cells = logits[upper, inner].astype(np.float32, copy=False)
+        return Region(top, left, vertical @ cells @ horizontal.T)
 
 
 def _occupied(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -162,18 +190,34 @@ def _pixels_near(cells: np.ndarray, cell_count: int, size: int) -> tuple[int, in
     )
 
 
-def _interpolation(start: int, stop: int, cell_count: int, size: int) -> np.ndarray:
-    """[stop - start, cell_count] float32: the weight of each cell in each pixel."""
-    position = (np.arange(start, stop) + 0.5) * (cell_count / size) - 0.5
+def _interpolation(start: int, stop: int, cell_count: int, size: int) -> tuple[np.ndarray, slice]:
+    """What pixels from `start` to `stop` are made of.
+
+    Returns:
+        [stop - start, n] float32, the weight of each of n cells in each pixel, and which cells.
+    """
+    weights, lower = _weights(cell_count, size)
+    cells = slice(int(lower[start]), int(lower[stop - 1]) + 2)
+    return weights[start:stop, cells], cells
+
+
+@lru_cache(maxsize=64)
+def _weights(cell_count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The weight of each cell in each pixel.
+
+    Returns:
+        [size, cell_count] float32, and [size] the first of the two cells of each pixel.
+    """
+    position = (np.arange(size) + 0.5) * (cell_count / size) - 0.5
     position = np.clip(position, 0, cell_count - 1)
     lower = np.floor(position).astype(np.int64)
     upper = np.minimum(lower + 1, cell_count - 1)
     fraction = (position - lower).astype(np.float32)
-    weights = np.zeros((stop - start, cell_count), np.float32)
-    pixel = np.arange(stop - start)
+    weights = np.zeros((size, cell_count), np.float32)
+    pixel = np.arange(size)
     np.add.at(weights, (pixel, lower), 1 - fraction)
     np.add.at(weights, (pixel, upper), fraction)
-    return weights
+    return weights, lower
 
 
 def _encode(region: Region, height: int, width: int) -> str:
@@ -181,18 +225,17 @@ def _encode(region: Region, height: int, width: int) -> str:
 
     COCO counts pixels column by column: background, object, background, ...
     """
-    inside = np.zeros((region.logits.shape[1], region.logits.shape[0] + 2), np.int8)
-    inside[:, 1:-1] = region.logits.T > 0
-    change = np.diff(inside, axis=1)
-    edges = []
-    for direction in (1, -1):
-        column, row = np.nonzero(change == direction)
-        edges.append((region.left + column) * height + region.top + row)
-    starts, ends = edges
+    tall, wide = region.logits.shape
+    inside = np.zeros((tall + 2, wide), bool)
+    np.greater(region.logits, 0, out=inside[1:-1])
+    row, column = np.divmod(np.flatnonzero(inside[1:] != inside[:-1]), max(wide, 1))
+    # Sorted, they are the begins and ends of runs in turn.
+    borders = np.sort((region.left + column) * height + region.top + row)
     # A run that reaches the foot of a column may go on at the head of the next.
-    apart = starts[1:] != ends[:-1]
-    starts, ends = starts[np.r_[True, apart][: len(starts)]], ends[np.r_[apart, True][: len(ends)]]
-    borders = np.stack([starts, ends], axis=1).ravel()
+    differs = borders[1:] != borders[:-1]
+    borders = borders[
+        np.append(True, differs)[: len(borders)] & np.append(differs, True)[: len(borders)]
+    ]
     if not len(borders) or borders[-1] < height * width:
         borders = np.append(borders, height * width)
     counts = np.diff(borders, prepend=0)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_EXIT_PATIENCE = 1.5  # seconds for the step that runs when the process is told to end
+_EXIT_PATIENCE = 1.0  # seconds for the step that runs when the process is told to end
 
 
 class GsamNode(ManagedNode):
@@ -81,7 +81,10 @@ class GsamNode(ManagedNode):
         """Stop the machine for good; False if it is still in a step or a load."""
         self._exiting.set()
         runner = self._runner
-        return runner.stop(_EXIT_PATIENCE) if runner else True
+        if not runner:
+            return True
+        # A load takes longer than anybody would wait, and leaves nothing half done.
+        return runner.stop(_EXIT_PATIENCE if runner.ready.done() else 0.0)
 
     def configure(self) -> None:
         """Load the models and warm up."""
@@ -116,7 +119,9 @@ class GsamNode(ManagedNode):
             raise TransitionError(str(error)) from error
         self._prompts.attach(self._runner, options.cameras)
         # Calls are done in their order, so the prompt is in force when this one is answered.
-        device = self._await(self._runner.call(lambda tracker: str(tracker.device)))
+        device, self._health.shortages = self._await(
+            self._runner.call(lambda tracker: (str(tracker.device), tracker.shortages))
+        )
         names = f"{machine.detector.model} and {machine.segmenter.model}"
         self._health.models = Health("models", 0, f"{names} on {device}")
         self.get_logger().info(f"ready: {names} on {device}")

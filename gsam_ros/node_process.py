@@ -55,10 +55,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     node.start()
     told_to_end.wait()
     in_order = node.exit()
-    executor.shutdown(timeout_sec=0.3)
-    spinner.join(timeout=0.3)
+    in_order &= executor.shutdown(timeout_sec=0.3)
     # A step or a load in native code can't be interrupted; it ends with the process.
-    if in_order and not spinner.is_alive():
+    if in_order:
         node.destroy_node()
         rclpy.shutdown()
     _end(1 if failures else 0)

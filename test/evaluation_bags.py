@@ -41,10 +41,10 @@ def write_answers(
                 if message is None:
                     continue
                 writer.write(f"{base}/instances", record.time, message)
-                stage_ms = np.array([20, 10], np.float32)
+                begins, ends = np.array([0.0, 20.0]), np.array([20.0, 30.0])
                 answer = status(
                     message.header, camera, 1, index % 5 == 0, len(message.instances), time, time,
-                    0.05, ["detect", "track"], stage_ms, index + 1, index + 1, [],
-                    np.zeros(0, np.uint64),
+                    0.05, ["detect", "track"], begins, ends, time, 0.0, 0.0,
+                    index + 1, index + 1, [], np.zeros(0, np.uint64),
                 )  # fmt: skip
                 writer.write(f"{base}/frame_status", record.time, answer)

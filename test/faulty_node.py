@@ -1,7 +1,9 @@
 """The real node with faults of a device put into it, for test_node_failures.py.
 
-Images whose first pixel is one of these make the tracker fail as hardware would, at the end of its
-step, and the models can't be loaded while the file named by GSAM_TEST_FAULT is there.
+Images whose first pixel is BROKEN or NO_MEMORY make the tracker fail as hardware would, at the end
+of its step. From one with NARROW on the device has memory for one object at a time, from one with
+FULL on not even for that, and from any other on for all. The models can't be loaded while the file
+named by GSAM_TEST_FAULT is there.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from typing import Any
 
 BROKEN = (1, 2, 3)
 NO_MEMORY = (3, 2, 1)
+NARROW = (1, 1, 2)
+FULL = (2, 1, 1)
 
 
 def main() -> None:
@@ -22,24 +26,36 @@ def main() -> None:
     from gsam_ros.node_process import main as run
 
     load = node.load_tracker
+    fits = {NARROW: 1, FULL: 0}
 
     def load_faulty(*args: Any, **options: Any) -> Any:
+        import torch  # here, as it takes seconds
+
+        from gsam_ros import batches
+
+        batches.PATIENCE = 1.0  # seconds until more is tried again
         tracker = load(*args, **options)
         if Path(os.environ["GSAM_TEST_FAULT"]).exists():
             raise RuntimeError("the device fell off the bus")
-        step = tracker.step
+        step, attend, shown = tracker.step, tracker._segmenter.attend, [(0, 0, 0)]
+
+        def faulty_attend(features: Any, memory: Any) -> Any:
+            if len(memory.tokens) > fits.get(shown[0], 1000):
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            return attend(features, memory)
 
         def faulty_step(frames: Sequence[Frame]) -> list[FrameResult]:
+            pixels = [tuple(frame.image[0, 0].tolist()) for frame in frames]
+            shown[0] = pixels[0]
             results: list[FrameResult] = step(frames)
-            for frame in frames:
-                pixel = tuple(frame.image[0, 0].tolist())
+            for pixel in pixels:
                 if pixel == BROKEN:
                     raise RuntimeError("CUDA error: an illegal memory access was encountered")
                 if pixel == NO_MEMORY:
                     raise MemoryError("CUDA out of memory")
             return results
 
-        tracker.step = faulty_step
+        tracker.step, tracker._segmenter.attend = faulty_step, faulty_attend
         return tracker
 
     node.load_tracker = load_faulty

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from gsam_ros.instances import Frame, FrameResult, Instances
 from gsam_ros.pipeline.inbox import Arrival, LiveInbox, LosslessInbox
 from gsam_ros.pipeline.runner import BadFrameError, Runner
 from gsam_ros.prompts import Prompt, PromptError, parse_phrases
+from gsam_ros.stages import Stage
 from gsam_ros.visual_prompts import VisualPrompt
 
 SECOND = 10**9
@@ -76,9 +78,9 @@ class DoubleTracker:
         if len(frames) > self.most:
             raise MemoryError("out of memory")
         nothing = Instances.none(*frames[0].image.shape[:2])
-        return [
-            FrameResult(f, nothing, self.prompt_of(f.camera), True, {"detect": 2.0}) for f in frames
-        ]
+        now = time.perf_counter()
+        stages = (Stage("detect", now - 0.002, now),)
+        return [FrameResult(f, nothing, self.prompt_of(f.camera), True, stages) for f in frames]
 
 
 class Outlet:
@@ -86,15 +88,15 @@ class Outlet:
 
     def __init__(self) -> None:
         self.log: list[tuple] = []
-        self.stages: list[dict[str, float]] = []
+        self.stages: list[Sequence[Stage]] = []
         self.can_publish = True
 
-    def answer(self, arrival: Arrival, result: FrameResult, stage_ms: dict[str, float]) -> None:
+    def answer(self, arrival: Arrival, result: FrameResult, stages: Sequence[Stage]) -> None:
         if not self.can_publish:
             raise OSError("the middleware is gone")
         version = result.prompt.version if result.prompt else 0
         self.log.append(("answer", arrival.camera, arrival.stamp, version))
-        self.stages.append(stage_ms)
+        self.stages.append(stages)
 
     def drop(self, arrival: Arrival, cause: str, reason: str) -> None:
         self.log.append(("drop", arrival.camera, arrival.stamp, cause))

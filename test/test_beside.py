@@ -190,7 +190,7 @@ class Bench:
 
     def end(self) -> None:
         self.machine.reset()
-        while self.machine._late._detector._busy:
+        while self.machine._following.late._detector._busy:
             self._may.release()
             time.sleep(0.01)
             self.machine.catch_up()
@@ -344,7 +344,7 @@ def test_a_stream_that_starts_anew_takes_nothing_from_before(bench, disturb: Cal
     disturb(bench.machine)
     bench.answer()
     bench.machine.catch_up()
-    assert bench.machine._late.news("camera 0") is None
+    assert bench.machine._following.late.news("camera 0") is None
     assert not any(camera.tracks for camera in bench.machine._tracker.cameras.values())
     result = bench.show(20)
     assert result.late is None or result.late.stamp != 5 * PERIOD

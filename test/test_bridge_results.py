@@ -23,6 +23,7 @@ from gsam_ros.masks import Masks
 from gsam_ros.pipeline.inbox import Arrival
 from gsam_ros.pipeline.statistics import CameraStatistics
 from gsam_ros.prompts import Prompt
+from gsam_ros.stages import Stage
 
 HEIGHT, WIDTH = 12, 20
 HEADER = Header(stamp=to_time(1_700_000_000_123_456_789), frame_id="cam")
@@ -115,22 +116,27 @@ def test_frame_status_adds_up(instances: Instances) -> None:
     statistics.frame_dropped("superseded")
     statistics.frame_processed(0.1, objects=2)
     frame = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 1_000_000_000, "front")
-    arrival = Arrival("front", 1_000_000_000, 1_200_000_000, None)
+    arrival = Arrival("front", 1_000_000_000, 1_200_000_000, None, clock=5.0)
     result = FrameResult(frame, instances, PROMPT, True)
-    stages = {"wait": 1.5, "decode": 0.25}
+    stages = [Stage("wait", 5.0, 5.25), Stage("track", 5.5, 6), Stage("track", 6, 6.125)]
     message = frame_status(HEADER, arrival, result, stages, statistics, 1_500_000_000)
     message = through_cdr(message)
     assert (message.camera, message.prompt_version, message.keyframe) == ("front", 7, True)
     assert (message.instances, message.age) == (2, 0.5)
     assert nanoseconds(message.received) == 1_200_000_000
-    assert dict(zip(message.stage_names, message.stage_ms, strict=True)) == stages
+    assert message.stage_names == ["wait", "track", "track"]
+    assert list(message.stage_begin_ms) == [0, 500, 1000]
+    assert list(message.stage_end_ms) == [250, 1000, 1125]
+    assert (nanoseconds(message.late_stamp), message.late_detect_ms) == (0, 0)
     assert (message.frames_received, message.frames_processed) == (3, 1)
     assert (message.drop_causes, list(message.drop_counts)) == (["superseded"], [1])
-    late = replace(result, late=LateDetection(stamp=750_000_000, detect_ms=40, catch_up_ms=8))
+    late = replace(result, late=LateDetection(stamp=750_000_000, detect_ms=40.0, catch_up_ms=8.0))
     message = frame_status(HEADER, arrival, late, stages, statistics, 1_500_000_000)
-    told = {"detect_beside": 40, "catch_up_beside": 8, "detection_late": 250}
-    assert dict(zip(message.stage_names, message.stage_ms, strict=True)) == stages | told
-    dropped = frame_status(HEADER, arrival, None, {}, statistics, 1_500_000_000)
+    message = through_cdr(message)
+    assert nanoseconds(message.late_stamp) == 750_000_000
+    assert (message.late_detect_ms, message.late_catch_up_ms) == (40, 8)
+    assert len(message.stage_names) == 3
+    dropped = frame_status(HEADER, arrival, None, (), statistics, 1_500_000_000)
     assert (dropped.instances, dropped.prompt_version, dropped.stage_names) == (0, 0, [])
 
 

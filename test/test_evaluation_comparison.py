@@ -24,6 +24,7 @@ from gsam_ros.evaluation.pairing import PairedFrame
 from gsam_ros.evaluation.run_score import RunScore
 from gsam_ros.evaluation.timing import FrameTiming, score_timing
 from gsam_ros.evaluation.tracking_metrics import score_tracking
+from gsam_ros.stages import Stage
 
 MUG, BALL = "red mug", "green ball"
 SECOND = 10**9
@@ -33,7 +34,9 @@ Found = Sequence[tuple]
 def run_of(frames: Sequence[PairedFrame], stage_ms: float = 20.0) -> RunScore:
     """A run with these frames, the stage "detect" taking the same time on each."""
     timings = tuple(
-        FrameTiming(f.answer.camera, f.answer.stamp, 0.05, False, {"detect": stage_ms}, {})
+        FrameTiming(
+            f.answer.camera, f.answer.stamp, 0.05, False, (Stage("detect", 0, stage_ms / 1e3),), {}
+        )
         for f in frames
     )
     detection, tracking = score_detections(frames), score_tracking(frames)
@@ -139,8 +142,9 @@ def test_counts_lie_in_the_block_in_which_they_happen() -> None:
 
 
 def test_times_of_a_draw() -> None:
-    stages: list[dict[str, float]] = [{"a": 1}, {"a": 3, "b": 4}, {"a": 5}]
-    timings = [FrameTiming("x", i, (i + 1) / 10, False, s, {}) for i, s in enumerate(stages)]
+    a, b = Stage("a", 0.002, 0.003), Stage("b", 0.006, 0.010)
+    runs = [(a,), (a, b, Stage("a", 0.010, 0.012)), (Stage("a", 0, 0.005),)]
+    timings = [FrameTiming("x", i, (i + 1) / 10, False, s, {}) for i, s in enumerate(runs)]
     statistics = TimingStatistics.of(timings, np.array([0, 0, 1]), 2)
     figures = statistics.figures(np.array([[1.0, 1.0], [0.0, 2.0]]))
     assert figures["frame age p50"] == pytest.approx([200, 300])
@@ -221,7 +225,9 @@ def test_few_blocks_are_told() -> None:
 
 
 def test_a_stage_of_one_run_has_no_interval() -> None:
-    other = replace(GOOD, timings=tuple(replace(t, stages={"slice": 1.0}) for t in GOOD.timings))
+    other = replace(
+        GOOD, timings=tuple(replace(t, runs=(Stage("slice", 0, 0.001),)) for t in GOOD.timings)
+    )
     told = of(compare(GOOD, other), "stage slice")
     assert (told.verdict, told.second) == ("no interval", 1.0)
     assert math.isnan(told.first)

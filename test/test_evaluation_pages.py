@@ -14,6 +14,7 @@ from evaluation_html import Page
 from gsam_ros.evaluation.detection_metrics import precision_curves, score_detections
 from gsam_ros.evaluation.frame_choice import Mistakes, changed, outstanding
 from gsam_ros.evaluation.pages import drawing
+from gsam_ros.evaluation.pages.frame_plot import chosen_frames, frames_by_stage, waited
 from gsam_ros.evaluation.pages.pictures import draw_answer, draw_truth, images_of
 from gsam_ros.evaluation.pages.plots import age_histogram, stage_means
 from gsam_ros.evaluation.pages.run_page import write_run_page
@@ -22,6 +23,7 @@ from gsam_ros.evaluation.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.timeline import stretches
 from gsam_ros.evaluation.timing import FrameTiming
 from gsam_ros.evaluation.tracking_metrics import score_tracking
+from gsam_ros.stages import Stage
 
 FRAMES = 12
 MUG, BALL = "red mug", "green ball"
@@ -68,10 +70,11 @@ def test_the_page_has_every_part_and_its_words_are_escaped(page: Page) -> None:
 
 def test_plots_follow_the_colour_of_the_text_and_say_what_they_show(page: Page) -> None:
     kinds = [label.split(" ")[0] for label in page.drawings]
-    assert set(kinds) == {"Precision", "Timeline", "Histogram", "Milliseconds"}
+    assert set(kinds) == {"Precision", "Timeline", "Histogram", "Milliseconds", "Two"}
     assert kinds.count("Precision") > 1  # one per phrase
     assert any("p50 50 ms" in label for label in page.drawings)
-    assert "detect 20.0 ms, track 10.0 ms" in page.drawings[-1]
+    assert "detect 20.0 ms, track 10.0 ms" in page.drawings[-2]
+    assert "median age: 50 ms, 0 of them waiting" in page.drawings[-1]
     drawn = re.findall(r"<svg.*?</svg>", page.source, re.DOTALL)
     assert all("currentColor" in svg and "#010203" not in svg for svg in drawn)
 
@@ -177,13 +180,30 @@ def test_the_mean_of_the_curves_is_the_ap50_of_the_table() -> None:
 
 def test_stages_are_means_over_frames_of_a_stretch() -> None:
     def timing(t: float, **stages: float) -> FrameTiming:
-        return FrameTiming("left", round(t * 1e9), 0.1, False, stages, {})
+        runs = tuple(Stage(name, 0.5, 0.5 + ms / 1e3) for name, ms in stages.items())
+        return FrameTiming("left", round(t * 1e9), 0.1, False, runs, {})
 
     timings = [timing(10, track=4), timing(10.1, track=2, detect=8), timing(10.2), timing(10.3)]
     names, begins, means = stage_means(timings, 10 * 10**9)
     assert names == ["track", "detect"]
     assert begins == pytest.approx([0, 0.15])
     np.testing.assert_allclose(means, [[3, 0], [4, 0]])
+
+
+def test_two_frames_are_shown_stage_by_stage_from_their_turn_on() -> None:
+    def timing(age: float, *runs: Stage) -> FrameTiming:
+        return FrameTiming("left", 0, age, False, runs, {})
+
+    slow = timing(0.9, Stage("wait", 0, 0.4), Stage("track", 0.5, 0.6), Stage("track", 0.7, 0.9))
+    fast = timing(0.1, Stage("decode", 0, 0.1))
+    timings = [fast, slow, timing(0.0), *[fast] * 5]
+    (median, typical), (late, worst) = chosen_frames(timings)
+    assert (median, typical, late, worst) == ("median age", fast, "p99 of ages", slow)
+    assert (waited(fast), waited(slow)) == (0, 0.4)
+    [axis] = frames_by_stage([(median, typical), (late, worst)]).axes
+    bars = [(bar.get_y() + 0.3, bar.get_x(), bar.get_width()) for bar in axis.patches]
+    np.testing.assert_allclose(bars, [(0, 0, 100), (1, 100, 100), (1, 300, 200)])
+    assert chosen_frames([timing(0.0)]) == []
 
 
 def test_a_timeline_joins_frames_and_keeps_gaps() -> None:

@@ -15,11 +15,12 @@ from gsam_ros.bridge import detections, instances, label_info, masks, status
 from gsam_ros.bridge.stamps import to_time
 from gsam_ros.evaluation import result_messages as ours
 from gsam_ros.evaluation.message_types import typestore
-from gsam_ros.instances import Frame, FrameResult, Instances
+from gsam_ros.instances import Frame, FrameResult, Instances, LateDetection
 from gsam_ros.masks import Masks
 from gsam_ros.pipeline.inbox import Arrival
 from gsam_ros.pipeline.statistics import CameraStatistics
 from gsam_ros.prompts import Prompt
+from gsam_ros.stages import Stage, since
 
 STAMP = 1_700_000_000_123_456_789
 PROMPTS = [Prompt(7, ("red mug", "Käse"), ("tool",)), Prompt(1, ("x",)), None]
@@ -68,8 +69,9 @@ def test_labels_are_the_node_s(prompt: Prompt) -> None:
     assert same(ours.label_info(prompt, 0.3, STAMP), label_info.label_info(prompt, 0.3, STAMP))
 
 
+@pytest.mark.parametrize("late", [None, LateDetection(STAMP - 5, 12.5, 3.25)])
 @pytest.mark.parametrize("answered", [True, False])
-def test_frame_status_is_the_node_s(answered: bool) -> None:
+def test_frame_status_is_the_node_s(answered: bool, late: LateDetection | None) -> None:
     header = Header(stamp=to_time(STAMP), frame_id="cam")
     statistics = CameraStatistics()
     statistics.frame_received()
@@ -77,18 +79,20 @@ def test_frame_status_is_the_node_s(answered: bool) -> None:
     statistics.frame_processed(0.1, 3)
     statistics.frame_dropped("bad_image")
     frame = Frame(np.zeros((31, 43, 3), np.uint8), STAMP, "left")
-    result = FrameResult(frame, some(3, 1, 0), PROMPTS[1], True) if answered else None
-    stages = {"decode": 0.4, "detect": 20.25}
+    found = some(3, 1, 0)
+    result = FrameResult(frame, found, PROMPTS[1], True, late=late) if answered else None
+    stages = [Stage("decode", 2.0, 2.0004), Stage("detect", 2.5, 2.52025)] if answered else []
     later = STAMP + 250_000_000
     theirs = status.frame_status(
-        header, Arrival("left", STAMP, STAMP, None), result, stages, statistics, later
+        header, Arrival("left", STAMP, STAMP, None, 2.0), result, stages, statistics, later
     )
     mine = ours.frame_status(
         ours.header_message(STAMP, "cam"),
         "left",
         (1, True, 3) if answered else (0, False, 0),
         (STAMP, later, 0.25),
-        stages,
+        since(stages, 2.0),
+        late if answered else None,
         (2, 1, {"bad_image": 1}),
     )
     assert same(mine, theirs)

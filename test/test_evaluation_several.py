@@ -19,6 +19,7 @@ from gsam_ros.evaluation.run_score import RunScore
 from gsam_ros.evaluation.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.timing import FrameTiming, score_timing
 from gsam_ros.evaluation.tracking_metrics import score_tracking
+from gsam_ros.stages import Stage
 
 MUG, BALL = "red mug", "green ball"
 STEP = 10**8
@@ -29,7 +30,9 @@ def recording(start: int, answers: list[tuple], count: int = 10) -> RunScore:
     stamps = [start + i * STEP for i in range(count)]
     truth = [frame(t, (1, MUG, "left"), (2, BALL, "right")) for t in stamps]
     frames = paired(truth, [frame(t, *answers) for t in stamps])
-    timings = tuple(FrameTiming("front", t, 0.05, False, {"detect": 20.0}, {}) for t in stamps)
+    timings = tuple(
+        FrameTiming("front", t, 0.05, False, (Stage("detect", 0, 0.02),), {}) for t in stamps
+    )
     detection, tracking = score_detections(frames), score_tracking(frames)
     return RunScore(
         (), detection, tracking, score_timing(timings), 1.0, 1.0, tuple(frames), timings

@@ -107,7 +107,10 @@ def test_results_become_a_bag_with_the_node_s_topics(folder: Path, tmp_path: Pat
         last = list(bag.messages("/gsam_node/frame_status"))[-1]
         assert (last.frames_received, last.frames_processed, last.keyframe) == (3, 3, True)
         assert list(last.stage_names) == ["decode", "messages", "overlay"]
-        assert last.age == pytest.approx(sum(last.stage_ms) / 1e3)
+        assert last.stage_begin_ms[0] == 0
+        assert (np.diff([last.stage_begin_ms, last.stage_end_ms], axis=0) > 0).all()
+        assert (last.stage_begin_ms[1:] >= last.stage_end_ms[:-1]).all()
+        assert last.age == pytest.approx(last.stage_end_ms[-1] / 1e3)
         assert bag.seconds == pytest.approx(0.2)
 
 

@@ -125,6 +125,53 @@ def test_messages_come_while_a_service_waits(
     assert answer.result().success
 
 
+def test_it_is_shut_down_in_the_midst_of_callbacks(context: Context, node: Node) -> None:
+    began = threading.Event()
+
+    class SlowExecutor(ShortCallbackExecutor):
+        """As on a busy machine, where another thread has its turn here."""
+
+        def can_execute(self, entity: Any) -> bool:
+            began.set()
+            time.sleep(0.01)
+            return super().can_execute(entity)
+
+    node.create_timer(0.001, lambda: None)
+    for _ in range(5):
+        executor, failures = SlowExecutor(1, context=context), []
+        executor.add_node(node)
+
+        def spin(executor=executor, failures=failures) -> None:
+            try:
+                executor.spin()
+            except BaseException as error:  # noqa: BLE001  it is looked at
+                failures.append(error)
+
+        spinner = threading.Thread(target=spin)
+        spinner.start()
+        began.clear()
+        assert began.wait(20)
+        assert executor.shutdown(timeout_sec=20)
+        spinner.join(20)
+        assert not spinner.is_alive()
+        assert failures == []
+
+
+def test_a_callback_that_does_not_end_is_not_waited_for(context: Context, node: Node) -> None:
+    began, release = threading.Event(), threading.Event()
+    executor = ShortCallbackExecutor(1, context=context)
+    executor.add_node(node)
+    node.create_timer(0.001, lambda: (began.set(), release.wait(20)))
+    spinner = threading.Thread(target=executor.spin)
+    spinner.start()
+    assert began.wait(20)
+    assert not executor.shutdown(timeout_sec=0.01)
+    release.set()
+    spinner.join(20)
+    assert not spinner.is_alive()
+    assert executor.shutdown(timeout_sec=20)
+
+
 @pytest.mark.parametrize("kind", ["message", "service"])
 def test_an_error_in_a_callback_ends_the_spinning(
     kind: str, node: Node, talker: Node, executor: CountingExecutor

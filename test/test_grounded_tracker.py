@@ -136,7 +136,7 @@ def test_a_run_goes_on_between_two_looks(tracker, tmp_path):
     save_state(tmp_path / "state.pt", tracker.state())
     expected = run(tracker, range(7, 12))
     tracker.reset()
-    tracker.restore(load_state(tmp_path / "state.pt", "cpu"), "red mug. purple ball.")
+    tracker.restore(load_state(tmp_path / "state.pt", "cpu"))
     for one, other in zip(expected, run(tracker, range(7, 12)), strict=True):
         np.testing.assert_array_equal(one.instances.boxes, other.instances.boxes)
         np.testing.assert_array_equal(one.instances.track_id, other.instances.track_id)

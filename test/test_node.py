@@ -56,6 +56,11 @@ def test_objects_are_found_named_and_masked_on_every_topic(client: Client) -> No
     assert status.prompt_version == answer.prompt_version
     assert (status.stage_names[0], status.stage_names[-1]) == ("wait", "messages")
     assert nanoseconds(status.published) > nanoseconds(status.received)
+    begins, ends = np.array(status.stage_begin_ms), np.array(status.stage_end_ms)
+    assert begins[0] == 0
+    assert (begins <= ends).all() and (ends[:-1] <= begins[1:]).all()
+    whole = (nanoseconds(status.published) - nanoseconds(status.received)) / 1e6
+    assert ends[-1] <= whole + 5, "they lie between receipt and publication, by two clocks"
     last = {
         topic: client.got[f"/gsam_node/{topic}"][-1]
         for topic in ("detections", "instances", "instance_mask", "semantic_mask", "label_info")

@@ -17,7 +17,7 @@ STATUS, INSTANCES = "/gsam_node/frame_status", "/gsam_node/instances"
 POINTING = "/gsam_node/visual_prompt"
 SCENE = Scene(seed=1)
 START, PERIOD = 1000.0, 0.1  # seconds
-_PROMPT = 2.0  # seconds in which a node that is told to end has ended
+_PROMPT = 6.0  # seconds; 0.3 to 1.5 on a quiet machine, and no machine that tests is one
 
 
 @pytest.fixture(scope="module")
@@ -53,29 +53,24 @@ def instances_of(client: Client, status: FrameStatus) -> InstanceArray:
     return client.wait(is_it, "the frame's instances")
 
 
-def late(status: FrameStatus) -> dict[str, float]:
-    stages = dict(zip(status.stage_names, status.stage_ms, strict=True))
-    names = ("detect_beside", "catch_up_beside", "detection_late")
-    return {name: stages[name] for name in names if name in stages}
+def is_late(status: FrameStatus) -> bool:
+    """Whether a detection made beside counts from this frame on."""
+    return status.late_detect_ms > 0
 
 
 def test_masks_go_on_and_each_detection_says_of_which_frame_it_is(world, client) -> None:
     with world.gsam_node(device="cpu", prompt="'red mug. purple ball.'"):
         client.wait_for_state("active")
         statuses = []
-        while len([s for s in statuses if late(s)]) < 3 or not statuses[-1].instances:
+        while len([s for s in statuses if is_late(s)]) < 3 or not statuses[-1].instances:
             statuses.append(show(client, len(statuses)))
             assert len(statuses) < 100, "the detector answers nothing"
-        assert all("detect" not in s.stage_names for s in statuses)
-        keyframes = {round(nanoseconds(s.header.stamp) / 1e6) for s in statuses if s.keyframe}
+        keyframes = {nanoseconds(s.header.stamp) for s in statuses if s.keyframe}
         for status in statuses:
-            if told := late(status):
-                of = nanoseconds(status.header.stamp) / 1e6 - told["detection_late"]
-                assert round(of) in keyframes
-                assert told["detect_beside"] > 0 <= told["detection_late"]
-                assert status.stage_names.index("messages") < status.stage_names.index(
-                    "detect_beside"
-                )
+            if is_late(status):
+                assert nanoseconds(status.late_stamp) in keyframes
+                assert status.late_catch_up_ms >= 0
+            assert not {"detect", "detect_beside"} & set(status.stage_names)
         phrases = {i.phrase for i in instances_of(client, statuses[-1]).instances}
         assert phrases <= {"red mug", "purple ball"}
 
@@ -85,7 +80,7 @@ def test_masks_go_on_and_each_detection_says_of_which_frame_it_is(world, client)
         assert client.change_state("activate")
         first = show(client, 210)
         assert first.keyframe
-        assert not late(first)
+        assert not is_late(first)
         answer = client.set_prompt("dog.")
         after = show(client, 211)
         assert (after.prompt_version, after.instances) == (answer.prompt_version, 0)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from faulty_node import BROKEN, NO_MEMORY
+from faulty_node import BROKEN, FULL, NARROW, NO_MEMORY
 from gsam_ros.msg import FrameStatus, InstanceArray
 from node_harness import Client, GsamProcess, World, grey, picture
 from transformers import Sam2VideoConfig, Sam2VideoModel
@@ -79,6 +79,39 @@ def test_a_step_that_fails_is_told_with_its_place_and_the_stream_goes_on(
         assert after.stage_names
         assert (after.prompt_version, after.keyframe) == (version, True)
         client.health("camera", lambda s: "error" not in s.message)
+
+
+def test_a_device_without_memory_costs_speed_before_it_costs_objects(
+    world: World, client: Client
+) -> None:
+    scene = draw_still(np.random.default_rng(5), height=480, width=640, max_objects=4)
+    words = [phrase_of(pair) for pair in zip(scene.colour, scene.shape, strict=True)]
+
+    def ids(pixel: tuple[int, int, int] = (128, 128, 128)) -> list[int]:
+        scene.image[0, 0] = np.array(pixel, np.uint8)
+        before = len(client.got["/gsam_node/instances"])
+        client.show(picture(time.time(), scene.image))
+        found = client.wait_for("/gsam_node/instances", before + 1)[-1]
+        return [instance.track_id for instance in found.instances]
+
+    with world.gsam_node(mode="lossless", prompt=f"'{'. '.join(words)}.'", **FAULTY):
+        client.wait_for_state("active")
+        known = client.wait(lambda: len(found := ids()) > 1 and found, "several objects")
+        assert ids(NARROW) == known, "objects go through one by one"
+        told = client.wait_for_log("tracked objects at once")
+        assert told.startswith("CUDA out of memory: memory is short for ")
+        short = client.health("models", lambda s: ids(NARROW) and "memory is short" in s.message)
+        assert short.level == b"\1"
+        client.wait(lambda: ids() and client.logged("memory is there again"), "the recovery")
+        assert ids() == known
+        client.health("models", lambda s: ids() and s.level == b"\0")
+
+        ids(FULL)  # answered all the same
+        client.wait_for_log("objects of the camera, 1 fit; lower tracker.max_objects")
+        statuses = client.got[STATUS]
+        client.wait(lambda: ids() and len(client.logged("memory is there again")) > 1, "them back")
+        assert len(ids()) == len(known)
+        assert statuses[-1].drop_causes == []
 
 
 def test_a_device_that_always_fails_is_an_error_and_a_new_start_mends_it(

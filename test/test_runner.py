@@ -26,8 +26,10 @@ def test_frames_are_answered_in_order_with_their_stages(bench: Bench) -> None:
     for i in range(5):
         bench.put(i)
     assert bench.settle() == [("answer", "", i * SECOND, 0) for i in range(5)]
-    assert list(bench.outlet.stages[0]) == ["wait", "decode", "detect"]
-    assert all(ms >= 0 for ms in bench.outlet.stages[0].values())
+    wait, decode, detect = bench.outlet.stages[0]
+    assert [wait.name, decode.name, detect.name] == ["wait", "decode", "detect"]
+    assert wait.begin <= wait.end == decode.begin <= decode.end
+    assert detect.begin <= detect.end
 
 
 def test_a_bad_frame_is_answered_and_the_next_good_one_processed(bench: Bench) -> None:

@@ -13,10 +13,10 @@ from transformers import GroundingDinoConfig
 
 from gsam_ros import checkpoints
 from gsam_ros.detection import memory
-from gsam_ros.detection.batches import share_out
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.replica import Replica
 from gsam_ros.detection.settings import DetectorSettings, SliceSettings
+from gsam_ros.detection.sharing import share_out
 from gsam_ros.instances import Detections, Frame
 from gsam_ros.pipeline.devices import DeviceError
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker

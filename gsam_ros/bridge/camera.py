@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from rclpy.callback_groups import CallbackGroup
@@ -37,6 +37,7 @@ from gsam_ros.pipeline.runner import BAD_IMAGE, BadFrameError
 from gsam_ros.pipeline.statistics import CameraStatistics
 from gsam_ros.prompts import Prompt
 from gsam_ros.settings import SettingError
+from gsam_ros.stages import Stage
 
 
 class RawImage(NamedTuple):
@@ -167,10 +168,10 @@ class Camera:
             now = self._node.get_clock().now().nanoseconds
             self._label_info.publish(label_info(prompt, threshold, now))
 
-    def publish(self, arrival: Arrival, result: FrameResult, stage_ms: dict[str, float]) -> None:
+    def publish(self, arrival: Arrival, result: FrameResult, stages: Sequence[Stage]) -> None:
         """Send one frame's results to those topics that somebody listens to."""
         header, instances, prompt = arrival.payload.header, result.instances, result.prompt
-        start = time.perf_counter()
+        begin = time.perf_counter()
         if self._detections.get_subscription_count():
             self._detections.publish(detection_array(instances, prompt, header))
         if self._instances.get_subscription_count():
@@ -179,36 +180,35 @@ class Camera:
             self._instance_mask.publish(instance_mask(instances, header))
         if self._semantic_mask.get_subscription_count():
             self._semantic_mask.publish(semantic_mask(instances, header))
-        stage_ms = stage_ms | {"messages": 1e3 * (time.perf_counter() - start)}
+        stages = [*stages, Stage("messages", begin, time.perf_counter())]
         if self._metres and self._metres.is_wanted:
-            start = time.perf_counter()
+            begin = time.perf_counter()
             try:
                 self._metres.publish(result, header)
             except BadFrameError as error:
                 self._notice(f"depth: {str(error)[:40]}", f"nothing in metres: {error}")
-            stage_ms["metres"] = 1e3 * (time.perf_counter() - start)
+            stages.append(Stage("metres", begin, time.perf_counter()))
         if self._overlay.get_subscription_count():
-            start = time.perf_counter()
+            begin = time.perf_counter()
             drawn = draw_instances(result.frame.image, result)
             self._overlay.publish(encode_image(drawn, "rgb8", header))
-            stage_ms["overlay"] = 1e3 * (time.perf_counter() - start)
+            stages.append(Stage("overlay", begin, time.perf_counter()))
         now = self._node.get_clock().now().nanoseconds
         self.statistics.frame_processed((now - arrival.stamp) / 1e9, len(instances))
-        self._publish_status(arrival, result, stage_ms, now)
+        self._publish_status(arrival, result, stages, now)
 
     def publish_drop(self, arrival: Arrival, cause: str, reason: str, answer: bool) -> None:
         """Count a frame that gets no results, and say so in `frame_status` if `answer`."""
         self.last_drop = reason
         self.statistics.frame_dropped(cause)
         if answer:
-            self._publish_status(arrival, None, {}, self._node.get_clock().now().nanoseconds)
+            self._publish_status(arrival, None, (), self._node.get_clock().now().nanoseconds)
 
     def _publish_status(
-        self, arrival: Arrival, result: FrameResult | None, stage_ms: dict[str, float], now: int
+        self, arrival: Arrival, result: FrameResult | None, stages: Sequence[Stage], now: int
     ) -> None:
         if self._frame_status.get_subscription_count():
+            header = arrival.payload.header
             self._frame_status.publish(
-                frame_status(
-                    arrival.payload.header, arrival, result, stage_ms, self.statistics, now
-                )
+                frame_status(header, arrival, result, stages, self.statistics, now)
             )

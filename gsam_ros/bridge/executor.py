@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -38,12 +39,22 @@ class ShortCallbackExecutor(Executor):
         super().__init__(context=context)
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="gsam-service")
         self._failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+        self._spinning = threading.Lock()
+        self._told_to_stop = threading.Event()
+
+    def spin(self) -> None:
+        """Run callbacks until `shutdown`, or until one raises; raises that."""
+        with self._spinning:
+            while self.context.ok() and not self._told_to_stop.is_set():
+                self.spin_once()
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
         """Wait for one callback and run it, or have it run; raises what any callback raised."""
         entity: Any
         try:
-            task, entity, _ = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
+            task, entity, _ = self.wait_for_ready_callbacks(
+                timeout_sec=timeout_sec, condition=self._told_to_stop.is_set
+            )
         except (
             ConditionReachedException,
             ExternalShutdownException,
@@ -59,10 +70,20 @@ class ShortCallbackExecutor(Executor):
             raise self._failures.get()
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
-        """Stop spinning; True if every callback ended in time. Nothing new is begun."""
-        ended: bool = super().shutdown(timeout_sec)
+        """Stop spinning; True if every callback ended in time. Nothing new is begun.
+
+        rclpy takes the executor apart at once, under the hands of the thread that spins, which then
+        fails on what is gone. Here it is waited for; a callback must not call this.
+        """
+        self._told_to_stop.set()
+        self.wake()
+        ended = self._spinning.acquire(timeout=-1 if timeout_sec is None else timeout_sec)
         self._pool.shutdown(wait=False, cancel_futures=True)
-        return ended
+        if not ended:
+            return False
+        self._spinning.release()
+        done: bool = super().shutdown(timeout_sec)
+        return done
 
     def _run(self, task: Any) -> None:
         task()

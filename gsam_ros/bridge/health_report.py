@@ -40,6 +40,7 @@ class HealthReport:
 
     Attributes:
         models: how the models fare; whoever loads them says so.
+        shortages: asked for what does not fit into the device's memory, for people.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class HealthReport:
     def not_loaded(self) -> None:
         """There are no models, as is right before the node is configured."""
         self.models = Health("models", 1, "not loaded: the node is not configured")
+        self.shortages: Callable[[], list[str]] = list
 
     def _publish(self) -> None:
         prompts, strangers = self._prompts, misfits(self._node)
@@ -74,6 +76,8 @@ class HealthReport:
             self._now_and_then(misfit, misfit.message)
         # A copy: other threads put another health in its place, and this one only adds to it.
         models = replace(self.models, values=memory_in_use())
+        for shortage in self.shortages():
+            models.raise_to(1, shortage)
         healths = [
             models,
             prompt_health(prompts.current(), prompts.rejection),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gsam_ros.bridge.cameras import Cameras
 from gsam_ros.instances import FrameResult
 from gsam_ros.pipeline.inbox import QUEUE_FULL, STOPPED, SUPERSEDED, Arrival
 from gsam_ros.pipeline.runner import ERROR
+from gsam_ros.stages import Stage
 
 Say = Callable[[tuple[str, ...], str], None]
 """Tells people something, at times, by its kind."""
@@ -35,9 +36,9 @@ class CameraOutlet:
         self._warn = warn
         self._error = error
 
-    def answer(self, arrival: Arrival, result: FrameResult, stage_ms: dict[str, float]) -> None:
+    def answer(self, arrival: Arrival, result: FrameResult, stages: Sequence[Stage]) -> None:
         """Publish a frame's results."""
-        self._cameras[arrival.camera].publish(arrival, result, stage_ms)
+        self._cameras[arrival.camera].publish(arrival, result, stages)
 
     def drop(self, arrival: Arrival, cause: str, reason: str) -> None:
         """Count a frame that could not be processed, answer it, and tell people why."""

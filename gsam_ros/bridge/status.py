@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from std_msgs.msg import Header
 
 from gsam_ros.bridge.stamps import to_time
@@ -9,13 +11,14 @@ from gsam_ros.instances import FrameResult
 from gsam_ros.msg import FrameStatus
 from gsam_ros.pipeline.inbox import Arrival
 from gsam_ros.pipeline.statistics import CameraStatistics
+from gsam_ros.stages import Stage, since
 
 
 def frame_status(
     header: Header,
     arrival: Arrival,
     result: FrameResult | None,
-    stage_ms: dict[str, float],
+    stages: Sequence[Stage],
     statistics: CameraStatistics,
     now: int,
 ) -> FrameStatus:
@@ -25,12 +28,13 @@ def frame_status(
         header: the image's own.
         arrival: the frame as it came in.
         result: what was found; None where the frame was dropped.
-        stage_ms: milliseconds by stage, in their order.
+        stages: that it went through.
         statistics: of the frame's camera.
         now: nanoseconds on the node's clock, when the results left.
     """
     received, processed, drops = statistics.counts()
-    stages = stage_ms | (_late(result) if result else {})
+    own = since(stages, arrival.clock)
+    late = result.late if result else None
     return FrameStatus(
         header=header,
         camera=arrival.camera,
@@ -40,28 +44,14 @@ def frame_status(
         received=to_time(arrival.received),
         published=to_time(now),
         age=(now - arrival.stamp) / 1e9,
-        stage_names=list(stages),
-        stage_ms=[float(ms) for ms in stages.values()],
+        stage_names=[stage.name for stage in own],
+        stage_begin_ms=[1e3 * stage.begin for stage in own],
+        stage_end_ms=[1e3 * stage.end for stage in own],
+        late_stamp=to_time(late.stamp if late else 0),
+        late_detect_ms=late.detect_ms if late else 0.0,
+        late_catch_up_ms=late.catch_up_ms if late else 0.0,
         frames_received=received,
         frames_processed=processed,
         drop_causes=list(drops),
         drop_counts=list(drops.values()),
     )
-
-
-def _late(result: FrameResult) -> dict[str, float]:
-    """What tells of a detection that was made beside, where this frame is the first to have it.
-
-    detect_beside is how long it took and catch_up_beside how long it took to work it in, in part
-    while no frame was there: neither adds to this frame's stages. detection_late is by how much the
-    frame that the detector looked at is older than this one: its stamp is this one's less that; 0
-    where the detector was faster than the masks.
-    """
-    late = result.late
-    if not late:
-        return {}
-    return {
-        "detect_beside": late.detect_ms,
-        "catch_up_beside": late.catch_up_ms,
-        "detection_late": (result.frame.stamp - late.stamp) / 1e6,
-    }

@@ -11,12 +11,12 @@ import torch
 from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObjectDetection
 
 from gsam_ros import checkpoints
-from gsam_ros.detection.batches import Look, share_out
 from gsam_ros.detection.layers import replace_layers
 from gsam_ros.detection.merging import combine
 from gsam_ros.detection.pixels import seen_size
 from gsam_ros.detection.replica import Replica
 from gsam_ros.detection.settings import SliceSettings
+from gsam_ros.detection.sharing import Look, share_out
 from gsam_ros.detection.slicing import views
 from gsam_ros.detection.text import EncodedText, encode_text
 from gsam_ros.instances import Detections
@@ -75,6 +75,11 @@ class GroundingDetector:
                 f"the model {name!r} comes without a tokenizer or preprocessor_config.json: {error}"
             ) from error
         self._replicas = [Replica(models[where], self.processor) for where in (devices or [device])]
+
+    @property
+    def shortages(self) -> list[str]:
+        """What does not fit into memory at the moment, for people; any thread may ask."""
+        return [told for each in self._replicas if (told := each.batches.limit.shortage)]
 
     def encode(self, prompt: Sequence[Phrase | str]) -> EncodedText:
         """Run the text side for a prompt; keep the result for as long as the prompt stands.

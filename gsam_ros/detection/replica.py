@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import torch
 from torchvision.ops import nms
 from transformers import BaseImageProcessor, GroundingDinoForObjectDetection
 
-from gsam_ros.detection.batches import Batches
+from gsam_ros.batches import Batches
 from gsam_ros.detection.forward import find
 from gsam_ros.detection.memory import images_that_fit
 from gsam_ros.detection.pixels import prepare, seen_size
@@ -22,7 +23,9 @@ class Replica:
     def __init__(self, model: GroundingDinoForObjectDetection, processor: BaseImageProcessor):
         """Look with a model of `layers.replace_layers`, on its device."""
         self.model, self.processor = model, processor
-        self._batches = Batches()
+        self.batches = Batches(
+            "images at once in the detector", "give detector.slices.batch accordingly"
+        )
         self._text: tuple[EncodedText, EncodedText] | None = None
 
     def look_in_turn(
@@ -38,9 +41,10 @@ class Replica:
         seen = seen_size(height, width, self.processor)
         model = self.model
         batch = images_that_fit(model.config, seen, model.dtype, model.device)
-        return self._batches.in_turn(
-            images, batch, lambda some: self.look(some, text, threshold, nms_iou, weak_share)
+        found = self.batches.in_turn(
+            images, lambda some: self.look(some, text, threshold, nms_iou, weak_share), batch
         )
+        return list(chain.from_iterable(found))
 
     @torch.inference_mode()
     def look(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from gsam_ros.evaluation.sources.source import Origin, Source, Unreadable
 from gsam_ros.evaluation.video import VideoWriter, join_videos
 from gsam_ros.instances import FrameResult
 from gsam_ros.prompts import Prompt
+from gsam_ros.stages import Stage, since
 
 _BAG, _IMAGES, _ANNOTATIONS, _FRAMES = "bag", "images.lines", "annotations.lines", "frames.csv"
 _HEAD = ("camera", "frame", "stamp_ns", "name", "instances", "keyframe", "problem")
@@ -64,24 +65,25 @@ class PartWriter:
         for camera in self._cameras:
             self._bag.announce(camera, prompt, threshold, moment)
 
-    def add(self, result: FrameResult, origin: Origin, stage_ms: Mapping[str, float]) -> None:
-        """Write a frame's results everywhere; `stage_ms`: what it took so far."""
+    def add(self, result: FrameResult, origin: Origin, read: Stage) -> None:
+        """Write a frame's results everywhere; `read`: when it was read."""
         progress, camera = self._progress, result.frame.camera
         state = progress.cameras[camera]
         state.frames += 1
         state.processed += 1
         state.stamp = result.frame.stamp
-        start = time.perf_counter()
+        begin = time.perf_counter()
         self._bag.add(result, origin)
-        times = {**stage_ms, "messages": 1e3 * (time.perf_counter() - start)}
+        stages = [read, *result.stages, Stage("messages", begin, time.perf_counter())]
         if camera in self._videos:
-            start = time.perf_counter()
+            begin = time.perf_counter()
             self._videos[camera].add(draw_instances(result.frame.image, result))
-            times["overlay"] = 1e3 * (time.perf_counter() - start)
+            stages.append(Stage("overlay", begin, time.perf_counter()))
             state.video_size = self._videos[camera].size
-        progress.seconds += sum(times.values()) / 1e3
+        progress.seconds += stages[-1].end - read.begin
         counts = state.frames, state.processed, state.drops
-        self._bag.add_status(camera, result.frame.stamp, origin, times, counts, result)
+        own = since(stages, read.begin)
+        self._bag.add_status(camera, result.frame.stamp, origin, own, counts, result)
         image_id = progress.processed
         first = progress.annotations + 1
         write_line(self._images, image_entry(result, image_id, origin.name))
@@ -98,7 +100,7 @@ class PartWriter:
         state.frames += 1
         state.drops[item.cause] = state.drops.get(item.cause, 0) + 1
         counts = state.frames, state.processed, state.drops
-        self._bag.add_status(item.camera, item.stamp, item.origin, {}, counts)
+        self._bag.add_status(item.camera, item.stamp, item.origin, (), counts)
         told = f"{item.origin.name} is left out: {item.reason}"
         if len(self._progress.unreadable) < _TOLD:
             self._progress.unreadable.append(told)

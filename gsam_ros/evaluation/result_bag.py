@@ -11,6 +11,7 @@ from gsam_ros.evaluation.replay_commands import NODE
 from gsam_ros.evaluation.sources.source import Origin
 from gsam_ros.instances import FrameResult
 from gsam_ros.prompts import Prompt
+from gsam_ros.stages import Stage
 
 _TOPICS = {
     "label_info": messages.LABEL_INFO,
@@ -67,21 +68,31 @@ class ResultBag(BagWriter):
         camera: str,
         stamp: int,
         origin: Origin,
-        stage_ms: Mapping[str, float],
+        stages: Sequence[Stage],
         counts: Counts,
         result: FrameResult | None = None,
     ) -> None:
-        """Write what became of a frame; `result` is None where it could not be read."""
+        """Write what became of a frame.
+
+        Args:
+            camera: its name.
+            stamp: of the frame, nanoseconds.
+            origin: where the source had it.
+            stages: seconds since the machine took the frame.
+            counts: of its camera, until then.
+            result: None where the frame could not be read.
+        """
         prompt = result.prompt if result else None
         answer = (
             prompt.version if prompt else 0,
             result.keyframe if result else False,
             len(result.instances) if result else 0,
         )
-        seconds = sum(stage_ms.values()) / 1e3
+        seconds = stages[-1].end if stages else 0.0
         times = stamp, stamp + round(seconds * 1e9), seconds
+        late = result.late if result else None
         header = messages.header_message(stamp, origin.frame_id)
-        status = messages.frame_status(header, camera, answer, times, stage_ms, counts)
+        status = messages.frame_status(header, camera, answer, times, stages, late, counts)
         self.write(result_name(camera, "frame_status"), origin.time, status)
 
 

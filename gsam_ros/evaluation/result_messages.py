@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from gsam_ros.evaluation.message_types import typestore
-from gsam_ros.instances import Instances
+from gsam_ros.instances import Instances, LateDetection
 from gsam_ros.prompts import Prompt
+from gsam_ros.stages import Stage
 
 INSTANCES = "gsam_ros/msg/InstanceArray"
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
@@ -123,7 +124,8 @@ def frame_status(
     camera: str,
     answer: tuple[int, bool, int],
     times: tuple[int, int, float],
-    stage_ms: Mapping[str, float],
+    stages: Sequence[Stage],
+    late: LateDetection | None,
     counts: tuple[int, int, Mapping[str, int]],
 ) -> Any:
     """A gsam_ros/FrameStatus.
@@ -134,7 +136,8 @@ def frame_status(
         answer: version of the prompt, whether the detector ran, how many instances.
         times: when the image was received and its results left, nanoseconds; seconds between the
             image's stamp and the latter.
-        stage_ms: milliseconds by stage, in their order.
+        stages: seconds since the image was received.
+        late: what was found beside, if anything was.
         counts: frames received, frames processed, frames dropped by cause.
     """
     received, published, age = times
@@ -147,8 +150,12 @@ def frame_status(
         time_message(received),
         time_message(published),
         age,
-        list(stage_ms),
-        np.array(list(stage_ms.values()), np.float32),
+        [stage.name for stage in stages],
+        np.array([1e3 * stage.begin for stage in stages]),
+        np.array([1e3 * stage.end for stage in stages]),
+        time_message(late.stamp if late else 0),
+        late.detect_ms if late else 0.0,
+        late.catch_up_ms if late else 0.0,
         frames_received,
         frames_processed,
         list(drops),

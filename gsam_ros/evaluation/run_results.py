@@ -96,6 +96,11 @@ def _camera(bag: BagReader, topic: str, names: Mapping[str, Mapping[int, str]]) 
     stamps, timings = [], []
     if status_topic in bag.topics:
         for status in bag.messages(status_topic):
+            if not hasattr(status, "stage_begin_ms"):
+                raise BagError(
+                    f"{bag.path}: {status_topic} is of an earlier gsam_ros, which told no times of "
+                    "stages: make the results again"
+                )
             name = status.camera
             stamps.append(stamp_of(status.header))
             if status.stage_names:  # else the frame was dropped

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gsam_ros.evaluation.objects import stamp_of
+from gsam_ros.stages import Stage, milliseconds
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class FrameTiming:
         stamp: nanoseconds, of the image.
         age: seconds from the stamp to the moment when the results left, on the node's clock.
         keyframe: the detector ran on it.
-        stages: stage name to milliseconds, of the stages that ran.
+        runs: of its stages, in order; seconds since the frame was received.
         drops: cause to frames of this camera that were dropped so far.
     """
 
@@ -52,8 +53,13 @@ class FrameTiming:
     stamp: int
     age: float
     keyframe: bool
-    stages: dict[str, float]
+    runs: tuple[Stage, ...]
     drops: dict[str, int]
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Stage name to milliseconds, of the stages that ran."""
+        return milliseconds(self.runs)
 
 
 @dataclass(frozen=True)
@@ -80,9 +86,15 @@ def timing_of(status: Any) -> FrameTiming:
         stamp_of(status.header),
         float(status.age),
         bool(status.keyframe),
-        dict(zip(status.stage_names, map(float, status.stage_ms), strict=True)),
+        stages_of(status),
         dict(zip(status.drop_causes, map(int, status.drop_counts), strict=True)),
     )
+
+
+def stages_of(status: Any) -> tuple[Stage, ...]:
+    """The stages of a gsam_ros/FrameStatus, in seconds since the frame was received."""
+    times = zip(status.stage_names, status.stage_begin_ms, status.stage_end_ms, strict=True)
+    return tuple(Stage(name, float(begin) / 1e3, float(end) / 1e3) for name, begin, end in times)
 
 
 def score_timing(timings: Iterable[FrameTiming]) -> TimingFigures:
@@ -94,8 +106,8 @@ def score_timing(timings: Iterable[FrameTiming]) -> TimingFigures:
     for timing in timings:
         ages.append(timing.age)
         keyframes += timing.keyframe
-        for name, milliseconds in timing.stages.items():
-            stages[name].append(milliseconds)
+        for name, taken in timing.stages.items():
+            stages[name].append(taken)
         newest_drops[timing.camera] = timing.drops
     drops: dict[str, int] = defaultdict(int)
     for per_cause in newest_drops.values():

@@ -42,6 +42,7 @@ from gsam_ros.pipeline.runner import LATE_NS, STAMP
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.prompts import Prompt, PromptError
 from gsam_ros.settings import leaves
+from gsam_ros.stages import Stage
 
 
 class Tracker(Protocol):
@@ -176,30 +177,30 @@ class _Run:
                 more = self._part(items, bar, stopped)
         return not more or self._source.endless
 
-    def _items(self) -> Iterator[tuple[Item, float]]:
-        """What is left of the source, and the milliseconds that reading it took."""
+    def _items(self) -> Iterator[tuple[Item, Stage]]:
+        """What is left of the source, and when it was read."""
         items = self._source.items(self._progress.items)
         while not self._limit or self._progress.frames < self._limit:
-            start = time.perf_counter()
+            begin = time.perf_counter()
             item = next(items, None)
             if item is None:
                 return
-            yield item, 1e3 * (time.perf_counter() - start)
+            yield item, Stage("decode", begin, time.perf_counter())
 
-    def _part(self, items: Iterator[tuple[Item, float]], bar: tqdm, stop: threading.Event) -> bool:
+    def _part(self, items: Iterator[tuple[Item, Stage]], bar: tqdm, stop: threading.Event) -> bool:
         """Write one part; False if the source has ended."""
         end = time.monotonic() + self._part_seconds
         folder = self._parts.begin()
         more = False
         with PartWriter(folder, self._source, self._progress, self._video) as writer:
-            for item, read_ms in items:
-                self._take(writer, item, read_ms, bar)
+            for item, read in items:
+                self._take(writer, item, read, bar)
                 if more := stop.is_set() or time.monotonic() > end:
                     break
         self._parts.end(folder, self._progress, self._tracker.state())
         return more
 
-    def _take(self, writer: PartWriter, item: Item, read_ms: float, bar: tqdm) -> None:
+    def _take(self, writer: PartWriter, item: Item, read: Stage, bar: tqdm) -> None:
         self._progress.items += 1
         if isinstance(item, PromptText):
             try:
@@ -220,7 +221,7 @@ class _Run:
                 tqdm.write(f"gsam: {told}", sys.stderr)
         else:
             [result] = self._tracker.step([item])
-            writer.add(result, origin, {"decode": read_ms, **result.stage_ms})
+            writer.add(result, origin, read)
         bar.update()
 
     def _ask(self, writer: PartWriter, prompt: PromptText) -> None:

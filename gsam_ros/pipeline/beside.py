@@ -14,8 +14,8 @@ import torch
 from gsam_ros.instances import Frame
 from gsam_ros.pipeline.keyframes import Found
 
-Job = Callable[[], list[Found]]
-"""A look at frames: one answer per frame."""
+Job = Callable[[], list[Found | None]]
+"""A look at frames: one answer per frame; None where it could not look."""
 
 
 class Answer(NamedTuple):
@@ -34,7 +34,7 @@ class _Task(NamedTuple):
 
 class _Outcome(NamedTuple):
     frames: Sequence[Frame]
-    found: list[Found] | Exception
+    found: list[Found | None] | Exception
     detect_ms: float
 
 
@@ -72,7 +72,7 @@ class BesideDetector:
             Exception: what it raises.
         """
 
-        def job() -> list[Found]:
+        def job() -> list[Found | None]:
             look()
             return []
 
@@ -99,7 +99,7 @@ class BesideDetector:
         self._waiting = []
 
     def take(self) -> list[Answer]:
-        """What was found since the last time, but for frames that were forgotten.
+        """What was found since the last time; nothing of frames that were forgotten or not seen.
 
         Raises:
             Exception: what the detector raised; its frames are as if never asked for.
@@ -118,7 +118,7 @@ class BesideDetector:
         return [
             Answer(frame, each, detect_ms)
             for frame, each, is_wanted in zip(frames, found, wanted, strict=True)
-            if is_wanted
+            if is_wanted and each is not None
         ]
 
     def forget(self, camera: str | None = None) -> None:
@@ -148,7 +148,7 @@ class BesideDetector:
 
 def _perform(task: _Task) -> _Outcome:
     start = time.perf_counter()
-    found: list[Found] | Exception
+    found: list[Found | None] | Exception
     try:
         found = task.job()
     except Exception as error:  # noqa: BLE001  raised again in the thread that takes the answers

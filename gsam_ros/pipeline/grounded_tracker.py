@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from gsam_ros.detection.detector import GroundingDetector
-from gsam_ros.instances import Detections, Frame, FrameResult, Instances, which
-from gsam_ros.pipeline.beside import BesideDetector, Job
+from gsam_ros.instances import Frame, FrameResult, Instances, which
 from gsam_ros.pipeline.camera_prompts import CameraPrompts
 from gsam_ros.pipeline.devices import choose_device, choose_dtype
-from gsam_ros.pipeline.glides import Glides
-from gsam_ros.pipeline.keyframes import Found, Keyframes
-from gsam_ros.pipeline.late_detections import LateDetections
+from gsam_ros.pipeline.following import Following
 from gsam_ros.pipeline.newest_frames import NewestFrames
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.pipeline.single_image import find
-from gsam_ros.pipeline.stopwatch import Stopwatch
 from gsam_ros.pipeline.tracker_state import TrackerState
 from gsam_ros.pipeline.warm_up import warm_up
 from gsam_ros.prompts import Prompt, parse_prompt
-from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.history import History
 from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.tracker import InstanceTracker
@@ -83,15 +77,21 @@ class GroundedTracker:
         self._prompts = CameraPrompts(
             self._detector, self._tracker, self._history, self._newest, self._look_again
         )
-        self._keyframes = Keyframes(self._detector, self._prompts.text)
-        self._glides = Glides()
+        self._following = Following(
+            self.settings,
+            device,
+            self._detector,
+            self._segmenter,
+            self._tracker,
+            self._history,
+            self._prompts,
+        )
         self.when_detected: Callable[[], None] = lambda: None
         beside = self.settings.detector.beside
-        self._late: LateDetections | None = None
         if beside == "always" or (beside == "auto" and live):
-            self._late = self._begin_beside()
+            self._following.begin_beside(lambda: self.when_detected())  # noqa: PLW0108  it changes
         tell("warming up")
-        warm_up(self._detector, self._segmenter, self.settings.tracker, self._late)
+        warm_up(self._detector, self._segmenter, self.settings.tracker, self._following.late)
 
     @property
     def prompt(self) -> Prompt | None:
@@ -101,6 +101,15 @@ class GroundedTracker:
     def prompt_of(self, camera: str) -> Prompt | None:
         """What a camera looks for: its own prompt, or else that for all."""
         return self._prompts.of(camera)
+
+    def shortages(self) -> list[str]:
+        """What does not fit into the device's memory at the moment, for people.
+
+        Any thread may ask. While something is short, as much as fits goes on.
+        """
+        told = self._following.keyframes.shortage
+        own = [*self._detector.shortages, *self._segmenter.batches.shortages]
+        return [*([told] if told else []), *own, *self._tracker.room.shortages]
 
     def set_prompt(self, text: str, camera: str | None = None) -> Prompt:
         """Look for something else from the next step on.
@@ -138,7 +147,7 @@ class GroundedTracker:
                 image, no object there, no room for one more); prompt and tracks stay as they are.
         """
         track_id = self._prompts.point_out(pointed)
-        self._glides.clear(pointed.camera)
+        self._following.glides.clear(pointed.camera)
         return track_id
 
     def remove_object(self, camera: str, track_id: int) -> None:
@@ -153,7 +162,7 @@ class GroundedTracker:
 
     def state(self) -> TrackerState:
         """What the next step depends on: write it away before that step, it is no copy."""
-        keyframes, glides = self._keyframes, self._glides.cameras
+        keyframes, glides = self._following.keyframes, self._following.glides.cameras
         prompts, version = self._prompts.state()
         cameras = self._tracker.cameras
         return TrackerState(prompts, version, cameras, keyframes.last, keyframes.turns, glides)
@@ -167,8 +176,9 @@ class GroundedTracker:
         self.reset()
         self._tracker.cameras = state.cameras
         self._prompts.restore(state.prompts, state.version)
-        self._keyframes.last, self._keyframes.turns = state.last_keyframe, state.turns
-        self._glides.cameras = state.glides
+        keyframes = self._following.keyframes
+        keyframes.last, keyframes.turns = state.last_keyframe, state.turns
+        self._following.glides.cameras = state.glides
 
     def detect(self, image: np.ndarray, text: str) -> tuple[Instances, Prompt]:
         """Look at one image on its own; streams, their tracks and their prompt stay as they are.
@@ -189,7 +199,7 @@ class GroundedTracker:
 
     def configure(self, settings: Settings) -> None:
         """Apply settings that may change while it runs; the models stay as they are."""
-        self.settings = settings
+        self.settings = self._following.settings = settings
         self._tracker.settings = settings.tracker
 
     def reset(self, camera: str | None = None) -> None:
@@ -197,23 +207,20 @@ class GroundedTracker:
         self._tracker.reset(camera)
         self._newest.clear(camera)
         self._history.clear(camera)
-        self._keyframes.forget(camera)
-        self._glides.clear(camera)
-        if self._late:
-            self._late.forget(camera)
+        self._following.reset(camera)
 
     def catch_up(self) -> None:
         """Work in what was found beside; a step does so itself, which this spares it.
 
         What the detector raised is raised by the next step.
         """
-        if self._late:
-            self._late.work_in()
+        if self._following.late:
+            self._following.late.work_in()
 
     def close(self) -> None:
         """End the detector's thread; no step comes after."""
-        if self._late:
-            self._late.close()
+        if self._following.late:
+            self._following.late.close()
 
     def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
         """Answer new frames, at most one of each camera.
@@ -227,7 +234,7 @@ class GroundedTracker:
             raise ValueError("step takes at most one frame of each camera")
         self._newest.keep(frames)
         asked = [frame for frame in frames if self._is_asked(frame.camera)]
-        answers = {each.frame.camera: each for each in self._follow(asked)} if asked else {}
+        answers = {each.frame.camera: each for each in self._following.step(asked)} if asked else {}
         return [answers.get(frame.camera) or self._nothing(frame) for frame in frames]
 
     def _is_asked(self, camera: str) -> bool:
@@ -241,118 +248,7 @@ class GroundedTracker:
         nothing = Instances.none(*frame.image.shape[:2])
         return FrameResult(frame, nothing, self._prompts.of(frame.camera), False)
 
-    def _follow(self, frames: Sequence[Frame]) -> list[FrameResult]:
-        """Detect where it is time to, and bring the tracks to these frames."""
-        watch = Stopwatch(self.device)
-        self._tell_of_glides(frames)
-        if self._late:
-            self._forget_starts(self._late, frames)
-            self._work_in(self._late, watch)
-        glided: list[str] = []
-        for frame in frames if self.settings.tracker.rate else ():
-            with watch.stage("glide"):
-                if self._glides.carry(frame, self.settings.tracker.rate):
-                    glided.append(frame.camera)
-        looked_at = [frame for frame in frames if frame.camera not in glided]
-        shown, keyframes = self._segment(looked_at, watch) if looked_at else ({}, set())
-        for camera in glided:
-            with watch.stage("glide"):
-                shown[camera] = self._glides.move(camera, self._tracker.instances(camera))
-        return [
-            FrameResult(
-                frame,
-                shown[frame.camera],
-                self._prompts.of(frame.camera),
-                frame.camera in keyframes,
-                dict(watch.stage_ms),
-                self._late.news(frame.camera) if self._late else None,
-            )
-            for frame in frames
-        ]
-
-    def _segment(
-        self, frames: Sequence[Frame], watch: Stopwatch
-    ) -> tuple[dict[str, Instances], set[str]]:
-        """What SAM 2 shows on frames of different cameras, and of which the detector looks."""
-        keyframes = [self._is_keyframe(frame) for frame in frames]
-        found = self._look(frames, keyframes, watch)
-        with watch.stage("encode"):
-            features = self._segmenter.encode_image([frame.image for frame in frames])
-        if self._late:  # a detector that is as fast as the encoder is in time
-            found |= self._work_in(self._late, watch, frames)[1]
-        with watch.stage("track"):
-            seen = [found.get(frame.camera, (None, Detections.none())) for frame in frames]
-            views = [
-                View(frame.camera, frame.stamp, frame.image.shape[:2], strong, weak, frame.image)
-                for frame, (strong, weak) in zip(frames, seen, strict=True)
-            ]
-            needed = self._late.asked if self._late else {}
-            instances = self._tracker.step(features, self._history.step(features, views, needed))
-        # One that is faster than the masks counts for its own frame, too.
-        if self._late and self._work_in(self._late, watch)[0]:
-            instances = [self._tracker.instances(frame.camera) for frame in frames]
-        for frame in frames:
-            self._glides.begin(frame, self.settings.tracker.rate)
-        cameras = [frame.camera for frame in frames]
-        looked = {name for name, is_one in zip(cameras, keyframes, strict=True) if is_one}
-        return dict(zip(cameras, instances, strict=True)), looked
-
     def _look_again(self, camera: str) -> None:
         """A camera looks for something else: what was tracked or is under way is not of that."""
-        self._keyframes.forget(camera)
         self._history.forget_tracks(camera)
-        self._glides.clear(camera)
-        if self._late:
-            self._late.forget(camera)
-
-    def _begin_beside(self) -> LateDetections:
-        detector = BesideDetector(self.device, lambda: self.when_detected())  # noqa: PLW0108  it changes
-        return LateDetections(detector, self._history, self._job)
-
-    def _tell_of_glides(self, frames: Sequence[Frame]) -> None:
-        """Time may jump back behind frames that only glided, of which the tracks don't know."""
-        for frame in frames:
-            tracks = self._tracker.cameras.get(frame.camera)
-            newest = self._glides.stamp(frame.camera)
-            if tracks and newest is not None and frame.stamp < newest:
-                tracks.stamp = newest
-
-    def _forget_starts(self, late: LateDetections, frames: Sequence[Frame]) -> None:
-        """What was asked of cameras whose stream starts over does not count any more."""
-        for frame in frames:
-            tracks = self._tracker.cameras.get(frame.camera)
-            if tracks and tracks.starts_over(frame.stamp, frame.image.shape[:2]):
-                late.forget(frame.camera)
-
-    def _work_in(
-        self, late: LateDetections, watch: Stopwatch, new: Sequence[Frame] = ()
-    ) -> tuple[bool, dict[str, Found]]:
-        """What the detector found beside: whether tracks changed, and what is of new frames."""
-        start = time.perf_counter()
-        changed, in_time = late.work_in(new)
-        if changed:
-            spent = 1e3 * (time.perf_counter() - start)
-            watch.stage_ms["catch_up"] = watch.stage_ms.get("catch_up", 0.0) + spent
-        late.check()
-        return changed, in_time
-
-    def _is_keyframe(self, frame: Frame) -> bool:
-        if self._late and frame.camera in self._late.asked:
-            return False
-        tracks = self._tracker.cameras.get(frame.camera)
-        return self._keyframes.is_due(frame, tracks, self.settings.detector.rate)
-
-    def _look(
-        self, frames: Sequence[Frame], keyframes: Sequence[bool], watch: Stopwatch
-    ) -> dict[str, Found]:
-        """What the detector finds, by camera; nothing where it did not look or works beside."""
-        chosen = [frame for frame, is_one in zip(frames, keyframes, strict=True) if is_one]
-        if self._late and self.settings.tracker.kept_frames:
-            self._late.ask(chosen)
-            return {}
-        with watch.stage("detect"):
-            answers = self._job(chosen)() if chosen else []
-        return {frame.camera: each for frame, each in zip(chosen, answers, strict=True)}
-
-    def _job(self, frames: Sequence[Frame]) -> Job:
-        return self._keyframes.job(frames, self._tracker.cameras, self.settings)
+        self._following.reset(camera)

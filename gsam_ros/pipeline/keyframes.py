@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 
+from gsam_ros.batches import describe, give_back, is_out_of_memory
 from gsam_ros.detection.detector import Choose, GroundingDetector
 from gsam_ros.detection.regions import TileTurns
 from gsam_ros.detection.text import EncodedText
@@ -17,6 +19,8 @@ from gsam_ros.tracking.camera_tracks import CameraTracks
 
 Found = tuple[Detections, Detections]
 """What starts tracks, and what only keeps them."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class Keyframes:
@@ -29,6 +33,7 @@ class Keyframes:
     Attributes:
         last: stamp (ns) of each camera's last frame that the detector saw.
         turns: which tiles' turn it is, by camera.
+        shortage: for people, while the device has no memory for a single image; else empty.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class Keyframes:
         self._text = text
         self.last: dict[str, int] = {}
         self.turns: dict[str, TileTurns] = {}
+        self.shortage = ""
 
     def forget(self, camera: str | None = None) -> None:
         """The next frame of one camera or of all is a keyframe, looked at from the first tile."""
@@ -73,10 +79,11 @@ class Keyframes:
 
     def job(
         self, frames: Sequence[Frame], cameras: Mapping[str, CameraTracks], settings: Settings
-    ) -> Callable[[], list[Found]]:
+    ) -> Callable[[], list[Found | None]]:
         """A look at frames, to be done at once or elsewhere: one answer per frame.
 
-        The detector is asked once for all frames whose cameras look for the same.
+        The detector is asked once for all frames whose cameras look for the same. The answers are
+        None where the device has no memory to look: what is known is followed.
 
         Args:
             frames: at least one, of different cameras.
@@ -102,20 +109,34 @@ class Keyframes:
         text: EncodedText,
         settings: Settings,
         choose: Sequence[Choose] | None,
-    ) -> list[Found]:
+    ) -> list[Found | None]:
         own = settings.detector
-        found = self._detector.detect(
-            images,
-            text,
-            own.box_threshold,
-            own.nms_iou,
-            own.slices,
-            choose,
-            settings.tracker.keep_share,
-        )
-        least = text.least_scores(own.box_threshold, torch.device("cpu")).numpy()
-        strong = [each.scores > least[each.phrase_index] for each in found]
-        return [(f[enough], f[~enough]) for f, enough in zip(found, strong, strict=True)]
+        try:
+            found = self._detector.detect(
+                images,
+                text,
+                own.box_threshold,
+                own.nms_iou,
+                own.slices,
+                choose,
+                settings.tracker.keep_share,
+            )
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            why = describe(error)
+        else:
+            self._tell("")
+            return _by_strength(found, text, own.box_threshold)
+        give_back()
+        self._tell(f"{why}: the detector has no memory for an image, nothing new is found")
+        return [None] * len(images)
+
+    def _tell(self, shortage: str) -> None:
+        """Say once that memory is short, and once that it is there again."""
+        if bool(shortage) != bool(self.shortage):
+            _LOG.warning(shortage or "memory is there again: the detector finds what is new")
+        self.shortage = shortage
 
     def _choose_tiles(self, frame: Frame, camera: CameraTracks | None, share: float) -> Choose:
         """What chooses the tiles of a keyframe, by the tracks of its camera."""
@@ -134,9 +155,20 @@ def _by_text(texts: Sequence[EncodedText | None]) -> list[tuple[EncodedText, lis
     return list(places.values())
 
 
-def _together(looks: Sequence[tuple[list[int], Callable[[], list[Found]]]]) -> list[Found]:
+def _together(
+    looks: Sequence[tuple[list[int], Callable[[], list[Found | None]]]],
+) -> list[Found | None]:
     """Look one after the other; the answers in the order of their places."""
-    answers: dict[int, Found] = {}
+    answers: dict[int, Found | None] = {}
     for places, look in looks:
         answers |= dict(zip(places, look(), strict=True))
     return [answers[place] for place in sorted(answers)]
+
+
+def _by_strength(
+    found: Sequence[Detections], text: EncodedText, threshold: float
+) -> list[Found | None]:
+    """Divide what was found into what starts tracks and what only keeps them."""
+    least = text.least_scores(threshold, torch.device("cpu")).numpy()
+    strong = [each.scores > least[each.phrase_index] for each in found]
+    return [(f[enough], f[~enough]) for f, enough in zip(found, strong, strict=True)]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from gsam_ros.instances import Frame, FrameResult
 from gsam_ros.pipeline.company import APART, Company
 from gsam_ros.pipeline.inbox import Arrival, Call, Inbox
+from gsam_ros.stages import Stage
 
 BAD_IMAGE = "bad_image"
 """Cause of a drop: the message is no image that can be read."""
@@ -61,8 +62,8 @@ class Tracker(Protocol):
 class Outlet(Protocol):
     """Where the runner's results go. The runner's thread calls it, one call at a time."""
 
-    def answer(self, arrival: Arrival, result: FrameResult, stage_ms: dict[str, float]) -> None:
-        """A frame was processed; `stage_ms` holds its stages so far in their order."""
+    def answer(self, arrival: Arrival, result: FrameResult, stages: Sequence[Stage]) -> None:
+        """A frame was processed; `stages` are those so far, from its arrival on."""
 
     def drop(self, arrival: Arrival, cause: str, reason: str) -> None:
         """A frame was given up; `reason` is for people."""
@@ -146,13 +147,12 @@ class Runner:
     def _process(self, tracker: Tracker, arrivals: Sequence[Arrival]) -> None:
         taken = []
         for arrival in arrivals:
-            start = time.perf_counter()
+            begin = time.perf_counter()
             frame = self._read(arrival)
             if frame is None:
                 continue
-            decode_ms = 1e3 * (time.perf_counter() - start)
-            stage_ms = {"wait": 1e3 * (start - arrival.clock), "decode": decode_ms}
-            taken.append(_Taken(arrival, frame, stage_ms))
+            decode = Stage("decode", begin, time.perf_counter())
+            taken.append(_Taken(arrival, frame, (Stage("wait", arrival.clock, begin), decode)))
         for group in self._company.groups(taken, lambda each: each.arrival.camera):
             self._step(tracker, group)
 
@@ -163,9 +163,9 @@ class Runner:
         except Exception as error:  # noqa: BLE001  the stream goes on; it is counted and told
             self._recover(tracker, group, error)
             return False
-        for (arrival, _, stage_ms), result in zip(group, results, strict=True):
+        for (arrival, _, stages), result in zip(group, results, strict=True):
             try:
-                self._outlet.answer(arrival, result, stage_ms | result.stage_ms)
+                self._outlet.answer(arrival, result, stages + result.stages)
             except Exception as error:  # noqa: BLE001  results that can't leave cost their frame
                 self._drop(arrival, ERROR, f"its results could not leave: {describe(error)}")
         return True
@@ -238,11 +238,11 @@ class Runner:
 
 
 class _Taken(NamedTuple):
-    """A frame on its way through a step, with what it took so far."""
+    """A frame on its way through a step, with its stages so far."""
 
     arrival: Arrival
     frame: Frame
-    stage_ms: dict[str, float]
+    stages: tuple[Stage, ...]
 
 
 class _Seen(NamedTuple):

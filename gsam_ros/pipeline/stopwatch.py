@@ -1,4 +1,4 @@
-"""How long each stage of a step takes."""
+"""When each stage of a step begins and ends."""
 
 from __future__ import annotations
 
@@ -8,20 +8,26 @@ from contextlib import contextmanager
 
 import torch
 
+from gsam_ros.stages import Stage
+
 
 class Stopwatch:
-    """Collects milliseconds by stage, in the order in which the stages first ran."""
+    """Collects the runs of stages, in the order in which they ended."""
 
     def __init__(self, device: torch.device):
         """Time work on a device; on a GPU each stage waits for its kernels, and for no others."""
         self._device = device
-        self.stage_ms: dict[str, float] = {}
+        self.stages: list[Stage] = []
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
+        """Time a stage that is gone through once; one that fails leaves nothing."""
+        begin = time.perf_counter()
         yield
+        self.end(name, begin)
+
+    def end(self, name: str, begin: float) -> None:
+        """A stage that began then (`time.perf_counter`) is at its end."""
         if self._device.type == "cuda":
             torch.cuda.current_stream(self._device).synchronize()
-        elapsed = (time.perf_counter() - start) * 1e3
-        self.stage_ms[name] = self.stage_ms.get(name, 0.0) + elapsed
+        self.stages.append(Stage(name, begin, time.perf_counter()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gsam_ros.instances import Detections, Instances
+from gsam_ros.instances import Detections, Instances, TrackState
 from gsam_ros.masks import Masks
 from gsam_ros.tracking.association import overlap
 from gsam_ros.tracking.known_masks import KnownMasks
@@ -58,6 +58,11 @@ class CameraTracks:
         """The tracks as they are now; either may go on without the other."""
         return replace(self, tracks=[track.copy() for track in self.tracks])
 
+    def become(self, other: CameraTracks) -> None:
+        """Be what another one is, which is not used any more."""
+        self.tracks, self.next_id = other.tracks, other.next_id
+        self.stamp, self.size = other.stamp, other.size
+
     def starts_over(self, stamp: int, size: tuple[int, int]) -> bool:
         """Whether a frame is of another stream than those before: time or format says so."""
         return (self.stamp is not None and stamp < self.stamp) or self.size != size
@@ -81,13 +86,23 @@ class CameraTracks:
     def put(self, track: Track, limit: int) -> None:
         """Take in a track that has its id, in the place of the one of that id where there is one.
 
-        Where the room under the limit ends, the youngest goes at which nobody pointed.
+        Where the room under the limit ends, those go of which there is least need.
         """
-        others = [other for other in self.tracks if other.track_id != track.track_id]
-        others = make_room(others, 1, limit)
-        while len(others) >= limit:
-            others.remove(next((t for t in reversed(others) if not t.name), others[-1]))
-        self.tracks = [*others, track]
+        self.remove(track.track_id)
+        while len(self.tracks) >= limit:
+            self.remove(self.least_needed().track_id)
+        self.tracks = [*self.tracks, track]
+
+    def least_needed(self) -> Track:
+        """The track that goes first where there is no room; there is one.
+
+        It is the one that is out of sight longest. Where none is, it is the youngest at which
+        nobody pointed.
+        """
+        lost = [track for track in self.tracks if track.state is TrackState.LOST]
+        if lost:
+            return min(lost, key=lambda track: track.last_visible)
+        return next((t for t in reversed(self.tracks) if not t.name), self.tracks[-1])
 
     def remove(self, track_id: int) -> bool:
         """End a track; False where there is none of that id."""

@@ -17,7 +17,7 @@ import torch
 from gsam_ros.masks import Closeup, Masks
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
-from gsam_ros.tracking.propagation import segment_boxes
+from gsam_ros.tracking.propagation import encode_images, segment_boxes
 from gsam_ros.tracking.settings import TrackerSettings
 
 _TIMES = 4.0  # sides of a crop in longer sides of its object: see benchmark/closeups.py
@@ -117,7 +117,7 @@ def segment_close(
     own = np.stack(windows)[shown_in[shown]]
     corner, extent = np.tile(own[:, :2], 2), np.tile(own[:, 2:] - own[:, :2], 2)
     fractions = torch.tensor((boxes[shown] - corner) / extent, dtype=torch.float32).clamp(0, 1)
-    features = model.encode_image(pixels)
+    features = encode_images(model, pixels)
     masks = segment_boxes(model, features, shown_in[shown].tolist(), fractions)
     return _on_whole_images(masks, own, [sizes[index] for index in image_index[shown]]), shown
 

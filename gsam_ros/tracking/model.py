@@ -7,13 +7,14 @@ Every operation works on N objects at once, which may lie in different images of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
 
 import numpy as np
 import torch
 
+from gsam_ros.batches import Batches
 from gsam_ros.masks import Closeup
 
 
@@ -53,6 +54,16 @@ class ImageFeatures:
     def high(self) -> tuple[torch.Tensor, ...]:
         """[N, C/8, 4h, 4w] and [N, C/4, 2h, 2w]."""
         return tuple(self.spread(x) for x in self.image_high)
+
+    @staticmethod
+    def concatenate(parts: Sequence[ImageFeatures]) -> ImageFeatures:
+        """Of all images of the parts, each image once."""
+        if len(parts) == 1:
+            return parts[0].images
+        high = zip(*(part.image_high for part in parts), strict=True)
+        return ImageFeatures(
+            torch.cat([part.image_top for part in parts]), tuple(torch.cat(maps) for maps in high)
+        )
 
     def spread(self, x: torch.Tensor) -> torch.Tensor:
         """From each image's [B, ...] to each object's [N, ...]; a view where there is one image."""
@@ -117,6 +128,30 @@ class MemoryTokens:
     pointer_tokens: int
 
 
+def _batches(what: str) -> Batches:
+    return Batches(
+        what,
+        "lower tracker.max_objects or segmenter.image_size, or leave more of the device to this "
+        "process",
+    )
+
+
+@dataclass(frozen=True)
+class ModelBatches:
+    """How much of each operation a device's memory takes at once, as was found out."""
+
+    images: Batches = field(default_factory=lambda: _batches("images at once in the segmenter"))
+    prompts: Batches = field(default_factory=lambda: _batches("prompted objects at once"))
+    attention: Batches = field(default_factory=lambda: _batches("tracked objects at once"))
+    memories: Batches = field(default_factory=lambda: _batches("objects remembered at once"))
+
+    @property
+    def shortages(self) -> list[str]:
+        """What does not fit at the moment, for people; any thread may ask."""
+        every = (self.images, self.prompts, self.attention, self.memories)
+        return [told for each in every if (told := each.limit.shortage)]
+
+
 class SegmentationModel(Protocol):
     """SAM 2 by its operations (arXiv 2408.00714, figure 3)."""
 
@@ -127,6 +162,8 @@ class SegmentationModel(Protocol):
     max_pointers: int
     """How many object pointers the model was trained to use."""
     device: torch.device
+    batches: ModelBatches
+    """How many rows to ask of the operations at once."""
 
     def encode_image(self, images: Sequence[np.ndarray]) -> ImageFeatures:
         """[H, W, 3] uint8 RGB images of any sizes to features."""

@@ -1,14 +1,24 @@
-"""Known objects on new frames, out of memory, batched over the objects of all cameras."""
+"""Known objects on new frames, out of memory, batched over the objects of all cameras.
+
+As many go together as the device's memory takes; how many do changes nothing but the last bits of
+the results.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from gsam_ros.tracking.memory import TrackMemory, gather
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+
+
+def encode_images(model: SegmentationModel, images: Sequence[np.ndarray]) -> ImageFeatures:
+    """Features of N >= 1 images, [H, W, 3] uint8 RGB of any sizes."""
+    return ImageFeatures.concatenate(model.batches.images.in_turn(images, model.encode_image))
 
 
 @torch.inference_mode()
@@ -35,12 +45,16 @@ def propagate(
     groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
     for position, memory in enumerate(memories):
         groups[memory.shape(few)].append(position)
-    parts, order = [], []
-    for members in groups.values():
+
+    def segment(members: Sequence[int]) -> Segmentation:
         index = torch.tensor([image_index[m] for m in members], device=model.device)
         own = features[index]
         conditioned = model.attend(own, gather(model, [memories[m] for m in members], few))
-        parts.append(model.decode(own, conditioned))
+        return model.decode(own, conditioned)
+
+    parts, order = [], []
+    for members in groups.values():
+        parts += model.batches.attention.in_turn(members, segment)
         order.extend(members)
     restore = torch.tensor(order, device=model.device).argsort()
     return Segmentation.concatenate(parts)[restore]
@@ -64,4 +78,9 @@ def segment_boxes(
     corners = (boxes * model.image_size).view(-1, 2, 2).to(model.device, features.top.dtype)
     labels = torch.tensor([2, 3], dtype=torch.int32, device=model.device).expand(len(boxes), -1)
     index = torch.tensor(image_index, device=model.device)
-    return model.prompt(features[index], corners, labels)
+
+    def segment(rows: Sequence[int]) -> Segmentation:
+        some = slice(rows[0], rows[-1] + 1)
+        return model.prompt(features[index[some]], corners[some], labels[some])
+
+    return Segmentation.concatenate(model.batches.prompts.in_turn(range(len(boxes)), segment))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -42,14 +43,19 @@ def write(
         taken = [one for one in taken if not _recall(one, views[one.view_index])]
     if not taken:
         return
-    index = torch.tensor([one.view_index for one in taken], device=model.device)
-    chosen = masks[torch.tensor([one.row for one in taken], device=model.device)]
-    flags = torch.full((len(taken),), prompted, device=model.device)
-    memory = model.encode_memory(features[index], chosen, flags)
-    for row, one in enumerate(taken):
+
+    def encode(some: Sequence[Taken]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        index = torch.tensor([one.view_index for one in some], device=model.device)
+        chosen = masks[torch.tensor([one.row for one in some], device=model.device)]
+        flags = torch.full((len(some),), prompted, device=model.device)
+        memory = model.encode_memory(features[index], chosen, flags)
+        return list(zip(memory, chosen.pointer, strict=True))
+
+    memories = chain.from_iterable(model.batches.memories.in_turn(taken, encode))
+    for one, (memory, pointer) in zip(taken, memories, strict=True):
         view, own = views[one.view_index], one.track.memory
         before = own.edition
-        own.remember(memory[row], chosen.pointer[row], prompted)
+        own.remember(memory, pointer, prompted)
         one.track.remembered = view.stamp
         if view.known and not prompted:
             view.known.written(before, own)

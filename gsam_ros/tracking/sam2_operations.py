@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from torchvision.transforms.v2.functional import resize
 
 from gsam_ros.tracking.memory_attention import MemoryAttention
-from gsam_ros.tracking.model import ImageFeatures, MemoryTokens, Segmentation
+from gsam_ros.tracking.model import ImageFeatures, MemoryTokens, ModelBatches, Segmentation
 
 # ImageNet statistics, which every SAM 2 checkpoint was trained with.
 _MEAN = (0.485, 0.456, 0.406)
@@ -99,6 +99,7 @@ class Sam2Operations(ABC):
     ):
         """Put the parts together; `dtype` is that of features and memories."""
         self.device, self.dtype = device, dtype
+        self.batches = ModelBatches()
         # As in the reference implementation: half the bytes, and the same masks.
         self.memory_dtype = torch.bfloat16
         self.image_size = rules.image_size

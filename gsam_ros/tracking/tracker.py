@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.pointing import lies_on, names_of, segment_pointed
 from gsam_ros.tracking.remembering import Taken, write
+from gsam_ros.tracking.room import Room
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track
 from gsam_ros.tracking.tracked_cameras import TrackedCameras
@@ -34,11 +36,13 @@ class InstanceTracker(TrackedCameras):
         super().__init__()
         self.model = model
         self.settings = settings
+        self.room = Room()
 
     def fork(self, camera: str, state: CameraTracks) -> InstanceTracker:
         """One that goes its own way with one camera's tracks, by the same model and rules."""
         other = InstanceTracker(self.model, self.settings)
         other.cameras[camera] = state
+        other.room = self.room
         # A track that was pointed at may have ended meanwhile.
         names = names_of(state.tracks)
         other._classes = {None: tuple(dict.fromkeys(self._classes_of(camera) + names))}
@@ -54,9 +58,15 @@ class InstanceTracker(TrackedCameras):
 
         Raises:
             PromptError: SAM 2 sees no object there, or the camera has as many objects in sight as
-                it may; the tracks stay as they are.
+                it may, or the device has no memory for it; the tracks stay as they are.
         """
         state = self._camera(view)
+        follow = partial(self._point_out, state, features, view, prompt)
+        return self.room.one_more(state, follow)
+
+    def _point_out(
+        self, state: CameraTracks, features: ImageFeatures, view: View, prompt: VisualPrompt
+    ) -> Track:
         masks = segment_pointed(self.model, features, prompt, view, self.settings)
         logits, closeups = masks.logits.cpu().numpy(), masks.closeups or (None,)
         boxes = Masks(logits, *view.size, closeups).boxes
@@ -66,7 +76,7 @@ class InstanceTracker(TrackedCameras):
         track = lies_on(pointed, state.tracks)
         if track is None:
             track = self._new_track(view)
-            if not state.admit(track, self.settings.max_objects):
+            if not state.admit(track, self._most(view)):
                 raise PromptError(
                     f"{len(state.tracks)} objects are followed and there is no room for one more: "
                     "remove one, or raise tracker.max_objects"
@@ -85,10 +95,17 @@ class InstanceTracker(TrackedCameras):
             features: of B images.
             views: the B images, each of another camera.
 
+        Where the device's memory does not hold even one object at a time, tracks end (`Room.go`).
+
         Returns:
             What is visible in each image.
         """
-        states = [self._camera(view) for view in views]
+        states = {view.camera: self._camera(view) for view in views}
+        return self.room.go(states, partial(self._step, features, views, list(states.values())))
+
+    def _step(
+        self, features: ImageFeatures, views: Sequence[View], states: Sequence[CameraTracks]
+    ) -> list[Instances]:
         attending, following = choose(views, states, self.settings, self.model.image_size)
         for state in states:
             for track in state.tracks:
@@ -107,6 +124,10 @@ class InstanceTracker(TrackedCameras):
             state.settle(self.settings)
             state.grow_older(self.settings)
         return [self.instances(view.camera) for view in views]
+
+    def _most(self, view: View) -> int:
+        """How many objects a camera may have."""
+        return self.room.of(view.camera, self.settings.max_objects)
 
     def _camera(self, view: View) -> CameraTracks:
         state = self.cameras.setdefault(view.camera, CameraTracks())
@@ -175,7 +196,7 @@ class InstanceTracker(TrackedCameras):
             track = returned.get(column)
             if track is None:
                 track = self._new_track(view)
-                if not state.admit(track, self.settings.max_objects):
+                if not state.admit(track, self._most(view)):
                     continue
             keyframe.agree(track, column)
             taken.append(Taken(index, track, found.rows[column]))

@@ -10,6 +10,7 @@ import numpy as np
 from gsam_ros.evaluation.detection_metrics import PrecisionCurve, precision_curves
 from gsam_ros.evaluation.frame_choice import Mistakes, outstanding
 from gsam_ros.evaluation.pages.drawing import as_svg, drawing_style
+from gsam_ros.evaluation.pages.frame_plot import chosen_frames, frames_by_stage, waited
 from gsam_ros.evaluation.pages.page import article, counted, figure, paragraph, table, write_page
 from gsam_ros.evaluation.pages.pictures import (
     draw_answer,
@@ -136,7 +137,22 @@ def _stages(score: RunScore) -> str:
         (name, f"{s.mean:.1f}", f"{s.p50:.1f}", f"{s.p99:.1f}") for name, s in spreads.items()
     ]
     head = ("stage, ms where it runs", "mean", "p50", "p99")
-    return drawn + table(head, values, ("", "number", "number", "number"))
+    told = table(head, values, ("", "number", "number", "number"))
+    return drawn + _single_frames(score) + told
+
+
+def _single_frames(score: RunScore) -> str:
+    chosen = chosen_frames(score.timings)
+    words = "; ".join(
+        f"{name}: {1e3 * timing.age:.0f} ms, {1e3 * waited(timing):.0f} of them waiting"
+        for name, timing in chosen
+    )
+    return figure(
+        as_svg(frames_by_stage(chosen), "frames", f"Two frames stage by stage. {words}"),
+        f"Two frames stage by stage. {words[0].upper()}{words[1:]}. In a gap a frame waits for "
+        "others of its round.",
+        wide=True,
+    )
 
 
 def _worst(score: RunScore, sample: Path | None) -> str:
