@@ -37,7 +37,9 @@ Made from nothing by gsam_ros {version} on its synthetic world, which is all tha
 
     gsam train demo --out DIR --seed {seed} --share {share:g}
 
-that is {steps}. {figures}
+Steps: {steps}.
+
+{figures}
 """
 
 
@@ -107,7 +109,7 @@ class DemoTraining:
 
     def told_steps(self, role: str) -> str:
         """The stages in a sentence."""
-        parts = [f"{count} steps ({stage})" for stage, count in self.steps[role].items()]
+        parts = [f"{count} of {stage}" for stage, count in self.steps[role].items()]
         return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
     def _claim(self, record: Path) -> None:
