@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import SupportsIndex
 
 import numpy as np
 
@@ -46,7 +45,7 @@ class TrackState(IntEnum):
     CONFIRMED = 2
     LOST = 3
 
-    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[type[TrackState], tuple[int]]:
+    def __reduce_ex__(self, protocol: object) -> tuple[type[TrackState], tuple[int]]:
         """By its value: Python 3.11.0 to 3.11.3 would pickle `getattr`, which no state may hold."""
         return TrackState, (self.value,)
 
