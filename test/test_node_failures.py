@@ -17,6 +17,7 @@ import torch
 from faulty_node import BROKEN, FULL, NARROW, NO_MEMORY
 from gsam_ros.msg import FrameStatus, InstanceArray
 from node_harness import Client, GsamProcess, World, grey, picture
+from rclpy.node import NodeNameNonExistentError
 from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from gsam_ros.process_memory import resident_bytes
@@ -163,13 +164,17 @@ def threads(gsam: GsamProcess) -> Counter[str]:
 
 
 def topics(client: Client) -> tuple[Counter[str], Counter[str]]:
-    """The node's subscriptions and publishers, by topic."""
+    """The node's subscriptions and publishers, by topic; none while nobody knows of the node."""
     node, ours = client.node, ("gsam_node", "/")
+    try:
+        ends = (
+            node.get_subscriber_names_and_types_by_node(*ours),
+            node.get_publisher_names_and_types_by_node(*ours),
+        )
+    except NodeNameNonExistentError:
+        return Counter(), Counter()
     counts = []
-    for listed in (
-        node.get_subscriber_names_and_types_by_node(*ours),
-        node.get_publisher_names_and_types_by_node(*ours),
-    ):
+    for listed in ends:
         counts.append(Counter[str]())
         for topic, _ in listed:
             look = (

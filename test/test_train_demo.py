@@ -49,7 +49,7 @@ def test_it_goes_on_after_an_interruption_and_the_node_loads_what_comes_out(
     assert f"the same command goes on with what is in {out}" in capfd.readouterr().err
     assert not (out / "demo-detector" / "README.md").exists()
     at_first = [steps_done(out / "training" / role) for role in ("detector", "segmenter")]
-    assert 0 < sum(at_first) < 5 + 3
+    assert 0 < sum(at_first) <= 5 + 3  # a fast machine may be through with them
 
     assert main(command(out)) == 0
     for role, task in (
