@@ -111,7 +111,7 @@ def test_a_device_without_memory_costs_speed_before_it_costs_objects(
         client.wait_for_log("objects of the camera, 1 fit; lower tracker.max_objects")
         statuses = client.got[STATUS]
         client.wait(lambda: ids() and len(client.logged("memory is there again")) > 1, "them back")
-        assert len(ids()) == len(known)
+        client.wait(lambda: len(ids()) == len(known), "all of them")  # at a keyframe
         assert statuses[-1].drop_causes == []
 
 
