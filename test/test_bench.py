@@ -155,7 +155,8 @@ def test_the_benchmark_in_small(tmp_path: Path) -> None:
         assert row["hota"] > 0.1  # every contender finds something in the first six frames
         assert row["mask_iou"] > 0.5
         assert row["peak"] > row["loaded"] > 100
-        assert row["gflop"] > 0.5
+        # Counted on the last frames, on which SAM 2 rests where masks glide.
+        assert row["gflop"] > 0.5 or row["name"] == THRIFTY
     memory = document["memory_mb_after_frames"]
     assert [frames for frames, _ in memory[STOCK]] == [2, 4, 6]
     assert memory[STOCK][-1][1] - memory[STOCK][0][1] > 4 * 0.786  # it keeps the frames at least

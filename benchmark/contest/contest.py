@@ -18,7 +18,7 @@ from .contenders import OURS, STOCK, Entry
 from .scenes import Film, film, objects_of
 from .worker import Stretch, Worker
 
-_COUNTED = 10  # frames on which operations are counted: whole rounds of keyframes, of all of ours
+_COUNTED = 14  # frames on which operations are counted: whole rounds of keyframes, of all of ours
 
 
 @dataclass
