@@ -86,7 +86,10 @@ class Masks:
         """The masks chosen by an index or boolean array."""
         rows = np.arange(len(self))[index]
         closeups = tuple(self.closeups[row] for row in rows) if self.closeups else ()
-        return Masks(self.logits[index], self.height, self.width, closeups)
+        chosen = Masks(self.logits[index], self.height, self.width, closeups)
+        if "regions" in vars(self):  # what is enlarged already
+            vars(chosen)["regions"] = [self.regions[row] for row in rows]
+        return chosen
 
     @cached_property
     def regions(self) -> list[Region]:

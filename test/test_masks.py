@@ -75,3 +75,12 @@ def test_painting_covers_the_union_and_order_does_not_matter(masks):
     assert ((painted > 0) == masks.pixels().any(0)).all()
     order = np.arange(len(masks))[::-1]
     assert (masks[order].paint(values[order], np.uint8) == painted).all()
+
+
+def test_chosen_masks_are_the_same_whether_or_not_all_were_enlarged_before():
+    logits = np.random.default_rng(3).normal(-1, 2, (4, 9, 11)).astype(np.float32)
+    for index in (np.array([2, 0]), np.array([True, False, False, True]), np.array([], int)):
+        late, early = Masks(logits, 30, 40)[index], Masks(logits, 30, 40)
+        assert early.regions  # enlarged before they are chosen from
+        np.testing.assert_array_equal(early[index].pixels(), late.pixels())
+        np.testing.assert_array_equal(early[index].boxes, late.boxes)
