@@ -25,23 +25,15 @@ _ENCODINGS = frozenset(
 swapping calls a method that numpy 2 has not."""
 
 
-_BYTES = {"bgr8": 3, "rgba8": 4, "bgra8": 4, "yuv422": 2, "yuv422_yuy2": 2}
-"""Per pixel; of the others 1."""
-
-
 def to_rgb(message: Image) -> np.ndarray | None:
     """[H, W, 3] uint8 RGB, or None where cv_bridge is not there or doesn't do this encoding.
 
     The message has to be valid: height, width, step and data agree. cv_bridge counts in whole
     pixels per row, so rows padded by anything else come out shifted, and a last row without its
-    padding is too short for it: rows with padding are not its business, nor are big-endian images,
-    of which it swaps bytes of 8 bits, too.
+    padding is too short for it; it swaps the bytes of 8 bits, too. So rows have to be without
+    padding, and big-endian images are not its business.
     """
     if message.encoding not in _ENCODINGS or message.is_bigendian:
-        return None
-    if message.step != message.width * _BYTES.get(message.encoding, 1):
-        return None
-    if len(message.data) != message.height * message.step:
         return None
     if (bridge := _working_bridge()) is None:
         return None

@@ -102,7 +102,8 @@ def decode_image(message: Image) -> np.ndarray:
     pixels = _pixels(message, encoding)
     if encoding.to_rgb is None and encoding.dtype is np.uint8:
         return pixels
-    converted = cv_bridge.to_rgb(message)
+    dense = message.height * message.step == len(message.data) == pixels.nbytes
+    converted = cv_bridge.to_rgb(message) if dense else None
     return to_rgb(pixels, message.encoding) if converted is None else converted
 
 
