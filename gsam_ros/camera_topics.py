@@ -21,7 +21,10 @@ def parse_cameras(text: str, argument: str = "cameras") -> dict[str, str]:
         raise ValueError(
             f"{argument} is {text!r}: write NAME=TOPIC for each camera, with spaces between"
         )
-    return {name: topic for name, _, topic in pairs}
+    topics = {name: topic for name, _, topic in pairs}
+    if len(topics) < len(pairs):
+        raise ValueError(f"{argument} is {text!r}: give every camera a name of its own")
+    return topics
 
 
 def parse_camera_prompts(text: str, cameras: Collection[str]) -> list[str]:

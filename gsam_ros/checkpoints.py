@@ -89,6 +89,7 @@ def load(
         model, report = model_class.from_pretrained(
             source, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
+        model = model.to(device)  # which may not have the room
     except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
@@ -100,7 +101,7 @@ def load(
             f"the model {name!r} is incomplete: {len(missing)} of its weights are missing or have "
             f"another shape, the first is {missing[0]}"
         )
-    return model.to(device).eval().requires_grad_(False)
+    return model.eval().requires_grad_(False)
 
 
 def _check_type(name: str, source: str, model_type: str) -> None:

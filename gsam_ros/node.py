@@ -118,10 +118,13 @@ class GsamNode(ManagedNode):
             self._health.models = Health("models", 2, f"not loaded: {error}")
             raise TransitionError(str(error)) from error
         self._prompts.attach(self._runner, options.cameras)
+
+        def begin(tracker: GroundedTracker) -> tuple[str, Callable[[], list[str]]]:
+            tracker.configure(self._settings.machine)  # some was set while the models were loaded
+            return str(tracker.device), tracker.shortages
+
         # Calls are done in their order, so the prompt is in force when this one is answered.
-        device, self._health.shortages = self._await(
-            self._runner.call(lambda tracker: (str(tracker.device), tracker.shortages))
-        )
+        device, self._health.shortages = self._await(self._runner.call(begin))
         names = f"{machine.detector.model} and {machine.segmenter.model}"
         self._health.models = Health("models", 0, f"{names} on {device}")
         self.get_logger().info(f"ready: {names} on {device}")
@@ -180,10 +183,13 @@ class GsamNode(ManagedNode):
         Raises:
             TransitionError: there is no tracker.
         """
-        if not self._runner:
+        runner = self._runner  # which a transition may take away meanwhile
+        if not runner:
             raise TransitionError("the models are not loaded: configure the node first")
+        if not runner.ready.done():
+            raise TransitionError("the models are being loaded: wait until they are")
         try:
-            return self._await(self._runner.call(function))
+            return self._await(runner.call(function))
         except CancelledError:
             raise TransitionError("the node was shut down meanwhile") from None
 
@@ -214,5 +220,12 @@ class GsamNode(ManagedNode):
     ) -> None:
         """Put a change into force, between two frames."""
         self._inputs.change(values, options, in_use=self.state != "unconfigured")
-        if self._runner:
-            self._runner.call(lambda tracker: tracker.configure(machine))
+
+        def put_into_force(tracker: GroundedTracker) -> None:
+            tracker.configure(machine)
+            for camera in self._cameras:
+                if prompt := self._prompts.current(camera.name):
+                    camera.announce(prompt, machine.detector.box_threshold)
+
+        if runner := self._runner:
+            runner.call(put_into_force)

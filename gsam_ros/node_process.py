@@ -19,8 +19,9 @@ from gsam_ros.bridge.log import RosLogHandler
 from gsam_ros.node import GsamNode
 from gsam_ros.settings import SettingError
 
-_SERVICE_THREADS = 3
-"""For a transition, for a prompt that is set by service, and for whatever is asked meanwhile."""
+_SERVICE_THREADS = 5
+"""For a transition, `~/set_prompt`, `~/detect` and the services of objects, each of which may wait
+for the machine, and for whatever is asked meanwhile."""
 
 
 def main(args: list[str] | None = None) -> NoReturn:

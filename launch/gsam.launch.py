@@ -26,6 +26,8 @@ PARAMETERS = {
     "image_transport": ("image_transport", "raw or compressed"),
 }
 
+CAMERA_INFO = "camera_info"
+
 
 def generate_launch_description() -> LaunchDescription:
     """Describe what is started."""
@@ -52,7 +54,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "camera_info_topic",
-                default_value="camera_info",
+                default_value=CAMERA_INFO,
                 description="Of the camera, needed with depth_topic, and written like it",
             ),
             DeclareLaunchArgument(
@@ -100,7 +102,7 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
     if cameras:
         parameters["cameras"] = list(cameras)
         depths = parse_cameras(depth, "depth_topic")
-        infos = parse_cameras(info, "camera_info_topic") if "=" in info else {}
+        infos = {} if info == CAMERA_INFO else parse_cameras(info, "camera_info_topic")
         if depths:
             parameters["depth_cameras"] = list(depths)
         others = {f"{name}/depth": topic for name, topic in depths.items()}

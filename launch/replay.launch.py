@@ -24,6 +24,7 @@ from launch.event_handlers import OnProcessExit, OnProcessIO
 from launch.events import Shutdown
 from launch.events.process import ProcessIO
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.substitutions import FindPackageShare
 
@@ -40,7 +41,7 @@ from launch import Action, LaunchContext, LaunchDescription
 
 # The overlay is left out: it is drawn only where somebody looks.
 RECORDED = (
-    ".*/gsam_node/(detections|detections_3d|instances|instance_mask|semantic_mask|label_info|"
+    ".*/gsam_node/(.+/)?(detections|detections_3d|instances|instance_mask|semantic_mask|label_info|"
     "frame_status)"
 )
 LAST_RESULTS = 3.0  # seconds between the recording's end and ours
@@ -73,13 +74,22 @@ def generate_launch_description() -> LaunchDescription:
                 "prompt_topic", default_value="", description="Prompts in the recording, if any"
             ),
             DeclareLaunchArgument("namespace", default_value="", description="Of the node"),
+            *(
+                RegisterEventHandler(
+                    OnStateTransition(
+                        start_state=failing,
+                        goal_state="unconfigured",
+                        entities=[
+                            EmitEvent(event=Shutdown(reason="gsam_node could not be configured"))
+                        ],
+                    )
+                )
+                for failing in ("configuring", "errorprocessing")
+            ),
             RegisterEventHandler(
-                OnStateTransition(
-                    start_state="configuring",
-                    goal_state="unconfigured",
-                    entities=[
-                        EmitEvent(event=Shutdown(reason="gsam_node could not be configured"))
-                    ],
+                OnProcessExit(
+                    target_action=lambda action: isinstance(action, LifecycleNode),
+                    on_exit=[EmitEvent(event=Shutdown(reason="gsam_node has ended"))],
                 )
             ),
             OpaqueFunction(function=_player_and_recorder),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gsam_ros.instances import Frame, FrameResult, Instances
+from gsam_ros.pipeline.company import CamerasFailed
 from gsam_ros.pipeline.inbox import Arrival, LiveInbox, LosslessInbox
 from gsam_ros.pipeline.runner import BadFrameError, Runner
 from gsam_ros.prompts import Prompt, PromptError, parse_phrases
@@ -19,7 +20,10 @@ SECOND = 10**9
 
 
 class DoubleTracker:
-    """Answers every frame with nothing found; fails on images whose first pixel is 13."""
+    """Answers every frame with nothing found; fails on images whose first pixel is 13 or 14.
+
+    Of 14 it knows whose fault it is.
+    """
 
     def __init__(self) -> None:
         self._prompts: dict[str | None, Prompt] = {}
@@ -75,6 +79,8 @@ class DoubleTracker:
         self.steps.append([f.stamp for f in frames])
         if any(f.image[0, 0, 0] == 13 for f in frames):
             raise RuntimeError("device on fire")
+        if guilty := {f.camera for f in frames if f.image[0, 0, 0] == 14}:
+            raise CamerasFailed(guilty) from RuntimeError("a lens on fire")
         if len(frames) > self.most:
             raise MemoryError("out of memory")
         nothing = Instances.none(*frames[0].image.shape[:2])

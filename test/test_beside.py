@@ -11,6 +11,7 @@ import torch
 
 from gsam_ros.instances import Detections, Frame
 from gsam_ros.pipeline.beside import BesideDetector
+from gsam_ros.pipeline.company import CamerasFailed
 
 PATIENCE = 60.0
 FOUND = (Detections.none(), Detections.none())
@@ -113,8 +114,10 @@ def test_an_error_is_raised_where_answers_are_taken_and_ends_nothing(detector, d
     detector.ask(image("a"))
     detector.begin(fail)
     assert done.acquire(timeout=PATIENCE)
-    with pytest.raises(RuntimeError, match="on fire"):
+    with pytest.raises(CamerasFailed) as failed:
         detector.take()
+    assert failed.value.cameras == {"a"}
+    assert str(failed.value.__cause__) == "device on fire"
     assert detector.asked == {}
     gate = Gate()
     gate.open.set()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 from std_msgs.msg import Header
 
+from gsam_ros.bridge import depth_camera
 from gsam_ros.bridge.depth_images import decode_depth, pinhole
 from gsam_ros.bridge.detections_3d import detection_3d_array, instance_cloud
 from gsam_ros.bridge.stamps import to_time
@@ -36,6 +40,20 @@ def depth_message(pixels: np.ndarray, encoding: str, big: bool = False, padding:
     )
     message.data.frombytes(stored.tobytes())
     return message
+
+
+def test_a_topic_on_which_nothing_comes_is_not_waited_for_again_and_again(monkeypatch):
+    """Somebody publishes there: of another type, or a driver that hangs."""
+    monkeypatch.setattr(depth_camera, "_FIRST", 0.05)
+    node = SimpleNamespace(count_publishers=lambda topic: 1, resolve_topic_name=lambda name: name)
+    camera = depth_camera.DepthCamera(node, "", 0, 10, lambda: True)
+    start = time.monotonic()
+    for stamp in range(5):
+        assert camera.view(stamp, patience=0.2) is None
+    assert 0.2 <= time.monotonic() - start < 5 * 0.2
+    camera._receive(serialize_message(depth_message(np.ones((2, 2), np.uint16), "16UC1")))
+    with pytest.raises(BadFrameError, match="no camera_info"):
+        camera.view(5_000_000_001, patience=0.0)
 
 
 @pytest.mark.parametrize("big", [False, True])

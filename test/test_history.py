@@ -319,6 +319,20 @@ def test_pointing_at_the_past_finds_the_track_of_then_and_of_now(film):
         assert {t.track_id for t in stream.tracks} == ids
 
 
+def test_what_was_removed_comes_back_under_another_id(film):
+    """Whoever points may not know yet that it is gone."""
+    stream = Stream(film)
+    stream.show(0, found=seen(film, 0))
+    stream.show(1, 2)
+    tracks = stream.tracker.cameras[CAMERA]
+    [gone] = [t.track_id for t in stream.tracks if t.phrase == "red mug"]
+    tracks.remove(gone)
+    next_id = tracks.next_id
+    track = stream.history.point_back(pointed_at(film, 1, "red mug"), PERIOD)
+    assert track.track_id == next_id
+    assert gone not in {t.track_id for t in stream.tracks}
+
+
 def test_what_is_too_old_to_point_at_is_told(film):
     stream = Stream(film, kept_seconds=0.25)
     with pytest.raises(PromptError, match="no image of camera 'front' is kept"):

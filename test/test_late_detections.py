@@ -11,6 +11,7 @@ import pytest
 
 from gsam_ros.detection.settings import DetectorSettings
 from gsam_ros.instances import Frame, FrameResult
+from gsam_ros.pipeline.company import CamerasFailed
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.visual_prompts import VisualPrompt
@@ -226,12 +227,31 @@ def test_an_error_of_the_detector_fails_the_next_step_and_only_that(bench):
     bench.show(0)
     bench.answer()
     bench.machine.catch_up()
-    with pytest.raises(RuntimeError, match="on fire"):
+    with pytest.raises(CamerasFailed, match="camera 0") as failed:
         bench.show(1)
+    assert "on fire" in str(failed.value.__cause__)
     bench.machine.reset()
     assert bench.show(2).keyframe
     bench.answer()
     assert len(bench.show(3).instances) >= 2
+
+
+def test_an_error_of_the_detector_is_the_fault_of_the_camera_whose_frame_it_saw(bench):
+    bench.error = RuntimeError("device on fire")
+    bench.show(0)
+    bench.answer()
+    assert bench.show(0, 1, camera=1) is not None
+    with pytest.raises(CamerasFailed, match=r"'camera 0'$"):
+        bench.show(1)
+
+
+def test_an_error_from_before_a_reset_is_forgotten(bench):
+    bench.error = RuntimeError("device on fire")
+    bench.show(0)
+    bench.answer()
+    bench.machine.catch_up()
+    bench.machine.reset()
+    assert bench.show(1).keyframe
 
 
 def test_a_camera_that_stopped_is_served_and_does_not_hold_up_the_other(bench):

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from gsam_ros.srv import SetPrompt
 from runner_bench import Bench
+from std_srvs.srv import Trigger
 
+from gsam_ros.bridge.pointing import ObjectServices
+from gsam_ros.bridge.prompt_service import PromptService
 from gsam_ros.pipeline.prompting import PromptKeeper
 from gsam_ros.prompts import Prompt, PromptError
 from gsam_ros.visual_prompts import VisualPrompt
@@ -240,3 +246,26 @@ def test_what_is_pointed_at_belongs_to_its_cameras_own_prompt(bench: Bench) -> N
     assert prompts.keeper.current("front") == Prompt(3, ("cup",), ("tool",))
     assert prompts.keeper.current("rear") == Prompt(4, ("mug",), ("tool",))
     assert [camera for _, _, camera in prompts.changes] == [None, "front", "front", None]
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_a_machine_that_fails_on_a_request_is_told_and_the_node_lives(is_set: bool) -> None:
+    """What a service callback raises would end the node."""
+    callbacks, errors = {}, []
+    node = SimpleNamespace(
+        create_service=lambda kind, name, handle, **_: callbacks.update({name: handle}),
+        get_logger=lambda: SimpleNamespace(error=errors.append),
+    )
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    if is_set:
+        PromptService(node, lambda text, camera: Future(), lambda: [""], fail)
+        answer = callbacks["~/set_prompt"](SetPrompt.Request(text="mug."), SetPrompt.Response())
+        assert len(errors) == 1
+    else:
+        ObjectServices(node, [], fail)
+        answer = callbacks["~/reset"](Trigger.Request(), Trigger.Response())
+    assert not answer.success
+    assert "RuntimeError: CUDA out of memory" in answer.message

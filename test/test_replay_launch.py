@@ -36,7 +36,7 @@ def replayed(sample: Path, result: Path, logs: Path, **arguments: str) -> None:
     given = {"bag": str(sample), "result": str(result), "image_topic": TOPIC, **arguments}
     actions = launch_stub.describe("replay.launch.py", mode="lossless", **given)
     [node] = launch_stub.of_kind(actions, "LifecycleNode")
-    [_, active] = launch_stub.handlers(actions, "OnStateTransition")
+    [*_, active] = launch_stub.handlers(actions, "OnStateTransition")
     [record] = active.entities
     [begin] = launch_stub.handlers(actions, "OnProcessIO")
     assert begin.target_action is record
@@ -58,9 +58,10 @@ def test_the_player_waits_for_node_and_recorder() -> None:
     [begin] = launch_stub.handlers(actions, "OnProcessIO")
     assert begin.on_stdout(SimpleNamespace(text=b"waiting\n")) == []
     [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording 3 topics\n"))
-    [end] = launch_stub.handlers(actions, "OnProcessExit")
-    assert end.target_action is play
     [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    [of_node, of_player] = launch_stub.handlers(actions, "OnProcessExit")
+    assert of_player.target_action is play
+    assert [of_node.target_action(action) for action in (node, play)] == [True, False]
     parameters = {k: v for p in node.parameters if isinstance(p, dict) for k, v in p.items()}
     assert parameters == {
         "prompt": "mug.", "mode": "lossless", "result_depth": 500, "use_sim_time": True,
@@ -69,7 +70,7 @@ def test_the_player_waits_for_node_and_recorder() -> None:
 
 def test_a_namespace_is_that_of_all() -> None:
     actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless", namespace="/a/b/")
-    [_, active] = launch_stub.handlers(actions, "OnStateTransition")
+    [*_, active] = launch_stub.handlers(actions, "OnStateTransition")
     [record] = active.entities
     assert record.cmd[record.cmd.index("--below") + 1] == "/a/b/gsam_node"
 
@@ -95,7 +96,7 @@ def test_several_cameras_are_played_and_recorded() -> None:
     assert frames == [
         "/l/raw=/gsam_node/left/frame_status", "/r/raw=/gsam_node/right/frame_status",
     ]  # fmt: skip
-    [record] = [h.entities[0] for h in launch_stub.handlers(actions, "OnStateTransition")][1:]
+    [*_, record] = [h.entities[0] for h in launch_stub.handlers(actions, "OnStateTransition")]
     assert "/gsam_node/right/instances" in record.cmd
     [node] = launch_stub.of_kind(actions, "LifecycleNode")
     assert ("left/image", "/l/raw") in node.remappings
@@ -105,7 +106,8 @@ def test_live_is_ros2_bag() -> None:
     actions = launch_stub.describe("replay.launch.py", bag="b")
     [record] = launch_stub.of_kind(actions, "ExecuteProcess")
     assert record.cmd[:3] == ["ros2", "bag", "record"]
-    [_, active] = launch_stub.handlers(actions, "OnStateTransition")
+    [*failing, active] = launch_stub.handlers(actions, "OnStateTransition")
+    assert [handler.start_state for handler in failing] == ["configuring", "errorprocessing"]
     [play] = active.entities
     assert play.cmd[:3] == ["ros2", "bag", "play"]
 

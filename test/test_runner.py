@@ -117,6 +117,24 @@ def test_a_camera_that_makes_steps_fail_costs_the_others_nothing_but_once_their_
     assert bench.tracker.reset_cameras == [None, "b", "b"]
 
 
+def test_where_the_culprit_is_known_the_others_lose_nothing() -> None:
+    bench = Bench(lossless=False)
+    bench.may_load.clear()
+    bench.runner.start()
+    bench.put(1, camera="a")
+    bench.put(1, fill=14, camera="b")
+    bench.put(1, camera="c")
+    bench.may_load.set()
+    bench.settle_live()
+    assert [entry[:2] for entry in bench.outlet.log] == [
+        ("drop", "b"),
+        ("answer", "a"),
+        ("answer", "c"),
+    ]
+    assert bench.outlet.reason == "RuntimeError: a lens on fire"
+    assert bench.tracker.reset_cameras == ["b"]
+
+
 def test_cameras_that_are_too_many_at_once_go_one_by_one() -> None:
     bench = Bench(lossless=False)
     bench.tracker.most = 1

@@ -286,6 +286,17 @@ def test_which_images_are_cut(size, mode, count):
     assert len(views(size, (shrunk, shrunk), 192, without)) == max(count - 1, 1)
 
 
+def test_what_only_keeps_a_track_is_told_of_images_that_are_not_cut(detector):
+    image = small_objects(200, 260).image
+    text = detector.encode(PHRASES)
+    auto = SliceSettings(mode="auto")
+    for share in (1.0, 0.4):
+        [whole] = detector.detect([image], text, weak_share=share)
+        [uncut] = detector.detect([image], text, slices=auto, weak_share=share)
+        np.testing.assert_array_equal(uncut.scores, whole.scores)
+    assert (whole.scores < 0.3).any()
+
+
 def test_cameras_do_not_influence_each_other(detector):
     images = [small_objects(300, 400, seed=1).image, small_objects(200, 500, seed=2).image]
     text = detector.encode(PHRASES)

@@ -32,7 +32,7 @@ from gsam_ros.drawing import draw_instances
 from gsam_ros.instances import Frame, FrameResult
 from gsam_ros.msg import FrameStatus, InstanceArray
 from gsam_ros.node_settings import NodeSettings
-from gsam_ros.pipeline.inbox import Arrival
+from gsam_ros.pipeline.inbox import SUPERSEDED, Arrival
 from gsam_ros.pipeline.runner import BAD_IMAGE, BadFrameError
 from gsam_ros.pipeline.statistics import CameraStatistics
 from gsam_ros.prompts import Prompt
@@ -89,7 +89,7 @@ class Camera:
         inputs = f"{name}/" if name else ""
         self._topic = inputs + "image" + "/compressed" * self._compressed
         self._subscription: Subscription | None = None
-        self._announced = 0
+        self._announced: tuple[int, float] | None = None
         own, base = qos.result(options.result_depth), f"~/{inputs}"
         self._publishers: list[Publisher] = []
 
@@ -124,6 +124,7 @@ class Camera:
     ) -> None:
         """Hand every image to `handle` from now on, undecoded."""
         self.statistics.expect_frames()
+        self.last_drop = ""
 
         def receive(data: bytes) -> None:
             self.statistics.frame_received()
@@ -162,9 +163,9 @@ class Camera:
         self._publishers.clear()
 
     def announce(self, prompt: Prompt, threshold: float) -> None:
-        """Tell what the class ids of the prompt mean, once per version."""
-        if prompt.version != self._announced:
-            self._announced = prompt.version
+        """Tell what the class ids of the prompt mean, once per version and threshold."""
+        if (prompt.version, threshold) != self._announced:
+            self._announced = prompt.version, threshold
             now = self._node.get_clock().now().nanoseconds
             self._label_info.publish(label_info(prompt, threshold, now))
 
@@ -199,7 +200,8 @@ class Camera:
 
     def publish_drop(self, arrival: Arrival, cause: str, reason: str, answer: bool) -> None:
         """Count a frame that gets no results, and say so in `frame_status` if `answer`."""
-        self.last_drop = reason
+        if cause != SUPERSEDED:  # which is the rule in live mode, and hides what is not
+            self.last_drop = reason
         self.statistics.frame_dropped(cause)
         if answer:
             self._publish_status(arrival, None, (), self._node.get_clock().now().nanoseconds)

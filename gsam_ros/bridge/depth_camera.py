@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ from gsam_ros.depth import Pinhole
 from gsam_ros.pipeline.runner import BadFrameError
 
 _ALIVE = 1_000_000_000  # nanoseconds behind the frames, beyond which a stream has stopped
+_FIRST = 2.0  # seconds for which the first image is waited for, if somebody publishes
 
 
 class DepthCamera:
@@ -46,6 +48,7 @@ class DepthCamera:
         self._wanted = wanted
         self._kept: deque[tuple[int, bytes]] = deque(maxlen=capacity)
         self._newest: int | None = None
+        self._first_due: float | None = None
         self._info: CameraInfo | None = None
         self._arrived = threading.Condition()
         self._subscriptions: list[Subscription] = []
@@ -79,7 +82,7 @@ class DepthCamera:
         self._subscriptions = []
         with self._arrived:
             self._kept.clear()
-            self._newest = None
+            self._newest = self._first_due = None
 
     def view(self, stamp: int, patience: float) -> tuple[np.ndarray, Pinhole] | None:
         """The depth image of the frame of `stamp` ([H, W] float32 metres) and its camera.
@@ -120,7 +123,10 @@ class DepthCamera:
     def _is_on_its_way(self, stamp: int) -> bool:
         """Whether the stream runs and hasn't come up to `stamp` yet."""
         if self._newest is None:
-            return self._node.count_publishers(self.topic) > 0
+            if self._first_due is None:  # it is asked for an image for the first time
+                self._first_due = time.monotonic() + _FIRST
+            is_due = time.monotonic() < self._first_due
+            return is_due and self._node.count_publishers(self.topic) > 0
         return 0 < stamp - self._tolerance - self._newest < _ALIVE
 
     def _receive(self, data: bytes) -> None:

@@ -117,7 +117,7 @@ def prompt_health(prompt: Prompt | None, rejection: str = "", camera: str = "") 
         camera: whose own it is; empty: none's.
     """
     health = Health(f"prompt {camera}".strip())
-    if prompt is None:
+    if prompt is None or not prompt.classes:
         health.message = "no prompt yet: publish one on ~/prompt or call ~/set_prompt"
     else:
         health.message = prompt.summary[:200]

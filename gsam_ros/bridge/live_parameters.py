@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,11 +45,20 @@ class LiveParameters:
         self.options = ros_parameters.read(node, NodeSettings())
         self.machine = ros_parameters.read(node, Settings())
         self._about = {name: about for name, _, about in ros_parameters.all_leaves()}
+        self._lock = threading.Lock()
         node.add_on_set_parameters_callback(self._set)
 
     def _set(self, parameters: Sequence[Parameter]) -> SetParametersResult:
         values = {p.name: p.value for p in parameters if p.name in self._about}
-        for name in values:
+        if not values:  # rclpy declares a topic's quality of service in whatever thread makes it
+            return SetParametersResult(successful=True)
+        with self._lock:
+            return self._change(values)
+
+    def _change(self, values: dict[str, Any]) -> SetParametersResult:
+        for name, value in values.items():
+            if value == self._node.get_parameter(name).value:
+                continue  # as most of a file is that is loaded again
             if self._node.state != "unconfigured" and not self._about[name]["runtime"]:
                 return _refused(
                     f"{name} is read when the node is configured: deactivate and cleanup first "

@@ -21,7 +21,9 @@ _WHY = {
 
 
 class CameraOutlet:
-    """The runner's `Outlet`, and what its inbox loses. The runner's thread calls it.
+    """The runner's `Outlet`, and what its inbox loses.
+
+    The runner's thread calls it, and `give_up` whoever puts an image in or clears the inbox.
 
     Args:
         cameras: that frames come from.

@@ -16,7 +16,8 @@ from gsam_ros import msg
 from gsam_ros.bridge import qos
 from gsam_ros.bridge.camera import Camera
 from gsam_ros.bridge.lifecycle import TransitionError
-from gsam_ros.bridge.visual_prompts import camera_meant, clicked_point, visual_prompt
+from gsam_ros.bridge.visual_prompts import camera_of_name, clicked_point, visual_prompt
+from gsam_ros.pipeline.runner import describe
 from gsam_ros.prompts import PromptError
 from gsam_ros.srv import RemoveObject
 from gsam_ros.visual_prompts import VisualPrompt
@@ -97,7 +98,7 @@ class ObjectServices:
         self, request: RemoveObject.Request, response: RemoveObject.Response
     ) -> RemoveObject.Response:
         def remove(tracker: Any) -> None:
-            camera = camera_meant(request.camera, frame_ids(self._cameras))
+            camera = camera_of_name(request.camera, [camera.name for camera in self._cameras])
             tracker.remove_object(camera, request.track_id)
 
         return self._answer(remove, response)
@@ -111,6 +112,8 @@ class ObjectServices:
             response.success = True
         except (PromptError, LookupError, TransitionError) as error:
             response.message = str(error)
+        except Exception as error:  # noqa: BLE001  a service that raises would end the node
+            response.message = f"the machine failed on this: {describe(error)}"
         return response
 
 

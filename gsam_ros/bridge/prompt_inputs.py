@@ -91,8 +91,9 @@ class PromptInputs:
                     raise  # else `open` tells, if the cameras are not set to fit before
         for text in filter(None, own.values()):
             parse_prompt(text)
-        if values.get("prompt"):
-            self._keeper.request(values["prompt"])
+        prompt = values.get("prompt", "")
+        if prompt or ("prompt" in values and self._options().prompt):
+            self._keeper.request(prompt)
         for camera, text in own.items():
             self._keeper.request(text, camera)
 

@@ -9,7 +9,9 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 
 from gsam_ros.bridge.lifecycle import TransitionError
+from gsam_ros.bridge.visual_prompts import camera_of_name
 from gsam_ros.instances import which
+from gsam_ros.pipeline.runner import describe
 from gsam_ros.prompts import Prompt, PromptError, parse_phrases
 from gsam_ros.srv import SetPrompt
 
@@ -31,6 +33,7 @@ class PromptService:
         cameras: Callable[[], Sequence[str]],
         wait: Callable[[Future[Prompt | None]], Prompt | None],
     ) -> None:
+        self._node = node
         self._request = request
         self._cameras = cameras
         self._wait = wait
@@ -46,7 +49,7 @@ class PromptService:
             if outcome is None:
                 response.message = "kept: it comes into force when the models are loaded"
                 response.phrases = list(parse_phrases(request.text) if request.text.strip() else ())
-            elif prompt := self._wait(outcome):
+            elif (prompt := self._wait(outcome)) and prompt.classes:
                 response.prompt_version = prompt.version
                 response.phrases = list(prompt.phrases)
             else:
@@ -56,6 +59,9 @@ class PromptService:
             response.success = True
         except (PromptError, TransitionError, CancelledError) as error:
             response.message = str(error) or "the node was shut down meanwhile"
+        except Exception as error:  # noqa: BLE001  a service that raises would end the node
+            response.message = f"the machine failed on this prompt: {describe(error)}"
+            self._node.get_logger().error(f"~/set_prompt: {response.message}")
         return response
 
     def _camera(self, name: str) -> str | None:
@@ -64,10 +70,4 @@ class PromptService:
         Raises:
             PromptError: there is no such camera.
         """
-        if name and name not in self._cameras():
-            names = ", ".join(repr(each) for each in self._cameras() if each)
-            raise PromptError(
-                f"there is no camera {name!r}: "
-                + (f"name one of {names}, or none, which means all" if names else "leave it empty")
-            )
-        return name or None
+        return camera_of_name(name, self._cameras()) if name else None

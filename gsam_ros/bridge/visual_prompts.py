@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from geometry_msgs.msg import PointStamped
@@ -39,6 +39,22 @@ def camera_meant(frame_id: str, cameras: Mapping[str, str]) -> str:
         what = "several cameras have" if owners else "no camera has"
         raise PromptError(f"{what} the name or frame_id {frame_id!r}: name one of {names}")
     return owners[0]
+
+
+def camera_of_name(name: str, cameras: Collection[str]) -> str:
+    """The camera of a name as in the parameter `cameras`; the empty one means the only camera.
+
+    Raises:
+        PromptError: there is none of that name.
+    """
+    if name in cameras:
+        return name
+    if not name and len(cameras) == 1:
+        return next(iter(cameras))
+    names = ", ".join(repr(each) for each in cameras if each)
+    raise PromptError(
+        f"there is no camera {name!r}: " + (f"name one of {names}" if names else "leave it empty")
+    )
 
 
 def visual_prompt(message: msg.VisualPrompt, cameras: Mapping[str, str]) -> VisualPrompt:

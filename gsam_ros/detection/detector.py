@@ -114,7 +114,7 @@ class GroundingDetector:
             slices: whether large images are looked at in tiles, too; None: never.
             choose: for each image, which of its parts to look at; None: all.
             weak_share: share of a phrase's least score that is enough to be told behind all others,
-                where there are no tiles (merging would let weak boxes change strong ones).
+                unless an image is cut into tiles (merging would let weak boxes change strong ones).
 
         Returns:
             One `Detections` per image, best first.
@@ -124,14 +124,24 @@ class GroundingDetector:
             first = self._replicas[0]
             found = first.look_in_turn(on_device, text, threshold, nms_iou, weak_share)
         else:
+            parts = [self._parts(image.shape[:2], slices) for image in images]
+            are_whole = all(len(boxes) == 1 for boxes in parts)
             looks: list[Look] = [
-                partial(replica.look_in_turn, text=text, threshold=threshold, nms_iou=nms_iou)
+                partial(
+                    replica.look_in_turn,
+                    text=text,
+                    threshold=threshold,
+                    nms_iou=nms_iou,
+                    weak_share=weak_share if are_whole else 1.0,
+                )
                 for replica in self._replicas
             ]
-            parts = [self._parts(image.shape[:2], slices) for image in images]
-            if choose is not None:
-                parts = [pick(boxes) for pick, boxes in zip(choose, parts, strict=True)]
-            found = self._look_at(parts, on_device, looks, slices, nms_iou)
+            if are_whole:
+                found = share_out(on_device, slices.batch, looks)
+            else:
+                if choose is not None:
+                    parts = [pick(boxes) for pick, boxes in zip(choose, parts, strict=True)]
+                found = self._look_at(parts, on_device, looks, slices, nms_iou)
         return [answer[answer.phrase_index >= 0] for answer in found]
 
     def _look_at(

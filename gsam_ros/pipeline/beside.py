@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from gsam_ros.instances import Frame
+from gsam_ros.pipeline.company import CamerasFailed
 from gsam_ros.pipeline.keyframes import Found
 
 Job = Callable[[], list[Found | None]]
@@ -102,7 +103,7 @@ class BesideDetector:
         """What was found since the last time; nothing of frames that were forgotten or not seen.
 
         Raises:
-            Exception: what the detector raised; its frames are as if never asked for.
+            CamerasFailed: from what the detector raised; its frames are as if never asked for.
         """
         try:
             frames, found, detect_ms = self._outcomes.get_nowait()
@@ -114,7 +115,7 @@ class BesideDetector:
             if is_wanted:
                 del self._asked[frame.camera]
         if isinstance(found, Exception):
-            raise found
+            raise CamerasFailed(frame.camera for frame in frames) from found
         return [
             Answer(frame, each, detect_ms)
             for frame, each, is_wanted in zip(frames, found, wanted, strict=True)

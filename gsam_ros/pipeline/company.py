@@ -12,6 +12,20 @@ APART = 10.0
 """Seconds for which a camera that made a step fail has steps of its own."""
 
 
+class CamerasFailed(RuntimeError):
+    """A step can't be made for what was asked of some of its cameras before; nothing was begun.
+
+    Raised `from` what went wrong.
+
+    Attributes:
+        cameras: whose frames are to blame.
+    """
+
+    def __init__(self, cameras: Iterable[str]) -> None:
+        self.cameras = frozenset(cameras)
+        super().__init__(f"of the cameras {', '.join(map(repr, sorted(self.cameras)))}")
+
+
 class Company:
     """Steps are shared, which is fast, but for cameras that made one fail of late.
 

@@ -81,6 +81,7 @@ class Following:
         if self.late:
             self._forget_starts(self.late, frames)
             self._work_in(self.late, watch)
+            self.late.check([frame.camera for frame in frames])
         glided: list[str] = []
         if rate := self.settings.tracker.rate:
             with watch.stage("glide"):
@@ -153,7 +154,6 @@ class Following:
         changed, in_time = late.work_in(new)
         if changed:
             watch.end("catch_up", begin)
-        late.check()
         return changed, in_time
 
     def _is_keyframe(self, frame: Frame) -> bool:

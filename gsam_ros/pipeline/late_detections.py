@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from gsam_ros.instances import Frame, LateDetection
-from gsam_ros.pipeline.beside import BesideDetector, Job
+from gsam_ros.pipeline.beside import Answer, BesideDetector, Job
+from gsam_ros.pipeline.company import CamerasFailed
 from gsam_ros.pipeline.keyframes import Found
 from gsam_ros.tracking.history import History
 
@@ -30,7 +31,7 @@ class LateDetections:
         self._history = history
         self._job = job
         self._news: dict[str, LateDetection] = {}
-        self._failure: Exception | None = None
+        self._failure: CamerasFailed | None = None
 
     def warm_up(self, look: Callable[[], object]) -> None:
         """Have the detector's thread look once, and wait for it.
@@ -62,26 +63,43 @@ class LateDetections:
             time. What the detector raised is left for `check`.
         """
         changed, in_time = False, {}
-        try:
-            for frame, found, detect_ms in self._detector.take():
-                start = time.perf_counter()
-                if any(frame is each for each in new):
-                    in_time[frame.camera] = found
-                elif not self._history.detected(frame.camera, frame.stamp, *found):
-                    continue
-                else:
-                    changed = True
-                ms = 1e3 * (time.perf_counter() - start)
-                self._news[frame.camera] = LateDetection(frame.stamp, detect_ms, ms)
-        except Exception as error:  # noqa: BLE001  raised where frames fail and people are told
-            self._failure = error
+        for frame, found, detect_ms in self._take():
+            start = time.perf_counter()
+            if any(frame is each for each in new):
+                in_time[frame.camera] = found
+            elif self._detected(frame, found):
+                changed = True
+            else:
+                continue
+            ms = 1e3 * (time.perf_counter() - start)
+            self._news[frame.camera] = LateDetection(frame.stamp, detect_ms, ms)
         self._detector.begin(self._job)
         return changed, in_time
 
-    def check(self) -> None:
-        """Raise what went wrong since the last time, if anything did."""
-        failure, self._failure = self._failure, None
-        if failure:
+    def _take(self) -> list[Answer]:
+        try:
+            return self._detector.take()
+        except CamerasFailed as failure:
+            self._failure = failure
+            return []
+
+    def _detected(self, frame: Frame, found: Found) -> bool:
+        try:
+            return self._history.detected(frame.camera, frame.stamp, *found)
+        except Exception as error:  # noqa: BLE001  raised where frames fail and people are told
+            self._failure = CamerasFailed([frame.camera])
+            self._failure.__cause__ = error
+            return False
+
+    def check(self, cameras: Collection[str]) -> None:
+        """Tell of what went wrong with frames of these cameras, once.
+
+        Raises:
+            CamerasFailed: something did.
+        """
+        failure = self._failure
+        if failure and not failure.cameras.isdisjoint(cameras):
+            self._failure = None
             raise failure
 
     def news(self, camera: str) -> LateDetection | None:
@@ -91,6 +109,8 @@ class LateDetections:
     def forget(self, camera: str | None = None) -> None:
         """Nothing that was asked or worked in counts any more, of one camera or of all."""
         self._detector.forget(camera)
+        if self._failure and (camera is None or self._failure.cameras == {camera}):
+            self._failure = None
         for name in list(self._news) if camera is None else [camera]:
             self._news.pop(name, None)
 

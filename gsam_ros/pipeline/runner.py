@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol
 
 from gsam_ros.instances import Frame, FrameResult
-from gsam_ros.pipeline.company import APART, Company
+from gsam_ros.pipeline.company import APART, CamerasFailed, Company
 from gsam_ros.pipeline.inbox import Arrival, Call, Inbox
 from gsam_ros.stages import Stage
 
@@ -172,6 +172,9 @@ class Runner:
 
     def _recover(self, tracker: Tracker, group: Sequence[_Taken], error: Exception) -> None:
         """Forget what a step that failed left half done, and find whose fault it was."""
+        if isinstance(error, CamerasFailed):
+            self._blame(tracker, group, error)
+            return
         cameras = [each.arrival.camera for each in group]
         if len(group) == 1:
             self._company.keep_apart(cameras)
@@ -188,6 +191,17 @@ class Runner:
                 f"a step with the images of {len(group)} cameras failed ({describe(error)}), each "
                 f"on its own did not: for {APART:g} s they go one by one; objects get new ids",
             )
+
+    def _blame(self, tracker: Tracker, group: Sequence[_Taken], failed: CamerasFailed) -> None:
+        """Give up what some cameras' fault it was, and go on with the others, who lose nothing."""
+        reason = describe(failed.__cause__ or failed)
+        for each in group:
+            if each.arrival.camera in failed.cameras:
+                tracker.reset(each.arrival.camera)
+                self._drop(each.arrival, ERROR, reason)
+        others = [each for each in group if each.arrival.camera not in failed.cameras]
+        if others:
+            self._step(tracker, others)
 
     def _drop(self, arrival: Arrival, cause: str, reason: str) -> None:
         """Give a frame up. This thread outlives whatever its outlet can't do."""
@@ -263,7 +277,9 @@ def _perform(call: Call, tracker: Any) -> None:
         call.outcome.set_exception(error)
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """The error in one line, with the place where it arose."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({place.filename}:{place.lineno} in {place.name})"
+    told = f"{type(error).__name__}: {error}"
+    for place in traceback.extract_tb(error.__traceback__)[-1:]:  # none of one never raised
+        told += f" ({place.filename}:{place.lineno} in {place.name})"
+    return told

@@ -134,13 +134,15 @@ class History:
         [frame, *later] = self._nearest(camera, stamp)
         present = self._tracker.cameras[camera]
         past = (frame.after or present).copy()
-        first_new = past.next_id = present.next_id
+        past.next_id = present.next_id
+        known = {track.track_id for track in present.tracks}
         scratch = self._tracker.fork(camera, past)
         track = scratch.point_out(frame.features, frame.view, prompt.fit(*frame.view.size))
         follower = self._tracker.fork(camera, replace(past, tracks=[track]))
         for frame in later:
             follower.step(frame.features, [replace(frame.view, known=None)])
-        return self._settle(camera, track, new=track.track_id >= first_new)
+        # One that has ended since, or was removed, comes back as another.
+        return self._settle(camera, track, new=track.track_id not in known)
 
     def _nearest(self, camera: str, stamp: int) -> list[KeptFrame]:
         """The frame of that time, and all since.

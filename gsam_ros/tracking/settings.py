@@ -70,7 +70,7 @@ class TrackerSettings:
     keep_share: float = setting(
         0.6,
         "Share of the score that starts a track which is enough to keep one: half-hidden objects "
-        "score low. 1 asks the same of both.",
+        "score low. 1 asks the same of both, as is always asked of images that are cut into tiles.",
         low=0.05,
         high=1.0,
         runtime=True,
