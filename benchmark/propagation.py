@@ -8,6 +8,8 @@ Same weights, same frames, same boxes, in one run, alternating frame by frame:
   them, for all objects in one batch;
 - tracker: `InstanceTracker` itself, with what it does besides (association, boxes, the life of a
   track), and no memories of frames on which it takes an object for hidden;
+- fast: the same with `tracker.memory: fast`; ten frames and two detections of each object a second;
+- gliding: that with `tracker.rate: 5` besides, so every other frame's masks go with the pixels;
 - sam2: Meta's `SAM2VideoPredictor` (its masks are left at the size of the logits, which spares it
   the enlarging that it does for users);
 - transformers: the stock session of `Sam2VideoModel`.
@@ -38,7 +40,8 @@ from tqdm import tqdm
 from transformers import Sam2VideoProcessor
 
 from gsam_ros import checkpoints
-from gsam_ros.instances import Detections
+from gsam_ros.instances import Detections, Frame
+from gsam_ros.pipeline.glides import Glides
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.packages import load_segmenter
@@ -51,6 +54,10 @@ from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
 
 HEIGHT, WIDTH = 480, 640
+PERIOD = 100_000_000
+"""Nanoseconds between two frames."""
+DETECTED_EVERY = 6
+"""Frames, an even number: of any two with detections, gliding looks at both."""
 Step = Callable[[np.ndarray], Any]
 Make = Callable[[TransformersSam2, int], Step]
 
@@ -93,25 +100,42 @@ def ours(model: TransformersSam2, count: int) -> Step:
     return step
 
 
-def tracker(model: TransformersSam2, count: int) -> Step:
-    """Our tracker."""
+def tracker(model: TransformersSam2, count: int, rate: float = 0.0, memory: str = "exact") -> Step:
+    """Our tracker, with `tracker.rate` and `tracker.memory` as given."""
     # Whatever the masks say, each box stays a track: this measures cost, not association.
     settings = TrackerSettings(
         max_objects=count, duplicate_iou=1.0, confirm_after=0.0, confirmed_missed=60.0,
-        occluded_after=60.0,
+        occluded_after=60.0, reprompt_iou=0.0, memory=memory,
     )  # fmt: skip
     tracking = InstanceTracker(model, settings)
     tracking.set_phrases(("thing",))
     found = Detections(grid(count), np.ones(count, np.float32), np.zeros(count, np.int64))
-    stamps = iter(range(10**9))
+    numbers = iter(range(10**9))
+    glides = Glides()
 
     def step(image: np.ndarray) -> None:
-        stamp = next(stamps)
+        number = next(numbers)
+        frame = Frame(image, number * PERIOD)
+        if glides.carry(frame, rate):
+            glides.move(frame.camera, tracking.instances(frame.camera))
+            return
         features = model.encode_image([image])
-        tracking.step(features, [View("", stamp, (HEIGHT, WIDTH), None if stamp else found)])
-        assert len(tracking.cameras[""].tracks) == count
+        detections = None if number % DETECTED_EVERY else found
+        tracking.step(features, [View(frame.camera, frame.stamp, (HEIGHT, WIDTH), detections)])
+        glides.begin(frame, rate)
+        assert len(tracking.cameras[frame.camera].tracks) == count
 
     return step
+
+
+def fast(model: TransformersSam2, count: int) -> Step:
+    """Our tracker in its fast mode."""
+    return tracker(model, count, memory="fast")
+
+
+def gliding(model: TransformersSam2, count: int) -> Step:
+    """The same, and SAM 2 looks at every other frame."""
+    return tracker(model, count, rate=0.5e9 / PERIOD, memory="fast")
 
 
 def sam2(model: TransformersSam2, count: int) -> Step:
@@ -174,6 +198,8 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 SIDES: dict[str, Make] = {
     "ours": ours,
     "tracker": tracker,
+    "fast": fast,
+    "gliding": gliding,
     "sam2": sam2,
     "transformers": transformers,
 }

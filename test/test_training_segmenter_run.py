@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from gsam_ros.training import segmenter_model
 from gsam_ros.training.segmenter_data import (
+    ClipKind,
     MixedBatches,
     StillBatches,
     Stills,
@@ -16,14 +21,14 @@ from gsam_ros.training.segmenter_data import (
     clip_batch,
 )
 from gsam_ros.training.segmenter_model import IMAGE_SIZE, load
+from gsam_ros.training.segmenter_steps import PROMPT_AGAIN, clip_loss
 from gsam_ros.training.segmenter_trainer import Stage, Trainer
 from gsam_ros.training.train_segmenter import run_stage
 
 
 def _batches(first: int, last: int, lengths: tuple[int, ...] = (2,)) -> MixedBatches:
-    return MixedBatches(
-        7, first, last, images=2, clips=1, objects=2, lengths=lengths, still_share=0.4
-    )
+    parts = [[ClipKind(clips=1, frames=frames, objects=2)] for frames in lengths]
+    return MixedBatches(7, first, last, images=2, objects=2, parts=parts, still_share=0.4)
 
 
 def _stage(name: str, steps: int) -> Stage:
@@ -43,13 +48,85 @@ def test_clips_grow_and_mix_with_pictures() -> None:
 
 
 def test_clip_batch_holds_every_object_in_its_first_frame() -> None:
-    batch = clip_batch(np.random.default_rng(2), clips=2, frames=6, objects=3)
+    batch = clip_batch(np.random.default_rng(2), ClipKind(clips=2, frames=6, objects=3))
     assert batch.pixels.shape == (6, 2, IMAGE_SIZE, IMAGE_SIZE, 3)
     assert batch.present[0].all()
     assert batch.clip.tolist() == sorted(batch.clip.tolist())
     empty = batch.masks.flatten(2).amax(2) == 0
     assert not empty[batch.present].any()
     assert (batch.boxes[~batch.present] == 0).all()
+
+
+def test_a_slow_camera_sees_things_farther_apart() -> None:
+    def mean_step(stride: int) -> float:
+        kind = ClipKind(clips=4, frames=6, objects=3, strides=(stride,))
+        batch = clip_batch(np.random.default_rng(5), kind)
+        middle = (batch.boxes[..., :2] + batch.boxes[..., 2:]) / 2
+        both = batch.present[1:] & batch.present[:-1]
+        return float((middle[1:] - middle[:-1]).norm(dim=-1)[both].mean())
+
+    assert mean_step(3) > 1.5 * mean_step(1)
+
+
+def test_the_first_object_of_a_hidden_kind_goes_out_of_sight_and_the_others_stay() -> None:
+    kind = ClipKind(clips=6, frames=14, objects=2, strides=(2,), hidden=8)
+    batch = clip_batch(np.random.default_rng(3), kind)
+    assert batch.present.shape == (14, 12)
+    away = (~batch.present).sum(0)
+    assert (away[::2] >= 7).all()
+    assert away[::2].sum() > 3 * away[1::2].sum()
+    assert batch.present[-1, ::2].all()
+
+
+def test_frames_that_are_only_followed_leave_memory_but_no_gradient() -> None:
+    """What they leave is what teaching them all would leave, so the loss of the rest is equal."""
+    trainer = Trainer(Path("unused"), seed=0)
+    trainer.model.eval()
+    batch = clip_batch(np.random.default_rng(4), ClipKind(clips=1, frames=5, objects=2))
+
+    def loss_of(untaught: int) -> tuple[float, float, torch.Tensor]:
+        trainer.model.zero_grad()
+        loss, overlap = clip_loss(
+            trainer.model, None, replace(batch, untaught=untaught), 1.0, _calm_generator()
+        )
+        loss.backward()
+        gradient = trainer.model.memory_encoder.projection.weight.grad
+        assert gradient is not None
+        return float(loss.detach()), overlap, gradient
+
+    whole, rest = loss_of(0), loss_of(3)
+    assert rest[1] == pytest.approx(whole[1], abs=1e-6)  # same masks, frame by frame
+    assert rest[0] != pytest.approx(whole[0])
+    # Frame 3 is taught and remembered, 4 reads it: only that way does the encoder learn here.
+    assert 0 < rest[2].norm() < whole[2].norm()
+
+
+def _calm_generator() -> torch.Generator:
+    """With which no frame is prompted again and the first one is as old as it is."""
+    for seed in range(1000):
+        draws = torch.rand(4, generator=torch.Generator().manual_seed(seed))
+        if draws[0] > 0.5 and draws[2] > PROMPT_AGAIN:
+            return torch.Generator().manual_seed(seed)
+    raise AssertionError("no such seed")
+
+
+def test_training_goes_on_from_a_finished_model(tmp_path: Path) -> None:
+    """Its first steps start from the folder's weights, whatever the seed."""
+    shipped = Path(segmenter_model.__file__).parents[1] / "models" / "demo-segmenter"
+    command = ["--out", str(tmp_path), "--from", str(shipped), "--seed", "5", "--save-every", "1"]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "gsam_ros.training.train_segmenter", *command),
+            *("--long-steps", "1", "--calibration-clips", "0"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    before, after = load(shipped), load(tmp_path / "model")
+    for (name, mine), theirs in zip(after.named_parameters(), before.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=2e-3, rtol=1e-2, msg=name)
 
 
 @pytest.mark.parametrize("name", ["stills", "video"])

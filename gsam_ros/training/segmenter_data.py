@@ -64,6 +64,35 @@ class Clips:
     """uint8 [T, B, 128, 128]"""
     present: Tensor
     """bool [T, B]"""
+    untaught: int = 0
+    """First frames that are only followed, without gradients: memory is then as old as in use."""
+
+
+@dataclass(frozen=True)
+class ClipKind:
+    """What clips a batch is made of.
+
+    Attributes:
+        clips: in a batch.
+        frames: of each.
+        objects: of each, all followed.
+        strides: one is drawn, and only every so many frames of what happens are shown: things have
+            then moved farther from one frame to the next than they look alike.
+        untaught: see `Clips`.
+        hidden: frames for which the first object is out of sight, one less at times; it is back at
+            the end, and the second object is its look-alike.
+        nameless: chance that an object is a textured blob.
+        share: of the batches with clips.
+    """
+
+    clips: int
+    frames: int
+    objects: int
+    strides: tuple[int, ...] = (1,)
+    untaught: int = 0
+    hidden: int = 0
+    nameless: float = NAMELESS_SHARE
+    share: float = 1.0
 
 
 def normalise(pixels: Tensor) -> Tensor:
@@ -204,23 +233,40 @@ def _draw_still(rng: np.random.Generator) -> Still:
             return still
 
 
-def clip_batch(
-    rng: np.random.Generator, clips: int, frames: int, objects: int, pointed: float = 0.0
-) -> Clips:
-    """`clips` clips of `frames` frames with `objects` objects each, all in the first frame."""
-    drawn = [draw_clip_to_follow(rng, frames, objects) for _ in range(clips)]
+def clip_batch(rng: np.random.Generator, kind: ClipKind, pointed: float = 0.0) -> Clips:
+    """Clips whose objects are all in the first frame; `pointed`: chance of points for boxes."""
+    every = int(rng.choice(kind.strides))
+    drawn = [_draw_clip_of(rng, kind, every) for _ in range(kind.clips)]
     covered = np.concatenate([clip.masks for clip in drawn], 1).astype(np.uint8) * 255
     boxes = np.stack([boxes_around(frame) for frame in covered])
     pointed_at = rng.random() < pointed
     prompts = click(rng, covered[0]) if pointed_at else _boxed(jitter(rng, boxes[0]))
     return Clips(
         torch.from_numpy(np.stack([clip.images for clip in drawn], 1)),
-        torch.arange(clips).repeat_interleave(objects),
+        torch.arange(kind.clips).repeat_interleave(kind.objects),
         prompts,
         torch.from_numpy(boxes),
         torch.from_numpy(np.stack([_shrink(frame, TARGET_SIZE) for frame in covered])),
         torch.from_numpy(np.concatenate([clip.present for clip in drawn], 1)),
+        kind.untaught,
     )
+
+
+def _draw_clip_of(rng: np.random.Generator, kind: ClipKind, every: int) -> Clip:
+    """Draw one in which what is to be hidden is, and is back at the end."""
+    while True:
+        clip = draw_clip_to_follow(
+            rng,
+            kind.frames * every,
+            kind.objects,
+            EVENTS if kind.hidden == 0 else 0.0,
+            kind.nameless,
+            hidden=kind.hidden * every,
+            every=every,
+        )
+        seen = clip.present[:, 0]
+        if kind.hidden == 0 or (np.count_nonzero(~seen) >= kind.hidden - 1 and seen[-1]):
+            return clip  # one in three: what is laid upon a thing may not cover all of it
 
 
 def draw_clip_to_follow(
@@ -229,14 +275,25 @@ def draw_clip_to_follow(
     objects: int,
     events: float = EVENTS,
     nameless: float = NAMELESS_SHARE,
+    hidden: int = 0,
+    every: int = 1,
 ) -> Clip:
     """Draw a 256 x 256 clip whose first frame shows all objects large enough to ask for.
 
-    `events` and `nameless` as in `draw_clip`.
+    `events`, `nameless`, `hidden` and `every` as in `draw_clip`.
     """
+    side = IMAGE_SIZE
     while True:
         clip = draw_clip(
-            rng, frames, IMAGE_SIZE, IMAGE_SIZE, objects, events=events, nameless=nameless
+            rng,
+            frames,
+            side,
+            side,
+            objects,
+            events=events,
+            nameless=nameless,
+            hidden=hidden,
+            every=every,
         )
         if (clip.masks[0].sum((1, 2)) >= MIN_PIXELS).all():
             return clip
@@ -260,7 +317,7 @@ class StillBatches(Dataset[Stills]):
 class MixedBatches(Dataset[Stills | Clips]):
     """Batch number i of clips, or every so often of pictures, for i from `first` to `last`.
 
-    `lengths` gives the frames of the clips, one value for each equal part of the run.
+    `parts` gives the kinds of clips of each equal part of the run.
     """
 
     def __init__(
@@ -269,14 +326,13 @@ class MixedBatches(Dataset[Stills | Clips]):
         first: int,
         last: int,
         images: int,
-        clips: int,
         objects: int,
-        lengths: Sequence[int],
+        parts: Sequence[Sequence[ClipKind]],
         still_share: float,
     ) -> None:
         self._seed, self._numbers = seed, range(first, last)
-        self._images, self._clips, self._objects = images, clips, objects
-        self._lengths, self._still_share, self._total = lengths, still_share, last
+        self._images, self._objects = images, objects
+        self._parts, self._still_share, self._total = parts, still_share, last
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -285,7 +341,8 @@ class MixedBatches(Dataset[Stills | Clips]):
         number = self._numbers[index]
         rng = np.random.default_rng([self._seed, 1, number])
         if rng.random() < self._still_share:
-            return still_batch(rng, self._images, self._objects + 1, POINTED_STILLS)
-        part = number * len(self._lengths) // self._total
-        length = self._lengths[part]
-        return clip_batch(rng, self._clips, length, self._objects, POINTED_CLIPS)
+            return still_batch(rng, self._images, self._objects, POINTED_STILLS)
+        kinds = self._parts[number * len(self._parts) // self._total]
+        shares = np.array([kind.share for kind in kinds])
+        kind = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
+        return clip_batch(rng, kind, POINTED_CLIPS)

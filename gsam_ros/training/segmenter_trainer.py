@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from transformers import Sam2VideoModel
 
 from gsam_ros.training.segmenter_loss import Heads
 from gsam_ros.training.segmenter_model import new_model, save
@@ -53,12 +54,18 @@ class Trainer:
         self.model = new_model(seed)
         # On a CPU the fused attention's backward pass is slower than the plain one's.
         self.model.set_attn_implementation("eager")
-        self.heads = Heads()
+        self.heads: Heads | None = Heads()
         self.average = deepcopy(self.model).eval().requires_grad_(False)
         self.optimiser: torch.optim.AdamW | None = None
         self.stage = ""
         self.step = 0
         self.elapsed_s = 0.0
+
+    def take(self, model: Sam2VideoModel) -> None:
+        """Go on from a finished model. Its extra heads are gone, and new ones would shake it."""
+        self.model.load_state_dict(model.state_dict())
+        self.average.load_state_dict(model.state_dict())
+        self.heads = None
 
     def begin(self, stage: Stage) -> None:
         """Start a stage with a fresh optimiser."""
@@ -67,7 +74,9 @@ class Trainer:
 
     def _groups(self, stage: Stage) -> list[dict]:
         groups: dict[tuple[bool, bool], list[Tensor]] = {}
-        named = [*self.model.named_parameters(), *self.heads.named_parameters(prefix="heads")]
+        named = list(self.model.named_parameters())
+        if self.heads is not None:
+            named += self.heads.named_parameters(prefix="heads")
         for name, parameter in named:
             memory = "mem" in name or "object_pointer" in name or "obj_score" in name
             groups.setdefault((memory, parameter.ndim > 1), []).append(parameter)
@@ -88,7 +97,8 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         parameters = list(self.model.parameters())
-        norm = nn.utils.clip_grad_norm_([*parameters, *self.heads.parameters()], CLIP_NORM)
+        heads = [] if self.heads is None else self.heads.parameters()
+        norm = nn.utils.clip_grad_norm_([*parameters, *heads], CLIP_NORM)
         if torch.isfinite(norm):
             self.optimiser.step()
         self.step += 1
@@ -103,7 +113,7 @@ class Trainer:
         assert self.optimiser is not None
         state = {
             "model": self.model.state_dict(),
-            "heads": self.heads.state_dict(),
+            "heads": None if self.heads is None else self.heads.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "stage": self.stage,
@@ -121,11 +131,14 @@ class Trainer:
         if not path.exists():
             return
         state = torch.load(path, weights_only=True)
+        if state["heads"] is None:
+            self.heads = None
         self.begin(next(stage for stage in stages if stage.name == state["stage"]))
         assert self.optimiser is not None
         rates = [group["rate"] for group in self.optimiser.param_groups]
         self.model.load_state_dict(state["model"])
-        self.heads.load_state_dict(state["heads"])
+        if self.heads is not None:
+            self.heads.load_state_dict(state["heads"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         for group, rate in zip(self.optimiser.param_groups, rates, strict=True):

@@ -24,8 +24,8 @@ from transformers import Sam2VideoModel
 from gsam_ros.training.evaluate_clips import clip_figures
 from gsam_ros.training.evaluate_segmenter import still_figures
 from gsam_ros.training.progress import Progress
-from gsam_ros.training.segmenter_data import MixedBatches, StillBatches, Stills
-from gsam_ros.training.segmenter_model import save
+from gsam_ros.training.segmenter_data import ClipKind, MixedBatches, StillBatches, Stills
+from gsam_ros.training.segmenter_model import load, save
 from gsam_ros.training.segmenter_steps import clip_loss, still_loss
 from gsam_ros.training.segmenter_trainer import Stage, Trainer
 
@@ -35,6 +35,24 @@ SCORE_SHIFTS = (0.0, 0.5, 1.0)
 VALIDATION_SEED = 800_000_001
 STEPS = {"stills": 2700, "video": 2170, "long": 2000}
 """Of each stage, in their order."""
+GROWING = tuple((ClipKind(2, frames, 3),) for frames in (2, 3, 4, 6, 8, 8, 8, 10))
+"""Clips of the second stage, part by part."""
+LONG = (
+    (
+        # Fewer frames a second: what memory says of the place no longer does, looks have to.
+        ClipKind(1, 12, 4, strides=(1, 2, 3), nameless=0.3, share=0.4),
+        ClipKind(2, 8, 3, strides=(2, 3, 4), nameless=0.3, share=0.15),
+        # Out of sight for longer than memory reaches, beside a look-alike.
+        ClipKind(1, 14, 3, strides=(2,), hidden=8, nameless=0.2, share=0.2),
+        # Masks that live on masks out of memory alone, for longer than gradients can be kept.
+        ClipKind(1, 34, 4, strides=(1, 2), untaught=25, nameless=0.3, share=0.25),
+    ),
+)
+"""Clips of the third."""
+LONG_RATES = (3e-4, 5e-4)
+"""Of the third stage, and of its memory and object score."""
+GENTLE_RATES = (1.2e-4, 2e-4)
+"""The same where it goes on from a finished model, which higher rates would first undo."""
 CALIBRATION_CLIPS = 24
 LOG_EVERY = 25
 
@@ -150,11 +168,15 @@ def train(arguments: argparse.Namespace) -> None:
         "stills", arguments.stills_steps, arguments.stills_minutes, 1.3e-3, 1.3e-3, 100, 0.1
     )
     video = Stage("video", arguments.video_steps, arguments.video_minutes, 6e-4, 1.2e-3, 60, 0.01)
-    long = Stage("long", arguments.long_steps, arguments.long_minutes, 3e-4, 5e-4, 60, 0.01)
+    rates = LONG_RATES if arguments.start is None else GENTLE_RATES
+    long = Stage("long", arguments.long_steps, arguments.long_minutes, *rates, 60, 0.01)
     trainer = Trainer(arguments.out, arguments.seed)
     trainer.load_state([stills, video, long])
     if trainer.step:
         say(f"going on at step {trainer.step} of {trainer.stage}")
+    elif arguments.start is not None:
+        trainer.take(load(arguments.start))
+        trainer.begin(long)
     progress = Progress(arguments.out, stills.steps + video.steps + long.steps)
 
     def habits(steps_before: int) -> Habits:
@@ -180,23 +202,20 @@ def train(arguments: argparse.Namespace) -> None:
             trainer.step,
             video.steps,
             images=8,
-            clips=2,
-            objects=3,
-            lengths=(2, 3, 4, 6, 8, 8, 8, 10),
+            objects=4,
+            parts=GROWING,
             still_share=0.28,
         )
         run_stage(trainer, video, loader(mixed), habits(stills.steps))
         trainer.begin(long)
-    # Longer than the window of memories, so that a mask must live on masks out of memory alone.
     mixed = MixedBatches(
         arguments.seed + 1,
         trainer.step,
         long.steps,
         images=8,
-        clips=1,
-        objects=4,
-        lengths=(10, 12, 14, 16),
-        still_share=0.25,
+        objects=5,
+        parts=LONG,
+        still_share=0.2,
     )
     run_stage(trainer, long, loader(mixed), habits(stills.steps + video.steps))
     if arguments.calibration_clips:
@@ -213,6 +232,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     for name, steps in STEPS.items():
         parser.add_argument(f"--{name}-steps", type=int, default=steps)
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="FOLDER",
+        help="a trained segmenter of this size: only the third stage is run, from its weights",
+    )
     parser.add_argument("--stills-minutes", type=float, help="bound on the first stage")
     parser.add_argument("--video-minutes", type=float, help="bound on the second stage")
     parser.add_argument("--long-minutes", type=float, help="bound on the third stage")

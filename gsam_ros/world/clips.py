@@ -71,6 +71,7 @@ def draw_clip(
     events: float = EVENTS,
     nameless: float = NAMELESS_SHARE,
     hidden: int = 0,
+    every: int = 1,
 ) -> Clip:
     """Draw a new clip of `frames` pictures in which `objects` things are followed.
 
@@ -81,12 +82,13 @@ def draw_clip(
     Truth covers the followed things only, and every one of them is to be seen in frame 0.
 
     With `hidden` > 0 a large thing lies on the first followed one for about that many frames, and
-    the second one is of the first one's colour and shape.
+    the second one is of the first one's colour and shape. With `every` > 1 only the first of so
+    many frames is filmed, as by a slow camera; `frames` and `hidden` are counted before that.
 
     Raises ValueError where `objects` do not fit into the picture.
     """
     while True:
-        clip = _draw(rng, frames, (height, width), objects, pairs, events, nameless, hidden)
+        clip = _draw(rng, frames, (height, width), objects, pairs, events, nameless, hidden, every)
         if clip.present[0].all():  # all but one in a hundred: an event can begin too early
             return clip
 
@@ -100,6 +102,7 @@ def _draw(
     events: float,
     nameless: float,
     hidden: int,
+    every: int,
 ) -> Clip:
     light = draw_light(rng)
     stage = _Stage(np.full(size, -1, np.int16))
@@ -126,7 +129,7 @@ def _draw(
         stage.tracks.append(cover)
     covers = range(len(shuffled), len(stage.sprites))
     order = [*_in_front(stage, shuffled, objects), *covers]
-    return _film(rng, stage, order, named, light, frames)
+    return _film(rng, stage, order, named, light, range(0, frames, every))
 
 
 def _add(rng: np.random.Generator, stage: _Stage, pair: Pair, light: Light, frames: int) -> None:
@@ -220,26 +223,26 @@ def _film(
     order: list[int],
     named: list[Pair],
     light: Light,
-    frames: int,
+    filmed: range,
 ) -> Clip:
     height, width = stage.owner.shape
     pad = round(_BORDER * height)
     room = draw_background(rng, height + 2 * pad, width + 2 * pad)
-    cameras = draw_camera(rng, frames, height, width)
+    cameras = draw_camera(rng, filmed.stop, height, width)[:: filmed.step]
     exposure = draw_exposure(rng)
     shadow = (light, rng.uniform(0.15, 0.5)) if rng.random() < 0.5 else None
-    images = np.empty((frames, height, width, 3), np.uint8)
-    masks = np.empty((frames, len(named), height, width), bool)
+    images = np.empty((len(filmed), height, width, 3), np.uint8)
+    masks = np.empty((len(filmed), len(named), height, width), bool)
     ids = np.arange(len(named), dtype=np.int16)[:, None, None]
-    for frame, camera in enumerate(cameras):
+    for row, (frame, camera) in enumerate(zip(filmed, cameras, strict=True)):
         view = camera.copy()
         view[:, 2] -= camera[:, :2] @ (pad, pad)  # the room's own pixels start at (-pad, -pad)
         image = cv2.warpAffine(room, view, (width, height), borderMode=cv2.BORDER_REPLICATE)
         owner = np.full((height, width), -1, np.int16)
         for index in order:
             _put(image, owner, stage, index, frame, camera, shadow)
-        masks[frame] = owner == ids
-        images[frame] = exposure.apply(rng, image)
+        masks[row] = owner == ids
+        images[row] = exposure.apply(rng, image)
     present = masks.sum((2, 3)) >= MIN_PIXELS
     masks &= present[..., None, None]
     return Clip(
