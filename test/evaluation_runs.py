@@ -24,7 +24,9 @@ def run(
     """A run of one camera: frames with answers (id, phrase, place[, score]), 0.1 s apart."""
     answers = [answered(i, objects, camera) for i, objects in enumerate(frames)]
     stamps = tuple(answer.stamp for answer in answers)
-    results = CameraResults(camera, stamps, tuple(answers), (), names or {})
+    sizes = [tuple(answer.masks[0]["size"]) for answer in answers if answer.masks]
+    size = sizes[0] if sizes else None
+    results = CameraResults(camera, stamps, stamps, tuple(answers), (), names or {}, size)
     return RunResults(Path("run"), (results,), {1: prompt}, 1.0, ())
 
 

@@ -93,7 +93,7 @@ class Scene:
             for t, found in enumerate(self.answers)
         )
         stamps = tuple(t * STEP for t in range(FRAMES))
-        camera = CameraResults("", stamps, answers, (), {})
+        camera = CameraResults("", stamps, stamps, answers, (), {}, (HEIGHT, WIDTH))
         return RunResults(Path("run"), (camera,), {1: phrases}, 1.0, ())
 
     def coco_truth(self) -> dict:

@@ -1,12 +1,14 @@
 """How results become the input of the metric libraries, in worked cases."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from evaluation_cases import frame, paired
 
-from gsam_ros.evaluation.detection_metrics import coco_truth, score_detections
+from gsam_ros.evaluation.comparison.tracking_statistics import TrackingStatistics
+from gsam_ros.evaluation.detection_metrics import coco_truth, precision_curves, score_detections
 from gsam_ros.evaluation.tracking_metrics import score_tracking, sequence_of
 
 MUG, BALL = "red mug", "green ball"
@@ -150,6 +152,21 @@ def test_ignored_objects_become_crowd_regions() -> None:
     assert [a["iscrowd"] for a in data["annotations"]] == [0, 1]  # the blue box is background
     assert data["annotations"][0]["bbox"] == [2.0, 4.0, 16.0, 16.0]
     assert [c["name"] for c in data["categories"]] == [MUG, BALL]
+
+
+def test_a_truth_of_boxes_has_no_curve_of_masks() -> None:
+    frames = paired(TRUTH, CASES["perfect"][0])
+    assert all(curve.masks is not None for curve in precision_curves(frames))
+    curves = precision_curves([replace(frame, boxes_only=True) for frame in frames])
+    assert [curve.phrase for curve in curves] == [MUG, BALL]
+    assert all(curve.masks is None for curve in curves)
+
+
+def test_where_nothing_is_found_nothing_overlaps() -> None:
+    frames = paired(TRUTH, CASES["nothing found"][0])
+    assert math.isnan(score_tracking(frames).mask_iou)
+    statistics = TrackingStatistics.of(frames, np.zeros(len(frames), np.int64), 1)
+    assert np.isnan(statistics.figures(np.ones((1, 1)))["mask IoU"][0])
 
 
 def test_nothing_wanted_has_no_precision() -> None:

@@ -3,6 +3,8 @@
 import json
 import math
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,18 @@ from gsam_ros.evaluation.bag import BagError, BagWriter, open_bag
 from gsam_ros.evaluation.compare_runs import compare_runs
 from gsam_ros.evaluation.contact_sheet import write_contact_sheet
 from gsam_ros.evaluation.images import read_images
+from gsam_ros.evaluation.panels import Panel
 from gsam_ros.evaluation.plausibility import implausible, missing_frames
 from gsam_ros.evaluation.report import as_json, as_markdown, as_text, rows, write_reports
 from gsam_ros.evaluation.run_pictures import draw_run
-from gsam_ros.evaluation.run_score import RunScore, score_run
+from gsam_ros.evaluation.run_results import read_results
+from gsam_ros.evaluation.run_score import RunScore, score_results, score_run
 from gsam_ros.evaluation.sample import START, SampleOptions, prompts_of, write_sample
+from gsam_ros.evaluation.side_by_side import side_by_side
 from gsam_ros.evaluation.timeline import lives_of
 from gsam_ros.evaluation.timing import Spread, score_timing
 from gsam_ros.evaluation.truth import naming_phrase
+from gsam_ros.evaluation.truths.bag_truth import bag_truth
 from gsam_ros.prompts import parse_phrases
 from gsam_ros.world.scene import Scene
 from gsam_ros.world.vocabulary import phrase_of
@@ -200,6 +206,34 @@ def test_a_timeline_marks_every_switch() -> None:
     assert life.wanted == pytest.approx([0.0, 0.1, 0.2, 0.3])
     assert [i for _, i in life.found] == [7, 8, 8]
     assert life.switches() == [0.2]
+
+
+def test_answers_are_judged_by_the_prompt_that_they_name(sample: Path, tmp_path: Path) -> None:
+    """A node that was given a prompt of its own never heard those of the recording."""
+
+    def versioned(index: int, message: Any) -> Any:
+        message.prompt_version = 7
+        return named_only(index, message)
+
+    result = tmp_path / "result"
+    write_answers(sample, result, change=versioned)
+    results = read_results(result)
+    assert len({frame.phrases for frame in score_run(sample, result).frames}) == 2  # as recorded
+    told = replace(results, prompts={7: ("blue ring",)})
+    score = score_results(told, bag_truth(sample, told))
+    assert {frame.phrases for frame in score.frames} == {("blue ring",)}
+    unknown = replace(results, prompts={8: ("blue ring",)})
+    assert len({f.phrases for f in score_results(unknown, bag_truth(sample, unknown)).frames}) == 2
+
+
+def test_cameras_of_different_heights_stand_side_by_side() -> None:
+    def panels(*shapes: tuple[int, int]) -> Iterator[Panel]:
+        for index, shape in enumerate(shapes):
+            yield Panel("", index, ("mug",), np.full((*shape, 3), 255, np.uint8))
+
+    left, right = panels((48, 64), (48, 64), (24, 64)), panels((72, 96), (72, 96), (72, 50))
+    shown = list(side_by_side([left, right]))
+    assert {picture.shape for picture in shown} == {(40 + 48, 128, 3)}
 
 
 def test_pictures_show_all_cameras(sample: Path, tmp_path: Path) -> None:

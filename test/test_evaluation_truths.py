@@ -63,6 +63,43 @@ def test_coco_images_are_found_by_their_stamps(tmp_path: Path) -> None:
     assert scored(PERFECT, write(tmp_path / "t.json", data)).tracking.hits == 6
 
 
+def test_coco_images_of_a_camera_that_did_not_run_are_left_out(tmp_path: Path) -> None:
+    """Their stamps are those of the other camera's."""
+    front = coco(truth_of(3))
+    for image in front["images"]:
+        image.update(stamp_ns=(image["id"] - 1) * STEP, camera="front")
+    rear = [image | {"id": image["id"] + 10, "camera": "rear"} for image in front["images"]]
+    front["images"] += rear
+    score = scored(PERFECT, write(tmp_path / "t.json", front))
+    assert len(score.frames) == 3
+    assert any("3 images are no frames of the run" in problem for problem in score.problems)
+    data = write(tmp_path / "u.json", coco(truth_of(3)))
+    with pytest.raises(TruthError, match="is given as of the camera 'lft', and the run has front"):
+        scored(PERFECT, f"lft={data}")
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "words"),
+    [
+        ("images", "height", r"images\[0\] has no height"),
+        ("annotations", "bbox", r"annotations\[0\] has no bbox"),
+        ("categories", "id", r"categories\[0\] has no id"),
+    ],
+)
+def test_what_a_coco_file_lacks_is_named(tmp_path: Path, part: str, key: str, words: str) -> None:
+    data = coco(truth_of(3))
+    del data[part][0][key]
+    with pytest.raises(TruthError, match=words):
+        scored(named(BOTH, BOTH, BOTH), write(tmp_path / "t.json", data))
+
+
+def test_a_coco_object_of_no_category_is_named(tmp_path: Path) -> None:
+    data = coco(truth_of(3))
+    data["annotations"][1]["category_id"] = 9
+    with pytest.raises(TruthError, match=r"annotations\[1\] is of the category 9, which is not"):
+        scored(named(BOTH, BOTH, BOTH), write(tmp_path / "t.json", data))
+
+
 @pytest.mark.parametrize("kind", ["polygon", "runs", "compressed"])
 def test_coco_masks_in_every_form(tmp_path: Path, kind: str) -> None:
     data = coco(truth_of(3))
@@ -153,6 +190,42 @@ def test_mot_text_leaves_out_and_excuses_what_the_benchmark_does(tmp_path: Path)
     assert (score.tracking.hits, score.tracking.misses, score.tracking.false_alarms) == (1, 0, 1)
 
 
+def test_of_a_text_that_goes_on_the_run_s_frames_count(tmp_path: Path) -> None:
+    path = write(tmp_path / "gt.txt", mot_rows(*((i, 1, "left") for i in range(1, 7))))
+    score = scored(PERFECT, path, phrase=MUG)
+    assert (score.tracking.hits, score.tracking.misses) == (3, 0)
+    assert any("goes on to frame 6, and the run has 3 frames" in p for p in score.problems)
+
+
+def test_frames_of_a_text_are_counted_as_they_came(tmp_path: Path) -> None:
+    """The second image has the stamp of the first, and the third is older: neither is answered."""
+    [camera] = PERFECT.cameras
+    arrivals = (0, 0, -STEP, STEP, 2 * STEP)
+    odd = replace(camera, stamps=tuple(sorted(set(arrivals))), arrivals=arrivals)
+    path = write(tmp_path / "gt.txt", mot_rows((1, 1, "left"), (4, 1, "left"), (5, 1, "left")))
+    score = scored(replace(PERFECT, cameras=(odd,)), path, phrase=MUG)
+    assert (score.tracking.hits, score.tracking.misses) == (3, 0)
+
+
+def test_a_run_that_finds_nothing_is_scored(tmp_path: Path) -> None:
+    blind = run((), (), ())
+    sized = replace(blind, cameras=(replace(blind.cameras[0], size=(HEIGHT, WIDTH)),))
+    path = write(tmp_path / "gt.txt", mot_rows((1, 1, "left"), (2, 1, "left")))
+    score = scored(sized, path, phrase=MUG)
+    assert (score.tracking.hits, score.tracking.misses) == (0, 2)
+    assert np.isnan(score.tracking.mask_iou), "of nothing that was found"
+    with pytest.raises(TruthError, match="holds no instance_mask, so the size of its images is"):
+        scored(blind, path, phrase=MUG)
+
+
+def test_classes_of_a_text_are_not_mixed(tmp_path: Path) -> None:
+    runs = rectangle(PLACES["left"])["counts"]
+    rows = [f"1 {kind}001 {kind} {HEIGHT} {WIDTH} {runs}" for kind in (1, 2, 10)]
+    path = write(tmp_path / "cars.txt", "\n".join(rows))
+    with pytest.raises(TruthError, match=r"objects of the classes 1, 2, and only one phrase"):
+        scored(PERFECT, path, phrase=MUG)
+
+
 def test_mots_text_has_masks(tmp_path: Path) -> None:
     rows = [f"{t} 2001 2 {HEIGHT} {WIDTH} {rectangle(PLACES['left'])['counts']}" for t in (1, 2, 3)]
     rows.append(f"1 10000 10 {HEIGHT} {WIDTH} {rectangle(PLACES['middle'])['counts']}")
@@ -226,8 +299,11 @@ def test_a_truth_of_another_time_is_refused(tmp_path: Path) -> None:
     data = coco({f"{i}.png": [(1, MUG, "left")] for i in range(40, 43)})
     with pytest.raises(TruthError, match=r"does not fit in time: none of its 3 images .*40.png"):
         scored(PERFECT, write(tmp_path / "t.json", data))
-    path = write(tmp_path / "gt.txt", mot_rows((1, 1, "left"), (4, 1, "left")))
-    with pytest.raises(TruthError, match=r"speaks of frame 4, and the run has 3 frames of front"):
+    path = write(tmp_path / "gt.txt", mot_rows((5, 1, "left"), (4, 1, "left")))
+    with pytest.raises(TruthError, match=r"speaks of frame 4 and .*the run has 3 frames of front"):
+        scored(PERFECT, path, phrase=MUG)
+    path = write(tmp_path / "gt.txt", mot_rows((0, 1, "left"), (1, 1, "left")))
+    with pytest.raises(TruthError, match=r"speaks of frame 0, and frames count from 1 .*: add 1"):
         scored(PERFECT, path, phrase=MUG)
     late = replace(PERFECT.cameras[0], stamps=(5,), answers=(frame(5, *BOTH),))
     bag = detections_bag(tmp_path / "bag", [("a", MUG, "left")], "/front/truth")

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import struct
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,14 +88,17 @@ class BagReader:
     Attributes:
         path: the bag's folder or file.
         topics: topic name to message type, for example `sensor_msgs/msg/Image`.
-        damage: what is missing of a recording that was cut off; empty where it is whole.
+        damage: what is missing of a recording that was cut off or is damaged inside, as far as it
+            was read; empty where it is whole.
     """
 
-    def __init__(self, path: Path, reader: AnyReader | Salvage) -> None:
+    def __init__(self, path: Path, reader: AnyReader | Salvage, salvage: bool = False) -> None:
         self.path = path
         self.topics = {c.topic: c.msgtype for c in reader.connections}
         self.damage = reader.told if isinstance(reader, Salvage) else ""
+        self._salvage = salvage and not isinstance(reader, Salvage)
         self._reader: Any = reader
+        self._unreadable: Counter[str] = Counter()
 
     @property
     def start(self) -> int:
@@ -114,16 +118,31 @@ class BagReader:
         """The messages of `topics` in the order of their recording.
 
         Raises:
-            BagError: the file ends early or is damaged; what stood before was yielded.
+            BagError: the file is damaged, and was not opened to salvage what can be read behind
+                that; what stood before was yielded.
         """
-        chosen = [c for c in self._reader.connections if c.topic in topics]
-        if not chosen:
-            return
+        before: Counter[str] = Counter()
         try:
+            for record in self._records(topics):
+                before[record.topic] += 1
+                yield record
+            return
+        except _DAMAGE as error:
+            told = f"{self.path} is damaged: {error}"
+            if not self._salvage:
+                raise BagError(told) from error
+        self._reader, self._salvage = _salvage(self.path), False
+        self.damage = f"{told}; {self._reader.told}"
+        for record in self._records(topics):
+            before[record.topic] -= 1
+            if before[record.topic] < 0:
+                yield record
+
+    def _records(self, topics: Collection[str]) -> Iterator[Record]:
+        chosen = [c for c in self._reader.connections if c.topic in topics]
+        if chosen:
             for connection, time, data in self._reader.messages(chosen):
                 yield Record(connection.topic, time, data)
-        except _DAMAGE as error:
-            raise BagError(f"{self.path} is damaged: {error}") from error
 
     def messages(self, topic: str) -> Iterator[Any]:
         """The messages of `topic`, decoded, in order.
@@ -133,6 +152,28 @@ class BagReader:
         """
         for record in self.records([topic]):
             yield self.decode(record)
+
+    def readable(self, topic: str) -> Iterator[Any]:
+        """Those messages of `topic` that can be decoded, in order; `problems` counts the others.
+
+        Raises:
+            BagError: as `records`.
+        """
+        for record in self.records([topic]):
+            try:
+                message = self.decode(record)
+            except BagError:
+                self._unreadable[topic] += 1
+                continue
+            yield message
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be read so far, in words."""
+        told = [self.damage] if self.damage else []
+        for topic, count in self._unreadable.items():
+            told.append(f"{self.path}: {count} messages of {topic} are damaged and left out")
+        return told
 
     def decode(self, record: Record) -> Any:
         """The message in `record`.
@@ -154,14 +195,15 @@ def open_bag(path: Path, salvage: bool = False) -> Iterator[BagReader]:
 
     Args:
         path: of the recording.
-        salvage: read what can be read of one that was cut off, and say so in `damage`.
+        salvage: read what can be read of one that was cut off or is damaged inside, and say so in
+            `damage`.
 
     Raises:
         BagError: there is none, it is empty, or its storage was cut off or damaged.
     """
     reader = _open(path, salvage)
     try:
-        yield BagReader(path, reader)
+        yield BagReader(path, reader, salvage)
     finally:
         reader.close()
 
@@ -171,16 +213,6 @@ def is_bag(path: Path) -> bool:
     if path.is_dir():
         return any(p.suffix in STORAGE_ENDINGS or p.name == "metadata.yaml" for p in path.iterdir())
     return path.suffix in STORAGE_ENDINGS
-
-
-@contextmanager
-def salvaged_bag(path: Path) -> Iterator[BagReader]:
-    """What can be read of a damaged recording, whatever opening it as a whole would say.
-
-    Raises:
-        BagError: nothing can be read.
-    """
-    yield BagReader(path, _salvage(path))
 
 
 def _open(path: Path, salvage: bool) -> AnyReader | Salvage:

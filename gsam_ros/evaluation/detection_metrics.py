@@ -112,14 +112,14 @@ class PrecisionCurve:
         recall: [101], 0 to 1.
         boxes: [101] precision, the greatest at this recall or a higher one; 0 where the recall is
             not reached.
-        masks: [101] likewise.
+        masks: [101] likewise; None where the truth has none.
     """
 
     phrase: str
     wanted: int
     recall: np.ndarray
     boxes: np.ndarray
-    masks: np.ndarray
+    masks: np.ndarray | None
 
 
 def precision_curves(frames: Sequence[PairedFrame]) -> list[PrecisionCurve]:
@@ -127,19 +127,27 @@ def precision_curves(frames: Sequence[PairedFrame]) -> list[PrecisionCurve]:
     truth, answers = coco_truth(frames), coco_answers(frames)
     if not _anything_wanted(truth):
         return []
-    boxes, masks = (_evaluated(truth, answers, overlap) for overlap in ("bbox", "segm"))
+    boxes = _evaluated(truth, answers, "bbox")
+    has_masks = not any(frame.boxes_only for frame in frames)
+    masks = _evaluated(truth, answers, "segm") if has_masks else None
     curves = []
     for row, category in enumerate(boxes.params.catIds):
         wanted = [
             a for a in truth["annotations"] if a["category_id"] == category and not a["iscrowd"]
         ]
         if wanted:
-            # [thresholds from 0.5 on, recalls, categories, sizes from "all" on, detections]
-            box_curve, mask_curve = (e.eval["precision"][0, :, row, 0, -1] for e in (boxes, masks))
+            box_curve, mask_curve = _curve(boxes, row), _curve(masks, row) if masks else None
             name = boxes.cocoGt.cats[category]["name"]
             recall = np.asarray(boxes.params.recThrs)
             curves.append(PrecisionCurve(name, len(wanted), recall, box_curve, mask_curve))
     return curves
+
+
+def _curve(evaluation: COCOeval_faster, category: int) -> np.ndarray:
+    """[101] precision at overlap 0.5 of objects of all sizes."""
+    # [thresholds from 0.5 on, recalls, categories, sizes from "all" on, detections]
+    curve: np.ndarray = evaluation.eval["precision"][0, :, category, 0, -1]
+    return curve
 
 
 def _anything_wanted(truth: dict[str, list[Annotation]]) -> bool:

@@ -57,7 +57,7 @@ def read_images(
         BagError: the bag is damaged, or an image can't be decoded.
     """
     decode = decode_compressed_image if bag.topics[topic] == COMPRESSED else decode_image
-    for message in bag.messages(topic):
+    for message in bag.readable(topic):
         stamp = stamp_of(message.header)
         if stamps is not None and stamp not in stamps:
             continue

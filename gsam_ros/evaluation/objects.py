@@ -79,9 +79,9 @@ def read_objects(bag: BagReader, topic: str, camera: str) -> Iterator[FrameObjec
     """The frames of an InstanceArray topic, in the order of their recording.
 
     Raises:
-        BagError: the bag is damaged.
+        BagError: the bag is damaged. Single messages that are get left out, and are counted there.
     """
-    for message in bag.messages(topic):
+    for message in bag.readable(topic):
         yield objects_of(message, camera)
 
 

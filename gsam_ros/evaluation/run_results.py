@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,17 +23,21 @@ class CameraResults:
 
     Attributes:
         name: of the camera.
-        stamps: nanoseconds, of every frame that there was a word of, in order; the n-th is frame n.
+        stamps: nanoseconds, of every frame that there was a word of, in order, each once.
+        arrivals: the same as they came, with those that came twice; the n-th is frame n.
         answers: what was found, in order.
         timings: what `frame_status` says of frames with an answer.
         names: what frames are called where they have names (files of a folder), by stamp.
+        size: (height, width) of the images; None: nothing tells.
     """
 
     name: str
     stamps: tuple[int, ...]
+    arrivals: tuple[int, ...]
     answers: tuple[FrameObjects, ...]
     timings: tuple[FrameTiming, ...]
     names: Mapping[int, str]
+    size: tuple[int, int] | None = None
 
     def called(self, name: str) -> CameraResults:
         """The same under another name."""
@@ -55,7 +59,6 @@ class RunResults:
         prompts: version of a prompt to its phrases.
         seconds: that the run took.
         problems: what is missing, in words.
-        own_prompt: it was given a prompt, so that those of the recording were not in force.
     """
 
     path: Path
@@ -63,7 +66,6 @@ class RunResults:
     prompts: Mapping[int, tuple[str, ...]]
     seconds: float
     problems: tuple[str, ...]
-    own_prompt: bool = False
 
 
 def read_results(path: Path) -> RunResults:
@@ -84,10 +86,9 @@ def read_results(path: Path) -> RunResults:
         cameras = tuple(_camera(bag, topic, names) for topic in sorted(topics))
         # `gsam track` writes the recording's time, the node's recorder that of the wall.
         seconds = float(run.get("seconds", bag.seconds))
-        problems = [bag.damage] if bag.damage else []
-        problems.extend(run.get("problems", ()))
-        own_prompt = bool(run.get("prompt"))
-        return RunResults(path, cameras, _prompts(bag), seconds, tuple(problems), own_prompt)
+        prompts = _prompts(bag)
+        problems = [*bag.problems, *run.get("problems", ())]
+        return RunResults(path, cameras, prompts, seconds, tuple(problems))
 
 
 def _camera(bag: BagReader, topic: str, names: Mapping[str, Mapping[int, str]]) -> CameraResults:
@@ -95,7 +96,7 @@ def _camera(bag: BagReader, topic: str, names: Mapping[str, Mapping[int, str]]) 
     name = topic.removesuffix(_ENDING).removeprefix(NODE).strip("/")
     stamps, timings = [], []
     if status_topic in bag.topics:
-        for status in bag.messages(status_topic):
+        for status in bag.readable(status_topic):
             if not hasattr(status, "stage_begin_ms"):
                 raise BagError(
                     f"{bag.path}: {status_topic} is of an earlier gsam_ros, which told no times of "
@@ -108,8 +109,28 @@ def _camera(bag: BagReader, topic: str, names: Mapping[str, Mapping[int, str]]) 
     answers = tuple(read_objects(bag, topic, name))
     known = set(stamps)
     stamps += [answer.stamp for answer in answers if answer.stamp not in known]
-    own = names.get(name, {})
-    return CameraResults(name, tuple(dict.fromkeys(sorted(stamps))), answers, tuple(timings), own)
+    return CameraResults(
+        name,
+        tuple(dict.fromkeys(sorted(stamps))),
+        tuple(stamps),
+        answers,
+        tuple(timings),
+        names.get(name, {}),
+        _size(bag, topic.removesuffix(_ENDING) + "/instance_mask", answers),
+    )
+
+
+def _size(
+    bag: BagReader, mask_topic: str, answers: Sequence[FrameObjects]
+) -> tuple[int, int] | None:
+    """(height, width) of the images, out of masks of objects or else out of the images of masks."""
+    for answer in answers:
+        if answer.masks:
+            height, width = answer.masks[0]["size"]
+            return int(height), int(width)
+    if mask_topic in bag.topics and (image := next(bag.readable(mask_topic), None)):
+        return int(image.height), int(image.width)
+    return None
 
 
 def _prompts(bag: BagReader) -> dict[int, tuple[str, ...]]:
@@ -117,7 +138,7 @@ def _prompts(bag: BagReader) -> dict[int, tuple[str, ...]]:
     prompts = {}
     for topic, kind in bag.topics.items():
         if kind == LABEL_INFO:
-            for info in bag.messages(topic):
+            for info in bag.readable(topic):
                 version = info.header.frame_id.removeprefix("prompt ")
                 if version.isdigit():
                     prompts[int(version)] = tuple(c.class_name for c in info.class_map)

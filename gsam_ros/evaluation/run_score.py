@@ -154,7 +154,10 @@ def _named_alike(results: RunResults, truth: Truth) -> tuple[RunResults, list[st
 def _paired(
     truth: Truth, answers: Sequence[FrameObjects], results: RunResults
 ) -> list[PairedFrame]:
-    prompts = None if results.own_prompt and results.prompts else truth.prompts
+    # Each answer names the prompt that it answers. Those of the recording may not have been played.
+    asked = {answer.prompt_version for answer in answers} - {0}
+    own = bool(results.prompts) and (truth.prompts is None or asked <= results.prompts.keys())
+    prompts = None if own else truth.prompts
     if prompts is None and not results.prompts:
         raise TruthError(
             f"nobody says what was asked for: {results.path} has no label_info and {truth.path} no "

@@ -31,7 +31,7 @@ class TrackingFigures:
         det_a: its detection part.
         ass_a: its association part.
         mask_iou: mean overlap of pairs of object and answer (HOTA's LocA at threshold 0.05, so
-            that poor masks count too).
+            that poor masks count too); NaN where nothing was found.
         idf1: identity F1 at overlap 0.5.
         mota: multi-object tracking accuracy at overlap 0.5.
         id_switches: times an object's answer changed its id.
@@ -85,7 +85,7 @@ def score_tracking(frames: Sequence[PairedFrame]) -> TrackingFigures:
         hota=float(np.mean(hota["HOTA"])),
         det_a=float(np.mean(hota["DetA"])),
         ass_a=float(np.mean(hota["AssA"])),
-        mask_iou=float(hota["LocA(0)"]),
+        mask_iou=float(hota["LocA(0)"]) if hota["HOTA_TP"][0] else float("nan"),
         idf1=float(identity["IDF1"]),
         mota=float(clear["MOTA"]),
         id_switches=int(clear["IDSW"]),

@@ -100,7 +100,7 @@ class TrackingStatistics:
         counts = sum(weights @ camera.counts for camera in self.cameras)
         return {
             "HOTA": np.sqrt(det_a * ass_a).mean(axis=1),
-            "mask IoU": np.maximum(1e-10, overlap) / np.maximum(1e-10, hits[:, 0]),
+            "mask IoU": np.where(hits[:, 0] > 0, overlap / np.maximum(1, hits[:, 0]), np.nan),
             "IDF1": kept / np.maximum(1, (seen + answered) / 2),
             **{name: counts[:, i] for i, name in enumerate(COUNTS)},
         }

@@ -26,7 +26,8 @@ def precision_recall(curve: PrecisionCurve) -> Figure:
     axis = figure.subplots()
     axis.fill_between(curve.recall, curve.boxes, color=SERIES[0], alpha=0.25, linewidth=0)
     axis.plot(curve.recall, curve.boxes, color=SERIES[0], linewidth=1.6, label="boxes")
-    axis.plot(curve.recall, curve.masks, color=SERIES[1], linewidth=1.3, label="masks")
+    if curve.masks is not None:
+        axis.plot(curve.recall, curve.masks, color=SERIES[1], linewidth=1.3, label="masks")
     axis.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", ylabel="precision")
     axis.set_xticks([0, 0.5, 1])
     axis.set_yticks([0, 0.5, 1])

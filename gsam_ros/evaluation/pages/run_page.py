@@ -82,7 +82,8 @@ def _precision(score: RunScore) -> str:
 
 
 def _curve(number: int, curve: PrecisionCurve) -> str:
-    told = f"AP50 {curve.boxes.mean():.2f}, masks {curve.masks.mean():.2f}, {curve.wanted} wanted"
+    masks = "" if curve.masks is None else f"masks {curve.masks.mean():.2f}, "
+    told = f"AP50 {curve.boxes.mean():.2f}, {masks}{curve.wanted} wanted"
     alternative = f"Precision over recall of “{curve.phrase}”: {told}"
     svg = as_svg(precision_recall(curve), f"curve-{number}", alternative)
     return figure(svg, f"{curve.phrase}: {told}")
@@ -163,9 +164,10 @@ def _worst(score: RunScore, sample: Path | None) -> str:
     if sample is None:
         words = (f"{_where(score, i)}: {wrong[i].told(score.frames[i])}" for i in chosen)
         return paragraph("The images are not at hand.") + "".join(map(paragraph, words))
+    what = "boxes" if score.boxes_only else "masks"
     told = paragraph(
         f"The run is cut into {_PICTURES} stretches of equal length, and each gives the frame with "
-        "most mistakes: objects missed and false alarms, masks overlapping by half. A red frame "
+        f"most mistakes: objects missed and false alarms, {what} overlapping by half. A red frame "
         "marks them. The number at a true object is its visible share."
     )
     return told + "".join(_shown(score, sample, wrong, chosen))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from gsam_ros.evaluation.bag import (
     Record,
     is_bag,
     open_bag,
-    salvaged_bag,
 )
 from gsam_ros.evaluation.objects import stamp_of
 from gsam_ros.evaluation.sources.image_topics import COMPRESSED, camera_names, choose_topics
@@ -66,20 +64,15 @@ class BagSource(Source):
     def items(self, skip: int = 0) -> Iterator[Item]:
         self.problems.clear()
         with open_bag(self._path, salvage=True) as bag:
-            if bag.damage:
+            told = bag.damage
+            if told:
+                self.problems.append(told)
+            records = bag.records([*self._prompts, *self._topics])
+            for count, record in enumerate(records):
+                if count >= skip:
+                    yield self._item(bag, record)
+            if bag.damage != told:
                 self.problems.append(bag.damage)
-            seen: Counter[str] = Counter()
-            count = 0
-            try:
-                for record in bag.records([*self._prompts, *self._topics]):
-                    seen[record.topic] += 1
-                    count += 1
-                    if count > skip:
-                        yield self._item(bag, record)
-                return
-            except BagError as error:
-                self.problems.append(str(error))
-        yield from self._rest(seen, skip - count)
 
     def identity(self) -> dict[str, Any]:
         files = [self._path] if self._path.is_file() else sorted(self._path.iterdir())
@@ -90,18 +83,6 @@ class BagSource(Source):
             "prompts": self._prompts,
             "bytes": sum(file.stat().st_size for file in files),
         }
-
-    def _rest(self, seen: Counter[str], skip: int) -> Iterator[Item]:
-        """What comes after damage in the middle: `seen` messages of each topic came before it."""
-        count = 0
-        with salvaged_bag(self._path) as bag:
-            self.problems.append(bag.damage)
-            for record in bag.records([*self._prompts, *self._topics]):
-                seen[record.topic] -= 1
-                if seen[record.topic] < 0:
-                    count += 1
-                    if count > skip:
-                        yield self._item(bag, record)
 
     def _item(self, bag: BagReader, record: Record) -> Item:
         topic, time = record.topic, record.time

@@ -51,7 +51,7 @@ def bag_truth(path: Path, results: RunResults, topics: Sequence[str] = ()) -> Tr
             if stamps:
                 images[camera] = stamps
         prompts = _prompts(bag) if own else None
-        problems = (bag.damage,) if bag.damage else ()
+        problems = tuple(bag.problems)
         seconds = bag.seconds
     return Truth(
         path, tuple(frames), not own, boxes_only, images, prompts, seconds, problems=problems
@@ -103,7 +103,7 @@ def _objects(bag: BagReader, topic: str, results: RunResults) -> Iterator[FrameO
     camera = next((c for c in results.cameras if c.name == camera_name(topic)), results.cameras[0])
     size = image_size(camera, bag.path)
     ids: dict[str, int] = {}
-    for message in bag.messages(topic):
+    for message in bag.readable(topic):
         found = message.detections
         boxes = np.array([_box(d.bbox) for d in found], np.float32).reshape(-1, 4)
         check_boxes(boxes, size, bag.path)

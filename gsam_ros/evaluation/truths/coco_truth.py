@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 
 from gsam_ros.evaluation.objects import FrameObjects, Rle, filled_boxes
 from gsam_ros.evaluation.run_results import CameraResults, RunResults
-from gsam_ros.evaluation.truths.truth_data import Truth, TruthError, of_frames, only_camera
+from gsam_ros.evaluation.truths.truth_data import Truth, TruthError, camera_of, of_frames
 from gsam_ros.instances import TrackState
 
 _IDS = ("track_id", "instance_id", "object_id")
@@ -43,14 +43,16 @@ def coco_truth(path: Path, results: RunResults, camera: str | None = None) -> Tr
     segmented = [a for a in data["annotations"] if a.get("segmentation")]
     boxes_only = len(segmented) < len(data["annotations"])
     frames, strangers = [], []
+    cameras = _cameras(data, results, camera, path)
     for image in data["images"]:
-        place = _place(image, results, camera, path)
+        place = _place(image, cameras.get(image.get("camera")))
         if place is None:
             strangers.append(str(image.get("file_name", image["id"])))
             continue
         own, stamp = place
         _check_size(image, own, stamp, path)
-        frames.append(_objects(by_image[image["id"]], image, own.name, stamp, named, boxes_only))
+        name = own.results.name
+        frames.append(_objects(by_image[image["id"]], image, name, stamp, named, boxes_only))
     if not frames:
         raise TruthError(
             f"{path} does not fit in time: none of its {len(data['images'])} images (such as "
@@ -71,36 +73,80 @@ def _read(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text())
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise TruthError(f"{path} can't be read as JSON: {error}") from error
-    missing = [key for key in ("images", "annotations", "categories") if key not in data]
+    parts = ("images", "annotations", "categories")
+    missing = [key for key in parts if not isinstance(data, dict) or key not in data]
     if not isinstance(data, dict) or missing:
         raise TruthError(f"{path} is no COCO data set: it has no {', '.join(missing)}")
+    _check_parts(data, path)
     return data
 
 
-def _place(
-    image: dict[str, Any], results: RunResults, camera: str | None, path: Path
-) -> tuple[CameraResults, int] | None:
+def _check_parts(data: dict[str, Any], path: Path) -> None:
+    """Refuse a data set whose parts lack what is read of them."""
+    wanted = {
+        "images": ("id", "height", "width"),
+        "categories": ("id", "name"),
+        "annotations": ("id", "image_id", "category_id", "bbox"),
+    }
+    for part, keys in wanted.items():
+        for number, entry in enumerate(data[part]):
+            missing = [key for key in keys if key not in entry]
+            if missing:
+                raise TruthError(f"{path}: {part}[{number}] has no {', '.join(missing)}")
+    known = {category["id"] for category in data["categories"]}
+    for number, annotation in enumerate(data["annotations"]):
+        if annotation["category_id"] not in known:
+            raise TruthError(
+                f"{path}: annotations[{number}] is of the category {annotation['category_id']}, "
+                "which is not among its categories"
+            )
+
+
+class _Camera:
+    """A camera of the run, with its frames by what images may call them."""
+
+    def __init__(self, results: CameraResults) -> None:
+        self.results = results
+        self.stamps = frozenset(results.stamps)
+        self.by_name = {called: stamp for stamp, called in results.names.items()}
+        self.sizes = {a.stamp: tuple(a.masks[0]["size"]) for a in results.answers if a.masks}
+
+
+def _cameras(
+    data: dict[str, Any], results: RunResults, camera: str | None, path: Path
+) -> dict[str | None, _Camera]:
+    """The run's camera of each name that images have; None: of those without."""
+    names = {image.get("camera") for image in data["images"]}
+    there = {own.name: own for own in results.cameras}
+    found = {}
+    for name in names:
+        if name is None or (name not in there and len(names) == 1):
+            found[name] = _Camera(camera_of(results, camera, path))
+        elif name in there:
+            found[name] = _Camera(there[name])
+    return found
+
+
+def _place(image: dict[str, Any], camera: _Camera | None) -> tuple[_Camera, int] | None:
     """The camera and stamp of an image; None where the run has no such frame."""
-    name = image.get("camera", camera)
-    own = next((c for c in results.cameras if c.name == name), None)
-    if own is None:
-        own = only_camera(results, path)
+    if camera is None:
+        return None
     for key in _STAMPS:
         if key in image:
             stamp = int(image[key])
-            return (own, stamp) if stamp in own.stamps else None
+            return (camera, stamp) if stamp in camera.stamps else None
     file = str(image.get("file_name", ""))
-    for stamp, called in own.names.items():
-        if called == file or called == Path(file).name:
-            return own, stamp
+    for called in (file, Path(file).name):
+        if called in camera.by_name:
+            return camera, camera.by_name[called]
     return None
 
 
-def _check_size(image: dict[str, Any], camera: CameraResults, stamp: int, path: Path) -> None:
-    answer = next((a for a in camera.answers if a.stamp == stamp and a.masks), None)
-    if answer is None or "height" not in image or "width" not in image:
+def _check_size(image: dict[str, Any], camera: _Camera, stamp: int, path: Path) -> None:
+    size = camera.sizes.get(stamp)
+    if size is None:
         return
-    height, width = answer.masks[0]["size"]
+    height, width = size
     if (image["height"], image["width"]) != (height, width):
         raise TruthError(
             f"{path} does not fit in size: {image.get('file_name', image['id'])} has "

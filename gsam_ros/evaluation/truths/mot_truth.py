@@ -23,9 +23,9 @@ from gsam_ros.evaluation.run_results import CameraResults, RunResults
 from gsam_ros.evaluation.truths.truth_data import (
     Truth,
     TruthError,
+    camera_of,
     check_boxes,
     image_size,
-    only_camera,
 )
 from gsam_ros.instances import TrackState
 
@@ -35,13 +35,14 @@ _MOT_COLUMNS = 9  # of the benchmark's truth; others have fewer, and results hav
 
 
 class _Row(NamedTuple):
-    """One object in one frame; `ignored`: it need not be found."""
+    """One object in one frame; `ignored`: it need not be found. `kind`: its class."""
 
     frame: int
     id: int
     box: tuple[float, float, float, float]
     mask: Rle | None
     ignored: bool
+    kind: int
 
 
 def mot_truth(
@@ -56,19 +57,28 @@ def mot_truth(
         phrase: that names its objects; may be left out where the run was asked for one only.
 
     Raises:
-        TruthError: a line can't be read, the truth does not fit in time or size, or the phrase has
-            to be said.
+        TruthError: a line can't be read, the truth does not fit in time or size, it holds several
+            classes, or the phrase has to be said.
     """
     file = path / "gt" / "gt.txt" if path.is_dir() else path
-    own = next((c for c in results.cameras if c.name == camera), None)
-    own = own or only_camera(results, file)
+    own = camera_of(results, camera, file)
     phrase = phrase or _only_phrase(results, file)
     rows = _read(file)
-    last = max((row.frame for row in rows), default=0)
-    if last > len(own.stamps):
+    _check_frames(rows, file)
+    _check_classes(rows, file)
+    count = len(own.arrivals)
+    beyond = [row for row in rows if row.frame > count]
+    if len(beyond) == len(rows):
         raise TruthError(
-            f"{file} does not fit in time: it speaks of frame {last}, and the run has "
-            f"{len(own.stamps)} frames of {own.name or 'its camera'}"
+            f"{file} does not fit in time: it speaks of frame {min(row.frame for row in rows)} and "
+            f"later ones, and the run has {count} frames of {own.name or 'its camera'}"
+        )
+    problems: tuple[str, ...] = ()
+    if beyond:
+        last = max(row.frame for row in rows)
+        problems = (
+            f"{file} goes on to frame {last}, and the run has {count} frames of "
+            f"{own.name or 'its camera'}: the rest is left out",
         )
     size = image_size(own, file)
     boxes_only = not any(row.mask for row in rows)
@@ -83,11 +93,31 @@ def mot_truth(
                 f"images {size[1]}x{size[0]}"
             )
         by_frame[row.frame].append(row)
+    numbers: dict[int, int] = {}
+    for number, stamp in enumerate(own.arrivals, 1):
+        numbers.setdefault(stamp, number)  # of two with one stamp, the first was answered
     frames = tuple(
-        _objects(own, stamp, by_frame[number], size, phrase)
-        for number, stamp in enumerate(own.stamps, 1)
+        _objects(own, stamp, by_frame[number], size, phrase) for stamp, number in numbers.items()
     )
-    return Truth(file, frames, boxes_only=boxes_only, phrase=phrase)
+    return Truth(file, frames, boxes_only=boxes_only, phrase=phrase, problems=problems)
+
+
+def _check_frames(rows: list[_Row], file: Path) -> None:
+    first = min(row.frame for row in rows)
+    if first < 1:
+        raise TruthError(
+            f"{file} speaks of frame {first}, and frames count from 1 in these formats: add "
+            f"{1 - first} to the first column (KITTI's files count from 0)"
+        )
+
+
+def _check_classes(rows: list[_Row], file: Path) -> None:
+    kinds = sorted({row.kind for row in rows if not row.ignored})
+    if len(kinds) > 1:
+        raise TruthError(
+            f"{file} has objects of the classes {', '.join(map(str, kinds))}, and only one phrase "
+            "names them: keep the lines of one class (MOTS: the third column)"
+        )
 
 
 def _only_phrase(results: RunResults, file: Path) -> str:
@@ -132,7 +162,7 @@ def _mot(line: str) -> _Row | None:
     if kind not in (_PEDESTRIAN, *_NOT_WANTED):
         return None
     box = left - 1, top - 1, left - 1 + width, top - 1 + height
-    return _Row(int(values[0]), int(values[1]), box, None, kind != _PEDESTRIAN)
+    return _Row(int(values[0]), int(values[1]), box, None, kind != _PEDESTRIAN, kind)
 
 
 def _mots(line: str) -> _Row:
@@ -140,7 +170,7 @@ def _mots(line: str) -> _Row:
     mask = {"size": [int(height), int(width)], "counts": counts.strip()}
     left, top, w, h = (float(edge) for edge in coco_mask.toBbox(mask))
     box = left, top, left + w, top + h
-    return _Row(int(frame), int(identity), box, mask, int(kind) == _IGNORE_REGION)
+    return _Row(int(frame), int(identity), box, mask, int(kind) == _IGNORE_REGION, int(kind))
 
 
 def _objects(

@@ -64,19 +64,32 @@ def only_camera(results: RunResults, path: Path) -> CameraResults:
     return results.cameras[0]
 
 
-def image_size(camera: CameraResults, path: Path) -> tuple[int, int]:
-    """(height, width) of a camera's images, out of its results' masks.
+def camera_of(results: RunResults, name: str | None, path: Path) -> CameraResults:
+    """The run's camera of a name, or its only one where no name is given or it has none itself.
 
     Raises:
-        TruthError: nothing was found in any frame, so nothing tells.
+        TruthError: there is none of that name, or there are several and no name is given.
     """
-    for answer in camera.answers:
-        if answer.masks:
-            height, width = answer.masks[0]["size"]
-            return int(height), int(width)
+    for camera in results.cameras:
+        if camera.name == name:
+            return camera
+    if name and all(camera.name for camera in results.cameras):
+        names = ", ".join(camera.name for camera in results.cameras)
+        raise TruthError(f"{path} is given as of the camera {name!r}, and the run has {names}")
+    return only_camera(results, path)
+
+
+def image_size(camera: CameraResults, path: Path) -> tuple[int, int]:
+    """(height, width) of a camera's images, as its results tell.
+
+    Raises:
+        TruthError: nothing was found in any frame, and nothing else tells.
+    """
+    if camera.size:
+        return camera.size
     raise TruthError(
-        f"the run found nothing in any image of {camera.name or 'its camera'}, so the size of its "
-        f"images is not known and {path} can't be compared"
+        f"the run found nothing in any image of {camera.name or 'its camera'} and holds no "
+        f"instance_mask, so the size of its images is not known and {path} can't be compared"
     )
 
 
