@@ -27,6 +27,8 @@ from gsam_ros.evaluation.sources.source import Item, Origin, PromptText, Source
 from gsam_ros.evaluation.track import track
 from gsam_ros.evaluation.video import VideoError, join_videos, write_video
 from gsam_ros.instances import Frame
+from gsam_ros.pipeline.settings import Settings
+from gsam_ros.settings import with_texts
 
 PROMPT = "blue mug. red mug."
 
@@ -269,6 +271,23 @@ def test_another_run_does_not_go_on_with_what_is_there(tmp_path: Path) -> None:
         track(Film(9), RedFinder(), tmp_path, "ball.")
     with pytest.raises(PartsError, match="another source: "):
         track(Film(8), RedFinder(), tmp_path, PROMPT)
+
+
+def test_a_run_does_not_go_on_with_a_model_that_was_trained_again(tmp_path: Path) -> None:
+    weights = tmp_path / "mine" / "model.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"1")
+
+    def finder(fails_at: int | None = None) -> RedFinder:
+        tracker = RedFinder(fails_at)
+        tracker.settings = with_texts(Settings(), [f"segmenter.model={weights.parent}"])
+        return tracker
+
+    with pytest.raises(RuntimeError, match="fell over"):
+        track(Film(9), finder(5), tmp_path / "out", PROMPT, part_seconds=0)
+    os.utime(weights, ns=(1, 1))
+    with pytest.raises(PartsError, match="unfinished run with another model: remove"):
+        track(Film(9), finder(), tmp_path / "out", PROMPT)
 
 
 def test_what_is_no_run_is_not_thrown_away(tmp_path: Path) -> None:
