@@ -131,7 +131,15 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
     end = TimerAction(
         period=LAST_RESULTS, actions=[EmitEvent(event=Shutdown(reason="the recording is over"))]
     )
-    handlers = [*begin, OnProcessExit(target_action=play, on_exit=[end])]
+    # The recorder ends after all others, unless it can't write: its folder is there already, say.
+    unrecorded = EmitEvent(
+        event=Shutdown(reason=f"the recorder has ended: is {result} there already? Give result:=")
+    )
+    handlers = [
+        *begin,
+        OnProcessExit(target_action=play, on_exit=[end]),
+        OnProcessExit(target_action=record, on_exit=[unrecorded]),
+    ]
     started = [] if lossless else [record]
     return [*map(RegisterEventHandler, handlers), *started]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from gsam_ros.cli import main
+from gsam_ros.evaluation.sample import SampleOptions, write_sample
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import phrase_of
 
@@ -54,6 +56,27 @@ def test_every_image_is_answered_on_its_own(folder: Path, tmp_path: Path, capsys
     drawn = cv2.imread(str(out / "2.png.png"))
     assert drawn.shape == (480, 640, 3)
     assert (drawn != cv2.imread(str(folder / "2.png"))).any()
+
+
+def test_a_bag_s_images_are_chosen_by_topic(tmp_path: Path, capsys) -> None:
+    bag, out = tmp_path / "sample", tmp_path / "out"
+    write_sample(bag, SampleOptions(seconds=0.2))
+    command = ["detect", str(bag), "--prompt", "mug.", "--out", str(out), "--device", "cpu"]
+    assert main(command) == 1
+    assert "choose with --topic" in capsys.readouterr().err
+    assert main([*command, "--topic", "/left/image"]) == 0
+    assert len(list(out.glob("_left_image@*.png"))) == 2
+
+
+def test_a_file_whose_name_is_not_utf_8_is_answered(folder: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"r\xe4der.png")
+    (folder / "2.png").rename(folder / name)
+    out = tmp_path / "out"
+    command = ["detect", str(folder / name), "--prompt", "mug.", "--device", "cpu"]
+    assert main([*command, "--out", str(out)]) == 0
+    assert cv2.imdecode(np.fromfile(out / f"{name}.png", np.uint8), 1).shape == (480, 640, 3)
+    data = json.loads((out / "results.json").read_text())
+    assert [image["file_name"] for image in data["images"]] == [name]
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,18 @@ from evaluation_bags import write_answers
 from evaluation_cases import frame, paired
 from evaluation_html import Page
 
+from gsam_ros.evaluation.bag import BagWriter
+from gsam_ros.evaluation.comparison.compare import compare
 from gsam_ros.evaluation.detection_metrics import precision_curves, score_detections
 from gsam_ros.evaluation.frame_choice import Mistakes, changed, outstanding
 from gsam_ros.evaluation.pages import drawing
+from gsam_ros.evaluation.pages.comparison_page import write_comparison_page
 from gsam_ros.evaluation.pages.frame_plot import chosen_frames, frames_by_stage, waited
 from gsam_ros.evaluation.pages.pictures import draw_answer, draw_truth, images_of
 from gsam_ros.evaluation.pages.plots import age_histogram, stage_means
 from gsam_ros.evaluation.pages.run_page import write_run_page
+from gsam_ros.evaluation.result_messages import header_message, image_message
+from gsam_ros.evaluation.run_pictures import draw_run
 from gsam_ros.evaluation.run_score import RunScore, score_run
 from gsam_ros.evaluation.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.timeline import stretches
@@ -106,6 +111,50 @@ def test_a_run_without_status_still_has_its_page(
 ) -> None:
     write_run_page(tmp_path / "report.html", replace(score, timings=()), sample, "x")
     assert "holds no frame_status message" in Page(tmp_path / "report.html").source
+
+
+@pytest.fixture(scope="module")
+def another(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of the same cameras at another time."""
+    path = tmp_path_factory.mktemp("bags") / "another"
+    with BagWriter(path) as writer:
+        for camera in ("left", "right"):
+            writer.add_topic(f"/{camera}/image", "sensor_msgs/msg/Image")
+            picture = image_message(header_message(7, ""), np.zeros((8, 8, 3), np.uint8), "rgb8")
+            writer.write(f"/{camera}/image", 7, picture)
+    return path
+
+
+def test_images_of_another_recording_cost_their_pictures_alone(
+    another: Path, score: RunScore, tmp_path: Path
+) -> None:
+    [told] = draw_run(score, another, tmp_path)
+    assert "another has no image of the camera 'left' at " in told
+    assert "give with --images the recording" in told
+    assert {file.name for file in tmp_path.iterdir()} == {"report.html", "timeline.png"}
+    page = Page(tmp_path / "report.html")
+    assert "another has no image of the camera &#x27;left&#x27; at " in page.source
+    assert "left, 0.3 s: missed: " in page.source
+
+
+def test_a_comparison_without_fitting_images_has_its_figures(
+    sample: Path, another: Path, score: RunScore, tmp_path: Path
+) -> None:
+    write_answers(sample, tmp_path / "result")
+    comparison = compare(score, score_run(sample, tmp_path / "result"), draws_wanted=10)
+    write_comparison_page(tmp_path / "comparison.html", comparison, another, ("a", "b"))
+    page = Page(tmp_path / "comparison.html")
+    assert "another has no image of the camera &#x27;left&#x27; at " in page.source
+    assert "HOTA" in page.cells
+
+
+def test_images_of_other_cameras_are_told(score: RunScore, tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag") as writer:
+        writer.add_topic("/front/image", "sensor_msgs/msg/Image")
+    (tmp_path / "out").mkdir()
+    [told] = draw_run(score, tmp_path / "bag", tmp_path / "out")
+    assert "bag has no images of the camera " in told and ": it has images on /front/image" in told
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
 def test_mistakes_are_marked_where_they_are(sample: Path, score: RunScore) -> None:

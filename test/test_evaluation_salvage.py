@@ -9,7 +9,7 @@ import pytest
 from evaluation_trackers import RedFinder
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from gsam_ros.evaluation.bag import BagError, BagWriter, open_bag
+from gsam_ros.evaluation.bag import BagError, BagWriter, open_bag, salvaged_bag
 from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.result_messages import header_message, image_message
 from gsam_ros.evaluation.sources import open_source
@@ -111,6 +111,27 @@ def test_a_whole_recording_without_metadata_is_read_to_its_end(
     (bag / "metadata.yaml").unlink()
     assert stamps(bag)[0] == list(range(COUNT))
     assert stamps(storage(bag)) == (list(range(COUNT)), [])  # the file alone is a whole recording
+
+
+@pytest.mark.parametrize("name", ["run#1", "which?", "50%41"])
+def test_sqlite_recordings_with_letters_of_addresses_in_their_path(
+    sqlite: Path, tmp_path: Path, name: str
+) -> None:
+    """rosbags would look for a file of another name; the salvage finds it."""
+    bag = sqlite.rename(tmp_path / name)
+    for salvage in (True, False):
+        for place in (bag, storage(bag)):
+            with (
+                pytest.raises(BagError, match=r"can't have \W in their path: rename the file or"),
+                open_bag(place, salvage),
+            ):
+                pass
+    with salvaged_bag(bag) as reader:
+        assert reader.count(["/cam/image"]) == COUNT
+
+
+def test_mcap_recordings_may_have_any_name(mcap: Path, tmp_path: Path) -> None:
+    assert stamps(mcap.rename(tmp_path / "run#1")) == (list(range(COUNT)), [])
 
 
 def test_damage_in_the_middle_costs_what_it_hit(mcap: Path) -> None:

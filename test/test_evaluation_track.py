@@ -18,8 +18,11 @@ import pytest
 from evaluation_trackers import BLUE, RED, RedFinder, picture
 from pycocotools import mask as coco_mask
 
+from gsam_ros.evaluation import video
 from gsam_ros.evaluation.bag import open_bag
+from gsam_ros.evaluation.pages.page import write_page
 from gsam_ros.evaluation.run_parts import PartsError
+from gsam_ros.evaluation.run_results import read_results
 from gsam_ros.evaluation.run_state import StateError, load_state, save_state
 from gsam_ros.evaluation.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.sources import SourceError, open_source
@@ -27,6 +30,8 @@ from gsam_ros.evaluation.sources.source import Item, Origin, PromptText, Source
 from gsam_ros.evaluation.track import track
 from gsam_ros.evaluation.video import VideoError, join_videos, write_video
 from gsam_ros.instances import Frame
+from gsam_ros.pipeline.settings import Settings
+from gsam_ros.settings import with_texts
 
 PROMPT = "blue mug. red mug."
 
@@ -82,6 +87,21 @@ def test_results_become_text_a_video_and_a_list_of_frames(folder: Path, tmp_path
     run = json.loads((out / "run.json").read_text())
     assert (run["frames"], run["prompt"], run["settings"]["detector.rate"]) == (3, PROMPT, 5.0)
     assert not (out / "unfinished").exists()
+
+
+def test_names_that_are_not_utf_8_come_back(folder: Path, tmp_path: Path) -> None:
+    names = [os.fsdecode(name) for name in (b"a-r\xe4der.png", b"b-r\xe4der.png")]
+    (folder / "a.png").rename(folder / names[0])
+    (folder / "b.png").unlink()
+    (folder / names[1]).write_bytes(b"no image")
+    out = tmp_path / "out"
+    track(open_source(folder), RedFinder(), out, PROMPT)
+    assert [image["file_name"] for image in results(out)["images"]] == [names[0], "c.png"]
+    assert b"0,a-r\xe4der.png,1" in (out / "frames.csv").read_bytes()
+    found = read_results(out / "result")
+    assert list(found.cameras[0].names.values()) == [*names, "c.png"]
+    write_page(tmp_path / "page.html", "Run", found.problems, [])
+    assert "b-r?der.png is left out" in (tmp_path / "page.html").read_text()
 
 
 def test_results_become_a_bag_with_the_node_s_topics(folder: Path, tmp_path: Path) -> None:
@@ -271,6 +291,23 @@ def test_another_run_does_not_go_on_with_what_is_there(tmp_path: Path) -> None:
         track(Film(8), RedFinder(), tmp_path, PROMPT)
 
 
+def test_a_run_does_not_go_on_with_a_model_that_was_trained_again(tmp_path: Path) -> None:
+    weights = tmp_path / "mine" / "model.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"1")
+
+    def finder(fails_at: int | None = None) -> RedFinder:
+        tracker = RedFinder(fails_at)
+        tracker.settings = with_texts(Settings(), [f"segmenter.model={weights.parent}"])
+        return tracker
+
+    with pytest.raises(RuntimeError, match="fell over"):
+        track(Film(9), finder(5), tmp_path / "out", PROMPT, part_seconds=0)
+    os.utime(weights, ns=(1, 1))
+    with pytest.raises(PartsError, match="unfinished run with another model: remove"):
+        track(Film(9), finder(), tmp_path / "out", PROMPT)
+
+
 def test_what_is_no_run_is_not_thrown_away(tmp_path: Path) -> None:
     (tmp_path / "unfinished").mkdir()
     (tmp_path / "unfinished" / "symphony.mscz").touch()
@@ -331,6 +368,12 @@ def test_results_are_never_written_over_their_source(tmp_path: Path) -> None:
 def test_a_video_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=r"no_folder/v\.mp4 can't be written"):
         write_video(tmp_path / "no_folder" / "v.mp4", [picture(RED)], 10)
+
+
+def test_an_ffmpeg_without_x264_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video, "_ENCODER", "libnothing")
+    with pytest.raises(VideoError, match=r"v\.mp4 can't be written: .* no libnothing: install"):
+        write_video(tmp_path / "v.mp4", [picture(RED)], 10)
 
 
 def test_videos_are_joined_without_a_picture_lost_or_moved(tmp_path: Path) -> None:

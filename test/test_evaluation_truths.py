@@ -241,7 +241,7 @@ def test_several_cameras_have_a_text_each(tmp_path: Path) -> None:
     left, right = (run(*[BOTH[:1]] * 2, camera=name, prompt=(MUG,)) for name in ("l", "r"))
     results = replace(left, cameras=left.cameras + right.cameras)
     path = write(tmp_path / "gt.txt", mot_rows((1, 1, "left"), (2, 1, "left")))
-    with pytest.raises(TruthError, match="the run has l, r: give it as NAME=FILE"):
+    with pytest.raises(TruthError, match="the run has l, r: give it as --truth NAME=FILE"):
         scored(results, path)
     score = scored(results, f"l={path}", f"r={path}")
     assert (score.tracking.hits, len(score.cameras)) == (4, 2)

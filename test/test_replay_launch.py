@@ -59,13 +59,26 @@ def test_the_player_waits_for_node_and_recorder() -> None:
     assert begin.on_stdout(SimpleNamespace(text=b"waiting\n")) == []
     [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording 3 topics\n"))
     [node] = launch_stub.of_kind(actions, "LifecycleNode")
-    [of_node, of_player] = launch_stub.handlers(actions, "OnProcessExit")
+    [of_node, of_player, _] = launch_stub.handlers(actions, "OnProcessExit")
     assert of_player.target_action is play
     assert [of_node.target_action(action) for action in (node, play)] == [True, False]
     parameters = {k: v for p in node.parameters if isinstance(p, dict) for k, v in p.items()}
     assert parameters == {
         "prompt": "mug.", "mode": "lossless", "result_depth": 500, "use_sim_time": True,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["live", "lossless"])
+def test_nobody_waits_for_a_recorder_that_has_ended(mode: str) -> None:
+    """It ends at once where its folder is there already."""
+    actions = launch_stub.describe("replay.launch.py", bag="b", mode=mode, result="again")
+    *_, of_recorder = launch_stub.handlers(actions, "OnProcessExit")
+    [record] = launch_stub.of_kind(actions, "ExecuteProcess") or [
+        launch_stub.handlers(actions, "OnStateTransition")[-1].entities[0]
+    ]
+    assert of_recorder.target_action is record and "again" in record.cmd
+    [shutdown] = of_recorder.on_exit
+    assert "the recorder has ended: is again there already?" in shutdown.event.reason
 
 
 def test_a_namespace_is_that_of_all() -> None:

@@ -13,15 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torchvision.ops import box_convert
-from transformers import AutoImageProcessor
+from transformers import AutoImageProcessor, GroundingDinoForObjectDetection
 
 from gsam_ros.checkpoints import locate
+from gsam_ros.evaluation.sources import open_source
 from gsam_ros.training.coco_batches import BatchMaker, CocoBatches, in_turn, split
 from gsam_ros.training.coco_boxes import CocoError, read_image
 from gsam_ros.training.coco_prompts import PromptMaker
 from gsam_ros.training.coco_reading import read_coco
 from gsam_ros.training.denoising import NoiseSettings
 from gsam_ros.training.detector_words import build_tokenizer
+from gsam_ros.training.fine_tune_loss import DetectorLoss
 
 
 def example() -> dict[str, Any]:
@@ -176,6 +178,15 @@ def test_what_is_there_comes_first_where_the_text_is_short():
         prompts(tokens=4)
 
 
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 3), max_size=3), st.lists(st.integers(0, 3)), st.integers(0, 99))
+def test_what_is_there_in_a_crowd_is_never_asked_for_as_absent(present, unsure, seed):
+    numbers = prompts(negatives=4).draw(np.random.default_rng(seed), present, unsure)
+    absent = set(numbers) - set(present)
+    assert not absent & set(unsure)
+    assert absent == set(range(4)) - {*present, *unsure}
+
+
 def make_maker(**changes: Any) -> BatchMaker:
     processor = AutoImageProcessor.from_pretrained(locate("demo-detector"))
     parts = {"noise": None, "augmentation": "none", "prompts": prompts(("red mug", "ball"))}
@@ -192,6 +203,32 @@ def test_a_batch_says_which_tokens_name_which_box(tmp_path):
     words = [tokenizer.decode(batch.input_ids[0][tokens]) for tokens in batch.targets.tokens_of(0)]
     assert words == ["red mug", "ball"]
     assert batch.targets.boxes[1].shape == (0, 4)
+
+
+def test_a_crowd_s_phrase_is_no_negative(tmp_path):
+    data = example()
+    data["annotations"][1]["image_id"] = 9  # the first image's balls are all in a crowd
+    first = read(tmp_path, data).images[0]
+    maker, tokenizer = make_maker(), build_tokenizer()
+    for seed in range(8):
+        batch = maker.make(np.random.default_rng(seed), [first])
+        assert tokenizer.decode(batch.input_ids[0], skip_special_tokens=True) == "red mug."
+
+
+def test_an_image_of_a_crowd_alone_is_asked_for_nothing(tmp_path):
+    """Where the data have one phrase; nothing that could be asked for has a known answer."""
+    data = example()
+    data["categories"] = [{"id": 3, "name": "ball"}, {"id": 5, "name": "ball"}]
+    data["annotations"][2]["image_id"] = 9
+    both = read(tmp_path, data).images
+    maker = make_maker(prompts=prompts(("ball",)), noise=NoiseSettings(queries=8))
+    detector = GroundingDinoForObjectDetection.from_pretrained(locate("demo-detector")).eval()
+    loss = DetectorLoss(detector, denoising=True)
+    for images in (both, both[1:]):
+        batch = maker.make(np.random.default_rng(0), images)
+        assert not batch.targets.phrase_tokens[-1].any()
+        with torch.no_grad():
+            assert all(part.isfinite() for part in loss(batch).values())
 
 
 def test_images_of_different_size_are_padded_and_their_boxes_are_not(tmp_path):
@@ -259,6 +296,31 @@ def test_an_image_that_breaks_off_is_named_even_from_another_process(tmp_path):
             list(in_turn(CocoBatches(data, make_maker(), 2, 0), range(1), workers))
     with pytest.raises(CocoError, match=r"a\.png"):
         read_image(data.images[0])
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_images_of_16_bits_are_those_that_the_machine_sees(tmp_path, ending):
+    file = tmp_path / f"grey.{ending}"
+    grey = np.linspace(0, 65535, 40 * 30).astype(np.uint16).reshape(30, 40)
+    Image.fromarray(grey).save(file)
+    data = example()
+    data["images"][0]["file_name"] = file.name
+    picture = read_image(read(tmp_path, data).images[0])
+    assert (picture == (grey >> 8)[..., None]).all()
+    [frame] = open_source(file).items()
+    assert (frame.image == picture).all()
+
+
+def test_a_jpeg_that_breaks_off_is_not_filled_up(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg")
+    data = example()
+    data["images"][0]["file_name"] = "a.jpg"
+    image = read(tmp_path, data).images[0]
+    whole = image.file.read_bytes()
+    image.file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CocoError, match=r"a\.jpg can't be read: image file is truncated"):
+        read_image(image)
 
 
 def test_data_are_split_without_overlap(tmp_path):

@@ -19,6 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("out/detect"), help="folder for pictures and results.json"
     )
+    parser.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        help="of a bag: which images; several times for several cameras",
+    )
     add_machine_arguments(parser)
 
 
@@ -33,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         parse_prompt(options.prompt)  # before the models are loaded
-        source = open_source(options.source)
+        source = open_source(options.source, options.topic)
         settings = machine_settings(options)
         tracker = load_tracker(settings, lambda text: print(f"gsam: {text}", file=sys.stderr))
         outcome = detect(source, tracker, options.prompt, options.out)

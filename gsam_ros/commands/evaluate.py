@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from gsam_ros.commands.common import add_truth_arguments, fail, score_of
@@ -44,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
             write_reports(score, options.out)
             # `gsam track` drew one, which must not be lost.
             video = not (options.out / "run.json").exists()
-            draw_run(score, images, options.out, video)
+            for problem in draw_run(score, images, options.out, video):
+                print(f"gsam: {problem}", file=sys.stderr)
     except (BagError, OSError, PromptError, VideoError) as error:
         return fail(str(error))
     return 0

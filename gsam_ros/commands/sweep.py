@@ -30,7 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " several cameras"
     )  # fmt: skip
     parser.add_argument(
-        "--truth", type=Path, help="where it is not in the recordings: bag, COCO, MOT"
+        "--truth",
+        action="append",
+        default=[],
+        metavar="[CAMERA=]PLACE",
+        help="the truth of every recording, where it is not in the recordings: as of gsam evaluate",
+    )
+    parser.add_argument(
+        "--phrase", default="", help="of truth that is text, which has no names: what it is of"
     )
     parser.add_argument("--out", type=Path, default=Path("out/sweep"), help="folder for all of it")
     parser.add_argument("--frames", type=positive, default=0, help="end each run after so many")
@@ -81,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
             prompt=options.prompt,
             topics=tuple(options.topic),
             truth=options.truth,
+            phrase=options.phrase,
             frames=options.frames,
             fixed=tuple(f"{name}={value}" for name, value in given.items() if value),
         )

@@ -47,6 +47,8 @@ _DAMAGE = (
 )
 """What rosbags lets through when a storage file holds other bytes than it should."""
 
+_OF_ADDRESSES = "#?%"
+
 _NO_LIMIT = QosTime(sec=9223372036, nsec=854775807)  # how rosbag2 spells it
 
 LATCHED = Qos(
@@ -218,6 +220,7 @@ def is_bag(path: Path) -> bool:
 def _open(path: Path, salvage: bool) -> AnyReader | Salvage:
     if not path.exists():
         raise BagError(f"{path} does not exist")
+    _check_name(path)
     try:
         reader = AnyReader([path], default_typestore=_types_of_old_bags())
         reader.open()
@@ -233,6 +236,18 @@ def _open(path: Path, salvage: bool) -> AnyReader | Salvage:
             ) from error
         return _salvage(path)
     return reader
+
+
+def _check_name(path: Path) -> None:
+    """Refuse what rosbags would take for a part of an address and not of an SQLite file's name."""
+    files = path.iterdir() if path.is_dir() else [path]
+    for file in files:
+        strange = [letter for letter in _OF_ADDRESSES if letter in str(file)]
+        if file.suffix == ".db3" and strange:
+            raise BagError(
+                f"{file} can't be read: SQLite recordings can't have {' and '.join(strange)} in "
+                "their path: rename the file or the folder"
+            )
 
 
 def _salvage(path: Path) -> Salvage:

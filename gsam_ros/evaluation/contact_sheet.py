@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from gsam_ros.evaluation.images import check_found
 from gsam_ros.evaluation.pairing import PairedFrame
 from gsam_ros.evaluation.panels import DIM, INK, PAPER, Panel, drawn_panels, font
 
@@ -33,6 +34,7 @@ def write_contact_sheet(
         columns: how many moments.
 
     Raises:
+        NoImageError: it has no image of such a moment.
         BagError: the bag is damaged.
     """
     cameras = sorted({frame.answer.camera for frame in frames})
@@ -71,6 +73,7 @@ def _row(
     stamps = np.array(sorted(frames))
     chosen = [int(stamps[np.abs(stamps - moment).argmin()]) for moment in moments]
     panels = {p.stamp: p for p in drawn_panels(sample, camera, {s: frames[s] for s in chosen})}
+    check_found(sample, camera, chosen, panels)
     return [panels[stamp] for stamp in chosen]
 
 

@@ -95,9 +95,9 @@ def run_demo(options: DemoOptions) -> list[str]:
     print("Scoring", flush=True)
     score = score_run(sample, results[0])
     write_reports(score, out, memory)
-    draw_run(score, sample, out)
+    undrawn = draw_run(score, sample, out)
     print(f"\n{as_text(rows(score, memory))}\n\nAll in {out}, {time.monotonic() - begin:.0f} s")
-    problems = [*score.problems, *missing_frames(score), *implausible(score)]
+    problems = [*score.problems, *undrawn, *missing_frames(score), *implausible(score)]
     for result in results[1:]:
         problems.extend(_told_briefly(compare_runs(results[0], result, cameras), result))
     return problems

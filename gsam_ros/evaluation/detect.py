@@ -89,5 +89,5 @@ def detect(source: Source, detector: Detector, prompt: str, out: Path) -> Detect
 
 def _write_picture(path: Path, image: np.ndarray) -> None:
     """Write an [H, W, 3] uint8 RGB image."""
-    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"{path} can't be written")
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    path.write_bytes(encoded.tobytes())  # OpenCV itself can't take a name that is not UTF-8

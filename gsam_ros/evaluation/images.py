@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,10 @@ from gsam_ros.instances import Frame
 from gsam_ros.pipeline.runner import BadFrameError
 
 
+class NoImageError(BagError):
+    """Images that are wanted and are not in the recording; the message names it and the first."""
+
+
 def frames_of(place: Path, camera: str, stamps: Container[int]) -> Iterator[tuple[int, np.ndarray]]:
     """(stamp in nanoseconds, [H, W, 3] uint8 RGB) of some images of one camera.
 
@@ -28,7 +32,8 @@ def frames_of(place: Path, camera: str, stamps: Container[int]) -> Iterator[tupl
         stamps: of the images to decode.
 
     Raises:
-        BagError: there are no images of the camera, or they can't be read.
+        NoImageError: there are no images of the camera.
+        BagError: they can't be read.
     """
     run = read_run(place) if place.is_dir() else None
     if run:
@@ -38,9 +43,30 @@ def frames_of(place: Path, camera: str, stamps: Container[int]) -> Iterator[tupl
         topics = [t for t, kind in bag.topics.items() if kind in (RAW, COMPRESSED)]
         own = [topic for topic in topics if camera_of(topic) == camera and bag.count([topic])]
         if not own:
-            raise BagError(f"{place} has no images of the camera {camera!r}: {', '.join(topics)}")
+            told = f"it has images on {', '.join(topics)}" if topics else "it has no images at all"
+            raise NoImageError(f"{place} has no images of the camera {camera!r}: {told}")
         raw_first = sorted(own, key=lambda topic: bag.topics[topic] == COMPRESSED)
         yield from read_images(bag, raw_first[0], stamps)
+
+
+def check_found(place: Path, camera: str, wanted: Iterable[int], found: Container[int]) -> None:
+    """Refuse to go on without an image that is needed.
+
+    Args:
+        place: where it was looked for, see `frames_of`.
+        camera: its name.
+        wanted: stamps of images.
+        found: stamps of those that were there.
+
+    Raises:
+        NoImageError: one was not.
+    """
+    for stamp in wanted:
+        if stamp not in found:
+            raise NoImageError(
+                f"{place} has no image of the camera {camera!r} at {stamp / 1e9:.3f} s, of which "
+                "the run has results: give with --images the recording that the run was made of"
+            )
 
 
 def read_images(

@@ -15,6 +15,7 @@ from gsam_ros.evaluation.bag import remove_bag
 from gsam_ros.evaluation.coco_file import annotation_entries, image_entry, join_coco, write_line
 from gsam_ros.evaluation.mot_file import mot_lines
 from gsam_ros.evaluation.result_bag import ResultBag, join_bags
+from gsam_ros.evaluation.run_folder import NAMES
 from gsam_ros.evaluation.run_parts import CameraProgress, Progress
 from gsam_ros.evaluation.sources.source import Origin, Source, Unreadable
 from gsam_ros.evaluation.video import VideoWriter, join_videos
@@ -45,7 +46,7 @@ class PartWriter:
         self._bag = ResultBag(folder / _BAG, source.cameras)
         self._closing.enter_context(self._bag)
         self._images, self._annotations, frames = (
-            self._closing.enter_context((folder / name).open("w"))
+            self._closing.enter_context((folder / name).open("w", errors=NAMES))
             for name in (_IMAGES, _ANNOTATIONS, _FRAMES)
         )
         self._frames = csv.writer(frames)
@@ -166,8 +167,8 @@ def camera_file(stem: str, camera: str, ending: str) -> str:
 
 
 def _join_text(path: Path, parts: Iterable[Path], head: str = "") -> None:
-    with path.open("w") as out:
+    with path.open("w", errors=NAMES) as out:
         out.write(head)
         for part in parts:
-            with part.open() as lines:
+            with part.open(errors=NAMES) as lines:
                 out.writelines(lines)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 RUN = "run.json"
+NAMES = "surrogateescape"
+"""`errors` of text with names of files: those that are not UTF-8 go out and in byte by byte."""
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from gsam_ros.evaluation.contact_sheet import write_contact_sheet
+from gsam_ros.evaluation.images import NoImageError
 from gsam_ros.evaluation.pages.run_page import write_run_page
 from gsam_ros.evaluation.panels import drawn_panels
 from gsam_ros.evaluation.run_score import RunScore
@@ -15,7 +16,9 @@ from gsam_ros.evaluation.timeline import write_timeline
 from gsam_ros.evaluation.video import write_video
 
 
-def draw_run(score: RunScore, images: Path | None, out: Path, video: bool = True) -> None:
+def draw_run(
+    score: RunScore, images: Path | None, out: Path, video: bool = True
+) -> tuple[str, ...]:
     """Write report.html, timeline.png and, with images, contact_sheet.png and video.mp4 into `out`.
 
     Args:
@@ -24,16 +27,24 @@ def draw_run(score: RunScore, images: Path | None, out: Path, video: bool = True
         out: folder.
         video: whether to draw one.
 
+    Returns:
+        What could not be drawn, in words: the images may be those of another recording.
+
     Raises:
         BagError: the images can't be read.
         VideoError: the video can't be written.
     """
+    problems = []
     if images is not None:
-        if video:
-            _draw_video(score, images, out / "video.mp4")
-        write_contact_sheet(out / "contact_sheet.png", images, score.frames)
+        try:
+            if video:
+                _draw_video(score, images, out / "video.mp4")
+            write_contact_sheet(out / "contact_sheet.png", images, score.frames)
+        except NoImageError as error:
+            problems.append(str(error))
     write_timeline(out / "timeline.png", score.frames)
     write_run_page(out / "report.html", score, images, out.resolve().name)
+    return tuple(problems)
 
 
 def _draw_video(score: RunScore, images: Path, path: Path) -> None:

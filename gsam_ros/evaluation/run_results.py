@@ -11,7 +11,7 @@ from gsam_ros.evaluation.bag import BagError, BagReader, open_bag
 from gsam_ros.evaluation.objects import FrameObjects, read_objects, stamp_of
 from gsam_ros.evaluation.replay_commands import NODE
 from gsam_ros.evaluation.result_messages import INSTANCES, LABEL_INFO
-from gsam_ros.evaluation.run_folder import read_run
+from gsam_ros.evaluation.run_folder import NAMES, read_run
 from gsam_ros.evaluation.timing import FrameTiming, timing_of
 
 _ENDING = "/instances"
@@ -150,7 +150,7 @@ def _frame_names(folder: Path) -> dict[str, dict[int, str]]:
     names: dict[str, dict[int, str]] = {}
     file = folder / "frames.csv"
     if file.is_file():
-        with file.open(newline="") as lines:
+        with file.open(newline="", errors=NAMES) as lines:
             for row in csv.DictReader(lines):
                 names.setdefault(row["camera"], {})[int(row["stamp_ns"])] = row["name"]
     return names

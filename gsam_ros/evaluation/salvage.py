@@ -181,7 +181,7 @@ class Salvage:
             # without one, a file that nobody changes needs no locks.
             log = file.with_name(file.name + "-wal").is_file()
             how = "mode=ro" if log else "immutable=1"
-            database = sqlite3.connect(f"file:{file}?{how}", uri=True)
+            database = sqlite3.connect(f"{file.resolve().as_uri()}?{how}", uri=True)
             try:
                 # SQLite refuses a file that is shorter than its header says, unless the user is
                 # about to repair it, which this tells. Nothing is written.

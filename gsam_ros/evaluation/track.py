@@ -25,6 +25,7 @@ from typing import Any, Protocol
 from tqdm import tqdm
 
 import gsam_ros
+from gsam_ros.evaluation.file_states import model_states
 from gsam_ros.evaluation.part_writer import PartWriter, camera_file, join_parts
 from gsam_ros.evaluation.run_folder import write_run
 from gsam_ros.evaluation.run_parts import Parts, Progress
@@ -262,6 +263,7 @@ def _identity(
         "source": source.identity(),
         "prompt": prompt,
         "settings": {name: value for name, value, _ in leaves(settings)},
+        "model": model_states(settings),
         "video": video,
         "limit": limit,
     }

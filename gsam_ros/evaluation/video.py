@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 import av
 import cv2
 import numpy as np
+
+_ENCODER: Final = "libx264"
 
 
 class VideoError(RuntimeError):
@@ -88,10 +91,18 @@ class VideoWriter:
                 f"{self._path} can't be written ({error.strerror}): is its folder there and "
                 "writable?"
             ) from error
-        # Without B-frames a packet's place is its picture's place, so files can be joined.
-        stream = container.add_stream(
-            "libx264", rate=self._rate, options={"preset": "veryfast", "crf": "22", "bf": "0"}
-        )
+        try:
+            # Without B-frames a packet's place is its picture's place, so files can be joined.
+            stream = container.add_stream(
+                _ENCODER, rate=self._rate, options={"preset": "veryfast", "crf": "22", "bf": "0"}
+            )
+        except av.codec.codec.UnknownCodecError as error:
+            container.close()
+            raise VideoError(
+                f"{self._path} can't be written: this machine's FFmpeg has no {_ENCODER}: install "
+                "PyAV with its own (pip install --force-reinstall --only-binary av av), or give "
+                "gsam track --no-video"
+            ) from error
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         self._container, self._stream = container, stream
 

@@ -89,7 +89,7 @@ class BatchMaker:
         pictures, boxes, named, asked = [], [], [], []
         for image in images:
             picture, corners, phrases = self._augment(rng, image)
-            numbers = self.prompts.draw(rng, phrases.tolist())
+            numbers = self.prompts.draw(rng, phrases.tolist(), image.crowd_phrases.tolist())
             height, width = picture.shape[:2]
             fractions = corners / torch.tensor([width, height, width, height])
             centre, size = (

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gsam_ros.image_files import ImageFileError, read_image_file
+
 
 class CocoError(ValueError):
     """Data that can't be trained on; the message names what and where."""
@@ -57,11 +59,14 @@ class CocoBoxes:
 def read_image(image: LabelledImage) -> NDArray[np.uint8]:
     """Decode an image: uint8 [H, W, 3] RGB, without EXIF rotation, which COCO's boxes don't know.
 
+    The pixels are those that the machine will see of the same file.
+
     Raises:
         CocoError: the file can't be read.
     """
     try:
         with Image.open(image.file) as opened:
-            return np.array(opened.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
+            opened.load()  # complains of a JPEG that breaks off, which OpenCV fills up with grey
+        return read_image_file(image.file)
+    except (ImageFileError, OSError, SyntaxError, ValueError) as error:
         raise CocoError(f"the image {image.file} can't be read: {error}") from error

@@ -46,14 +46,26 @@ class PromptMaker:
                 f"{', '.join(long[:5])}: name objects in a few words"
             )
 
-    def draw(self, rng: np.random.Generator, present: Sequence[int]) -> list[int]:
-        """Phrases of a prompt in random order, by their number; `present` are those of objects.
+    def draw(
+        self, rng: np.random.Generator, present: Sequence[int], unsure: Sequence[int] = ()
+    ) -> list[int]:
+        """Phrases of a prompt in random order, by their number.
 
         What is there comes first where the text is too short for all.
+
+        Args:
+            rng: to draw with.
+            present: phrases of objects.
+            unsure: phrases of things that are there without boxes of their own. They are asked for
+                only where `present` names them too: as absent ones they would be taught wrongly.
+
+        Returns:
+            None at all where nothing is present and nothing is sure to be absent.
         """
         there = list(dict.fromkeys(present))
         rng.shuffle(there)
-        chosen = there + self._absent(rng, set(there), max(self.negatives, not there))
+        known = {*there, *unsure}
+        chosen = there + self._absent(rng, known, max(self.negatives, not there))
         taken, room = [], self._room
         for number in chosen:
             if self._lengths[number] <= room:
@@ -61,15 +73,15 @@ class PromptMaker:
                 room -= self._lengths[number]
         return [taken[i] for i in rng.permutation(len(taken))]
 
-    def _absent(self, rng: np.random.Generator, there: set[int], count: int) -> list[int]:
+    def _absent(self, rng: np.random.Generator, known: set[int], count: int) -> list[int]:
         """Choose up to `count` other phrases."""
         # Out of a few more than are needed, so that large vocabularies cost nothing.
         pool = (
             rng.permutation(len(self.phrases))
             if len(self.phrases) < 4096
-            else rng.integers(len(self.phrases), size=4 * (count + len(there)))
+            else rng.integers(len(self.phrases), size=4 * (count + len(known)))
         )
-        absent = dict.fromkeys(int(number) for number in pool if int(number) not in there)
+        absent = dict.fromkeys(int(number) for number in pool if int(number) not in known)
         return list(absent)[:count]
 
     def text(self, numbers: Sequence[int]) -> str:

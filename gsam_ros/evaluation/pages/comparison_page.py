@@ -8,6 +8,7 @@ from gsam_ros.evaluation.comparison.blocks import DRAWS, LEVEL
 from gsam_ros.evaluation.comparison.compare import ACCURACY, COUNT, TIME, Comparison
 from gsam_ros.evaluation.comparison.comparison_report import HEAD, comparison_rows, summary
 from gsam_ros.evaluation.frame_choice import Mistakes, changed, outstanding
+from gsam_ros.evaluation.images import NoImageError
 from gsam_ros.evaluation.pages.drawing import as_svg, drawing_style
 from gsam_ros.evaluation.pages.page import article, counted, figure, paragraph, table, write_page
 from gsam_ros.evaluation.pages.pictures import draw_answer, draw_truth, images_of, jpeg_uri
@@ -84,12 +85,15 @@ def _changed_most(comparison: Comparison, sample: Path | None) -> str:
         return paragraph("A and B find and miss the same objects in every frame.")
     if sample is None:
         return paragraph("The images are not at hand.")
+    try:
+        images = images_of(sample, [frames[i] for i in chosen])
+    except NoImageError as error:
+        return paragraph(f"{error}.")
     told = paragraph(
         f"The recording is cut into {_PICTURES} stretches of equal length, and each gives the "
         "frame that changed most: objects that one run alone found, and the difference in false "
         "alarms. A red frame marks what is missed in both, and what is a false alarm."
     )
-    images = images_of(sample, [frames[i] for i in chosen])
     start = min(frame.answer.stamp for frame in frames)
     shown = []
     for i in chosen:

@@ -83,6 +83,7 @@ def write_page(
         f'<nav aria-label="Contents"><ul>{links}</ul></nav></header>\n'
         f"<main>\n{parts}\n</main>\n"
         f"<footer>gsam_ros {escape(__version__)}</footer>\n</body>\n</html>\n",
+        errors="replace",  # of names of files that are not UTF-8
         encoding="utf-8",
     )
 

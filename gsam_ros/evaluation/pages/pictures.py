@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from gsam_ros.evaluation.images import frames_of
+from gsam_ros.evaluation.images import check_found, frames_of
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PairedFrame
 from gsam_ros.evaluation.panels import draw_objects
@@ -27,6 +27,7 @@ def images_of(sample: Path, frames: Iterable[PairedFrame]) -> dict[tuple[str, in
     """The camera images of some frames by camera and stamp: [H, W, 3] uint8 RGB.
 
     Raises:
+        NoImageError: one of them is not there.
         BagError: the bag is damaged.
     """
     chosen = {(frame.answer.camera, frame.answer.stamp) for frame in frames}
@@ -35,6 +36,7 @@ def images_of(sample: Path, frames: Iterable[PairedFrame]) -> dict[tuple[str, in
         stamps = {stamp for name, stamp in chosen if name == camera}
         for stamp, image in frames_of(sample, camera, stamps):
             images[camera, stamp] = image
+        check_found(sample, camera, sorted(stamps), [s for name, s in images if name == camera])
     return images
 
 

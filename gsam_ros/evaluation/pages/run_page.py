@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from gsam_ros.evaluation.detection_metrics import PrecisionCurve, precision_curves
 from gsam_ros.evaluation.frame_choice import Mistakes, outstanding
+from gsam_ros.evaluation.images import NoImageError
 from gsam_ros.evaluation.pages.drawing import as_svg, drawing_style
 from gsam_ros.evaluation.pages.frame_plot import chosen_frames, frames_by_stage, waited
 from gsam_ros.evaluation.pages.page import article, counted, figure, paragraph, table, write_page
@@ -162,21 +163,33 @@ def _worst(score: RunScore, sample: Path | None) -> str:
     if not chosen:
         return paragraph("No frame has a mistake.")
     if sample is None:
-        words = (f"{_where(score, i)}: {wrong[i].told(score.frames[i])}" for i in chosen)
-        return paragraph("The images are not at hand.") + "".join(map(paragraph, words))
+        return _in_words(score, wrong, chosen, "The images are not at hand.")
+    try:
+        images = images_of(sample, [score.frames[i] for i in chosen])
+    except NoImageError as error:
+        return _in_words(score, wrong, chosen, f"{error}.")
     what = "boxes" if score.boxes_only else "masks"
     told = paragraph(
         f"The run is cut into {_PICTURES} stretches of equal length, and each gives the frame with "
         f"most mistakes: objects missed and false alarms, {what} overlapping by half. A red frame "
         "marks them. The number at a true object is its visible share."
     )
-    return told + "".join(_shown(score, sample, wrong, chosen))
+    return told + "".join(_shown(score, images, wrong, chosen))
+
+
+def _in_words(
+    score: RunScore, wrong: Sequence[Mistakes], chosen: Sequence[int], reason: str
+) -> str:
+    words = (f"{_where(score, i)}: {wrong[i].told(score.frames[i])}" for i in chosen)
+    return paragraph(reason) + "".join(map(paragraph, words))
 
 
 def _shown(
-    score: RunScore, sample: Path, wrong: Sequence[Mistakes], chosen: Sequence[int]
+    score: RunScore,
+    images: Mapping[tuple[str, int], np.ndarray],
+    wrong: Sequence[Mistakes],
+    chosen: Sequence[int],
 ) -> list[str]:
-    images = images_of(sample, [score.frames[i] for i in chosen])
     shown = []
     for i in chosen:
         frame, mistakes = score.frames[i], wrong[i]

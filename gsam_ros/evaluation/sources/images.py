@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from gsam_ros.evaluation.sources.source import (
     FOLDER_RATE,
     Item,
@@ -17,6 +15,7 @@ from gsam_ros.evaluation.sources.source import (
     SourceError,
     Unreadable,
 )
+from gsam_ros.image_files import ImageFileError, read_image_file
 from gsam_ros.instances import Frame
 
 IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -47,16 +46,12 @@ class ImageSource(Source):
         for index, file in enumerate(self._files[skip:], skip):
             stamp = round(index * 1e9 / FOLDER_RATE)
             origin = Origin(file.name, stamp)
-            # The frame's own pixels count, as in a video: a rotation in EXIF is not applied.
             try:
-                image = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-            except cv2.error as error:  # e.g. a header that tells of too many pixels
-                yield Unreadable("", stamp, origin, f"OpenCV can't read it: {error}")
+                image = read_image_file(file)
+            except ImageFileError as error:
+                yield Unreadable("", stamp, origin, str(error))
                 continue
-            if image is None:
-                yield Unreadable("", stamp, origin, "it is no image that can be read")
-            else:
-                yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), stamp, token=origin)
+            yield Frame(image, stamp, token=origin)
 
     def identity(self) -> dict[str, Any]:
         return {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from gsam_ros.evaluation.bag import BagError, is_bag, open_bag
+from gsam_ros.evaluation.part_writer import camera_file
 from gsam_ros.evaluation.result_messages import INSTANCES
+from gsam_ros.evaluation.run_folder import read_run
 from gsam_ros.evaluation.run_results import read_results
 from gsam_ros.evaluation.run_score import RunScore, score_results
 from gsam_ros.evaluation.sweep.plan import Job, JobError
@@ -42,21 +43,19 @@ def figures_of(job: Job, run: Path, done: TrackOutcome) -> tuple[dict[str, float
     Raises:
         JobError: there is truth and it can't be read or does not fit.
     """
-    seconds = json.loads((run / "run.json").read_text())["seconds"]
-    results = json.loads((run / "results.json").read_text())
-    cameras = {image["id"]: image["camera"] for image in results["images"]}
-    objects = results["annotations"]
+    told = read_run(run)
+    assert told is not None  # `done` says that the run is whole
+    ids, objects = _counts(run, told["cameras"])
     figures = {
         "frames": float(done.frames),
-        "ms per frame": 1e3 * seconds / done.frames,
-        "ids": float(len({(cameras[o["image_id"]], o["track_id"]) for o in objects})),
-        "objects per frame": len(objects) / done.frames,
+        "ms per frame": 1e3 * told["seconds"] / done.frames,
+        "ids": float(ids),
+        "objects per frame": objects / done.frames,
     }
-    truth = Path(job.truth or job.source)
-    if not job.truth and not _has_truth(truth):
+    if not job.truth and not _has_truth(Path(job.source)):
         return figures, ["no truth, so no accuracy"]
     try:
-        score = _score(job, truth, run)
+        score = _score(job, run)
     except (BagError, OSError, PromptError) as error:
         raise JobError(f"tracked, but not scored: {error}") from error
     detection, tracking = score.detection, score.tracking
@@ -76,11 +75,25 @@ def figures_of(job: Job, run: Path, done: TrackOutcome) -> tuple[dict[str, float
     return known, list(score.problems)
 
 
-def _score(job: Job, place: Path, run: Path) -> RunScore:
+def _counts(run: Path, cameras: Sequence[str]) -> tuple[int, int]:
+    """Ids, each camera's its own, and objects over all frames.
+
+    Out of the text, line by line: `results.json` holds the masks too, gigabytes of an hour.
+    """
+    ids: set[tuple[str, str]] = set()
+    objects = 0
+    for camera in cameras:
+        with (run / camera_file("mot", camera, "txt")).open() as lines:
+            for line in lines:
+                _, track, _ = line.split(",", 2)
+                ids.add((camera, track))
+                objects += 1
+    return len(ids), objects
+
+
+def _score(job: Job, run: Path) -> RunScore:
     results = read_results(run / "result")
-    truth = load_truth([str(place)], results)
-    if job.prompt:  # and not what the recording's own prompts asked for
-        truth = replace(truth, prompts=None)
+    truth = load_truth(job.truth or [job.source], results, phrase=job.phrase)
     return score_results(results, truth)
 
 

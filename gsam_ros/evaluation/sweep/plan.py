@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gsam_ros import __version__
+from gsam_ros.evaluation.file_states import model_states, state_of
+from gsam_ros.evaluation.truths import place_of
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.settings import SettingError, leaves, with_texts
 
@@ -30,7 +32,9 @@ class Job:
         source: the recording, an absolute path.
         prompt: what to look for; "" where the recording brings its prompts.
         topics: which images of a bag; none: as `gsam track` chooses.
-        truth: a path; "" for truth that lies in the recording itself.
+        truth: places as `load_truth` takes them, with absolute paths; none: truth that lies in the
+            recording itself.
+        phrase: of truth that is text: what its objects are.
         frames: how many at most; 0: all.
         fixed: settings that all jobs share, "device=cpu".
         varied: the combination, "detector.rate=2".
@@ -41,7 +45,8 @@ class Job:
     source: str
     prompt: str
     topics: tuple[str, ...]
-    truth: str
+    truth: tuple[str, ...]
+    phrase: str
     frames: int
     fixed: tuple[str, ...]
     varied: tuple[str, ...]
@@ -100,7 +105,8 @@ def plan(
     *,
     prompt: str = "",
     topics: tuple[str, ...] = (),
-    truth: Path | None = None,
+    truth: Sequence[str] = (),
+    phrase: str = "",
     frames: int = 0,
     fixed: tuple[str, ...] = (),
 ) -> list[Job]:
@@ -112,7 +118,8 @@ def plan(
         out: the sweep's folder.
         prompt: as of `Job`, and so are the others.
         topics: which images.
-        truth: where it lies apart from the recordings.
+        truth: where it lies apart from the recordings, as `load_truth` takes it.
+        phrase: of truth that is text: what its objects are.
         frames: how many at most.
         fixed: settings that are not varied.
 
@@ -120,18 +127,21 @@ def plan(
         SettingError: a setting can't be used.
     """
     jobs = []
+    truths = [(camera, path.resolve()) for camera, path in map(place_of, truth)]
     for source in sources:
         for combination in varied:
             settings = with_texts(Settings(), [*fixed, *combination])
             fingerprint = _fingerprint(
                 {
                     "version": __version__,
-                    "source": _state_of(source),
-                    "truth": _state_of(truth) if truth else "",
+                    "source": state_of(source),
+                    "truth": [(camera, state_of(path)) for camera, path in truths],
+                    "phrase": phrase,
                     "prompt": prompt,
                     "topics": topics,
                     "frames": frames,
                     "settings": {name: value for name, value, _ in leaves(settings)},
+                    "models": model_states(settings),
                 }
             )
             name = _folder_name(combination, fingerprint)
@@ -141,7 +151,8 @@ def plan(
                     str(source.resolve()),
                     prompt,
                     topics,
-                    str(truth.resolve()) if truth else "",
+                    tuple(f"{camera}={path}" if camera else str(path) for camera, path in truths),
+                    phrase,
                     frames,
                     fixed,
                     combination,
@@ -150,14 +161,6 @@ def plan(
                 )
             )
     return jobs
-
-
-def _state_of(path: Path) -> list[Any]:
-    """Changes when the files at `path` do; reading gigabytes of bags would take too long."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    there = [file for file in files if file.is_file()]
-    states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in there]
-    return [str(path.resolve()), *states]
 
 
 def _fingerprint(values: dict[str, Any]) -> str:

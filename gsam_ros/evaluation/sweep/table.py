@@ -61,7 +61,7 @@ def results_of(outcomes: Sequence[tuple[Job, Outcome]], by: str = "") -> Results
     """Sort, and mark the best.
 
     Args:
-        outcomes: of all jobs, in the order of their plan.
+        outcomes: of all jobs that have ended, in the order of their plan.
         by: a figure; "": HOTA where there is any, else the time per frame.
     """
     known = {name for _, outcome in outcomes for name in outcome.figures}
@@ -91,16 +91,21 @@ def _names(sources: Sequence[str]) -> list[str]:
 def _over_recordings(outcomes: Sequence[tuple[Job, Outcome]]) -> list[Row]:
     """Means over the same recordings for every setting; a mean over others would not compare."""
     sources = list(dict.fromkeys(job.source for job, _ in outcomes))
-    failed = {job.source for job, outcome in outcomes if outcome.failure}
-    shared = [source for source in sources if source not in failed]
+    labels = list(dict.fromkeys(job.label for job, _ in outcomes))
+    finished = {(job.source, job.label) for job, outcome in outcomes if not outcome.failure}
+    shared = [s for s in sources if all((s, label) in finished for label in labels)]
     rows = []
-    for label in dict.fromkeys(job.label for job, _ in outcomes):
-        own = [o for job, o in outcomes if job.label == label and job.source in shared]
-        lost = sum(bool(o.failure) for job, o in outcomes if job.label == label)
+    for label in labels:
+        of_label = [(job.source, outcome) for job, outcome in outcomes if job.label == label]
+        own = [outcome for source, outcome in of_label if source in shared]
         names = [name for name in ALL if own and all(name in o.figures for o in own)]
         means = {name: fmean(o.figures[name] for o in own) for name in names}
-        note = f"{lost} of {len(sources)} failed" if lost else ""
-        rows.append(Row("", f"{len(shared)} recordings", label, means, note))
+        lost = {
+            "failed": sum(bool(outcome.failure) for _, outcome in of_label),
+            "not run yet": len(sources) - len(of_label),  # of an interrupted sweep
+        }
+        notes = [f"{count} of {len(sources)} {what}" for what, count in lost.items() if count]
+        rows.append(Row("", f"{len(shared)} recordings", label, means, "; ".join(notes)))
     return rows
 
 

@@ -13,7 +13,7 @@ from gsam_ros.evaluation.truths.coco_truth import coco_truth
 from gsam_ros.evaluation.truths.mot_truth import mot_truth
 from gsam_ros.evaluation.truths.truth_data import Truth, TruthError
 
-__all__ = ["Truth", "TruthError", "load_truth"]
+__all__ = ["Truth", "TruthError", "load_truth", "place_of"]
 
 
 def load_truth(
@@ -43,10 +43,15 @@ def load_truth(
     )
 
 
-def _load(place: str, results: RunResults, topics: Sequence[str], phrase: str) -> Truth:
+def place_of(place: str) -> tuple[str | None, Path]:
+    """The camera that a place names, if any, and the path: "left=a.txt" or "a.txt"."""
     name, equals, rest = place.partition("=")
     own = equals and not Path(place).exists()
-    camera, path = (name, Path(rest)) if own else (None, Path(place))
+    return (name, Path(rest)) if own else (None, Path(place))
+
+
+def _load(place: str, results: RunResults, topics: Sequence[str], phrase: str) -> Truth:
+    camera, path = place_of(place)
     if not path.exists():
         raise TruthError(f"{path} does not exist")
     if is_bag(path):

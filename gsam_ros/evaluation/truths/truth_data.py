@@ -59,7 +59,7 @@ def only_camera(results: RunResults, path: Path) -> CameraResults:
         names = ", ".join(camera.name for camera in results.cameras)
         raise TruthError(
             f"{path} does not say of which camera it speaks, and the run has {names}: give it as "
-            "NAME=FILE"
+            "--truth NAME=FILE"
         )
     return results.cameras[0]
 
