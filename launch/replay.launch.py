@@ -79,9 +79,7 @@ def generate_launch_description() -> LaunchDescription:
                     OnStateTransition(
                         start_state=failing,
                         goal_state="unconfigured",
-                        entities=[
-                            EmitEvent(event=Shutdown(reason="gsam_node could not be configured"))
-                        ],
+                        entities=[_stop("gsam_node could not be configured")],
                     )
                 )
                 for failing in ("configuring", "errorprocessing")
@@ -89,7 +87,7 @@ def generate_launch_description() -> LaunchDescription:
             RegisterEventHandler(
                 OnProcessExit(
                     target_action=lambda action: isinstance(action, LifecycleNode),
-                    on_exit=[EmitEvent(event=Shutdown(reason="gsam_node has ended"))],
+                    on_exit=[_stop("gsam_node has ended")],
                 )
             ),
             OpaqueFunction(function=_player_and_recorder),
@@ -128,13 +126,9 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
             cmd=["ros2", "bag", "record", "--output", result, "--regex", RECORDED], output="screen"
         )
         begin = [OnStateTransition(goal_state="active", entities=[play])]
-    end = TimerAction(
-        period=LAST_RESULTS, actions=[EmitEvent(event=Shutdown(reason="the recording is over"))]
-    )
+    end = TimerAction(period=LAST_RESULTS, actions=[_stop("the recording is over")])
     # The recorder ends after all others, unless it can't write: its folder is there already, say.
-    unrecorded = EmitEvent(
-        event=Shutdown(reason=f"the recorder has ended: is {result} there already? Give result:=")
-    )
+    unrecorded = _stop(f"the recorder has ended: is {result} there already? Give result:=")
     handlers = [
         *begin,
         OnProcessExit(target_action=play, on_exit=[end]),
@@ -142,6 +136,15 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
     ]
     started = [] if lossless else [record]
     return [*map(RegisterEventHandler, handlers), *started]
+
+
+def _stop(reason: str) -> OpaqueFunction:
+    """End the launch, unless it is ending: launch_ros fails if it is told a second time."""
+
+    def stop(context: LaunchContext) -> list[Action]:
+        return [] if context.is_shutdown else [EmitEvent(event=Shutdown(reason=reason))]
+
+    return OpaqueFunction(function=stop)
 
 
 def _python(command: list[str]) -> ExecuteProcess:
