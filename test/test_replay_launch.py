@@ -77,19 +77,19 @@ def test_nobody_waits_for_a_recorder_that_has_ended(mode: str) -> None:
         launch_stub.handlers(actions, "OnStateTransition")[-1].entities[0]
     ]
     assert of_recorder.target_action is record and "again" in record.cmd
-    [shutdown] = of_recorder.on_exit.function(SimpleNamespace(is_shutdown=False))
+    [stop] = of_recorder.on_exit
+    [shutdown] = stop.function(SimpleNamespace(is_shutdown=False))
     assert "the recorder has ended: is again there already?" in shutdown.event.reason
 
 
 def test_what_is_ending_is_not_told_to_end_again() -> None:
     """launch_ros raises where it is told twice, and the launch then ends with an error."""
     actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless")
-    ends = [handler.on_exit for handler in launch_stub.handlers(actions, "OnProcessExit")]
-    ends += [h.entities[0] for h in launch_stub.handlers(actions, "OnStateTransition")[:-1]]
-    ending = [
-        end.function(SimpleNamespace(is_shutdown=True)) for end in ends if hasattr(end, "function")
-    ]
-    assert ending == [[]] * 4
+    exits = launch_stub.handlers(actions, "OnProcessExit")
+    stops = [getattr(handler.on_exit[0], "actions", handler.on_exit)[0] for handler in exits]
+    stops += [h.entities[0] for h in launch_stub.handlers(actions, "OnStateTransition")[:-1]]
+    ending = [stop.function(SimpleNamespace(is_shutdown=True)) for stop in stops]
+    assert ending == [[]] * 5
 
 
 def test_a_namespace_is_that_of_all() -> None:
