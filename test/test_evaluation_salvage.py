@@ -154,6 +154,20 @@ def test_damage_in_the_middle_costs_what_it_hit(mcap: Path) -> None:
     assert "1 damaged chunks of bag.mcap are left out" in problem
 
 
+def test_damage_inside_an_sqlite_file_costs_what_comes_behind_it(sqlite: Path) -> None:
+    file = storage(sqlite)
+    data = bytearray(file.read_bytes())
+    middle = len(data) // 2 // 4096 * 4096
+    data[middle : middle + 8 * 4096] = bytes(8 * 4096)
+    file.write_bytes(data)
+    found, problems = stamps(sqlite)
+    assert found == sorted(found)
+    assert 0 < len(found) < COUNT
+    assert problems
+    with pytest.raises(BagError, match=r"is damaged|can't be read"), open_bag(sqlite) as bag:
+        list(bag.records(bag.topics))
+
+
 def test_a_run_on_a_recording_that_was_cut_off_has_results_and_says_so(
     mcap: Path, tmp_path: Path
 ) -> None:

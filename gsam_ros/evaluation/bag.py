@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import apsw  # rosbags brings it
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import (
     Connection,
@@ -38,6 +39,7 @@ else:
     from backports.zstd import ZstdError  # rosbags brings it
 
 _DAMAGE = (
+    apsw.Error,  # while messages are read from sqlite3 files
     AnyReaderError,
     ReaderError,
     RuntimeError,  # lz4
