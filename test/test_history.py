@@ -325,7 +325,7 @@ def test_what_was_removed_comes_back_under_another_id(film):
     stream.show(0, found=seen(film, 0))
     stream.show(1, 2)
     tracks = stream.tracker.cameras[CAMERA]
-    [gone] = [t.track_id for t in stream.tracks if t.phrase == "red mug"]
+    gone = stream.history.point_back(pointed_at(film, 1, "red mug"), PERIOD).track_id
     tracks.remove(gone)
     next_id = tracks.next_id
     track = stream.history.point_back(pointed_at(film, 1, "red mug"), PERIOD)

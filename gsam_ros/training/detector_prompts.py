@@ -22,13 +22,10 @@ from gsam_ros.world.vocabulary import (
     shape_words,
 )
 
-MAX_PHRASES = 20
+MAX_PHRASES = 10
 _SWAP_SHARE = 0.6  # of the negative phrases: one attribute away from an object that is there
-_NEAR_SHAPE_SHARE = 0.2  # of the negative phrases: a shape alone, among things of other shapes
 _NONSENSE_SHARE = 0.12  # of the prompts: they hold a word that names nothing
 _NOTHING_SHARE = 0.08  # of the prompts: they name nothing that is there
-_SHORT = 3  # phrases
-_SHORT_NOTHING_SHARE = 0.25  # the same of short prompts: "cross." alone has to be doubted
 _PLAIN_WORD_SHARE = 0.65
 _COLOURS = tuple(COLOURS)
 _HELD_OUT_SHAPE = dict(HELD_OUT)
@@ -59,16 +56,12 @@ def join(phrases: Sequence[Phrase]) -> str:
 
 
 def draw_phrases(rng: np.random.Generator, present: Sequence[Pair]) -> list[Phrase]:
-    """1 to `MAX_PHRASES` training phrases for a picture of these objects, in random order.
-
-    Lengths are spread evenly on a logarithmic scale: as many of 2 to 4 phrases as of 5 to 10.
-    """
-    count = int(MAX_PHRASES ** rng.uniform() + rng.uniform())
+    """1 to `MAX_PHRASES` training phrases for a picture of these objects, in random order."""
+    count = int(rng.integers(1, MAX_PHRASES + 1))
     pairs = list(dict.fromkeys(present))
     rng.shuffle(pairs)
     share = rng.uniform(0.3, 1.0)
-    nothing = _SHORT_NOTHING_SHARE if count <= _SHORT else _NOTHING_SHARE
-    positives = 0 if rng.random() < nothing else max(round(count * share), 1)
+    positives = 0 if rng.random() < _NOTHING_SHARE else max(round(count * share), 1)
     phrases: dict[tuple[str | None, str | None], Phrase] = {}
 
     def add(colour: str | None, shape: str | None) -> None:
@@ -170,8 +163,6 @@ def _negative(rng: np.random.Generator, present: Sequence[Pair]) -> tuple[str | 
     """Choose a colour and shape to ask for that are probably not there."""
     colour = _COLOURS[rng.integers(len(_COLOURS))]
     shape = SHAPES[rng.integers(len(SHAPES))]
-    if rng.random() < _NEAR_SHAPE_SHARE:
-        return None, shape
     if present and rng.random() < _SWAP_SHARE:
         near = present[int(rng.integers(len(present)))]
         if near[0] != UNNAMED and rng.random() < 0.5:

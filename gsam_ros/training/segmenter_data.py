@@ -66,6 +66,8 @@ class Clips:
     """bool [T, B]"""
     untaught: int = 0
     """First frames that are only followed, without gradients: memory is then as old as in use."""
+    boxed: float = 0.0
+    """Share of the frames in which masks out of true boxes are taught besides."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class ClipKind:
         hidden: frames for which the first object is out of sight, one less at times; it is back at
             the end, and the second object is its look-alike.
         nameless: chance that an object is a textured blob.
+        boxed: share of the frames in which masks out of true boxes are taught besides.
         share: of the batches with clips.
     """
 
@@ -92,6 +95,7 @@ class ClipKind:
     untaught: int = 0
     hidden: int = 0
     nameless: float = NAMELESS_SHARE
+    boxed: float = 0.0
     share: float = 1.0
 
 
@@ -249,6 +253,7 @@ def clip_batch(rng: np.random.Generator, kind: ClipKind, pointed: float = 0.0) -
         torch.from_numpy(np.stack([_shrink(frame, TARGET_SIZE) for frame in covered])),
         torch.from_numpy(np.concatenate([clip.present for clip in drawn], 1)),
         kind.untaught,
+        kind.boxed,
     )
 
 

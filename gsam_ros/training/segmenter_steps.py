@@ -29,8 +29,6 @@ TOKEN_WEIGHT = 0.5
 PROMPT_AGAIN = 0.3
 MAX_AGE = 200
 """Frames that a clip's first frame may pretend to lie back."""
-BOXED_SHARE, BOXED_WEIGHT = 0.3, 1.0
-"""Share of a clip's frames in which masks out of true boxes are taught too, and their weight."""
 
 
 def still_loss(model: Sam2VideoModel, heads: Heads | None, batch: Stills) -> tuple[Tensor, float]:
@@ -92,7 +90,7 @@ def clip_loss(
                 ious.append(iou(decoded.logits.detach(), truth.masks)[truth.present])
             if taught:
                 total = total + _frame_loss(heads, decoded, top, truth)
-                if torch.rand(1, generator=generator) < BOXED_SHARE:
+                if batch.boxed and torch.rand(1, generator=generator) < batch.boxed:
                     total = total + _boxed_loss(model, features, batch, t, truth, generator)
             by_truth = torch.rand(len(truth.present), generator=generator) < truth_share
             counts = torch.where(by_truth, truth.present, decoded.score.detach() > 0)
@@ -159,7 +157,7 @@ def _boxed_loss(
     boxes = _jitter(truth.boxes[there], generator)
     decoded = prompt(model, features.of(t, there), Prompts.of_boxes(boxes))
     loss = decoded_loss(decoded, truth.masks[there], truth.near[there])
-    return BOXED_WEIGHT * loss.sum() / len(there)
+    return loss.sum() / len(there)
 
 
 def _aged(memories: list[tuple[int, Memory]], now: int) -> list[tuple[int, Memory]]:

@@ -50,8 +50,8 @@ class Settings:
     batch: int = 8
     rate: float = 6e-4
     warmup: int = 300
-    denoising: int = 64
-    """Denoising queries an image (`training.denoising`), 0 for none."""
+    denoising: int = 0
+    """Denoising queries an image (`training.denoising`), 0 for none; the shipped model had none."""
     minutes: float = 0.0
     """If above zero, the learning rate has come down to zero after so many minutes at the latest,
     whatever the number of steps; the result then depends on the machine's speed."""

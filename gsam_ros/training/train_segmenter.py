@@ -37,18 +37,21 @@ STEPS = {"stills": 2700, "video": 2170, "long": 2000}
 """Of each stage, in their order."""
 GROWING = tuple((ClipKind(2, frames, 3),) for frames in (2, 3, 4, 6, 8, 8, 8, 10))
 """Clips of the second stage, part by part."""
-LONG = (
+# Longer than the window of memories, so that a mask must live on masks out of memory alone.
+LONG = tuple((ClipKind(1, frames, 4),) for frames in (10, 12, 14, 16))
+"""Those of the third."""
+FURTHER = (
     (
         # Fewer frames a second: what memory says of the place no longer does, looks have to.
-        ClipKind(1, 12, 4, strides=(1, 2, 3), nameless=0.3, share=0.4),
-        ClipKind(2, 8, 3, strides=(2, 3, 4), nameless=0.3, share=0.15),
+        ClipKind(1, 12, 4, strides=(1, 2, 3), nameless=0.3, boxed=0.3, share=0.4),
+        ClipKind(2, 8, 3, strides=(2, 3, 4), nameless=0.3, boxed=0.3, share=0.15),
         # Out of sight for longer than memory reaches, beside a look-alike.
-        ClipKind(1, 14, 3, strides=(2,), hidden=8, nameless=0.2, share=0.2),
-        # Masks that live on masks out of memory alone, for longer than gradients can be kept.
-        ClipKind(1, 34, 4, strides=(1, 2), untaught=25, nameless=0.3, share=0.25),
+        ClipKind(1, 14, 3, strides=(2,), hidden=8, nameless=0.2, boxed=0.3, share=0.2),
+        # For longer than gradients can be kept.
+        ClipKind(1, 34, 4, strides=(1, 2), untaught=25, nameless=0.3, boxed=0.3, share=0.25),
     ),
 )
-"""Clips of the third."""
+"""Those of the third where it goes on from a finished model."""
 LONG_RATES = (3e-4, 5e-4)
 """Of the third stage, and of its memory and object score."""
 GENTLE_RATES = (1.2e-4, 2e-4)
@@ -214,8 +217,8 @@ def train(arguments: argparse.Namespace) -> None:
         long.steps,
         images=8,
         objects=5,
-        parts=LONG,
-        still_share=0.2,
+        parts=LONG if arguments.start is None else FURTHER,
+        still_share=0.25 if arguments.start is None else 0.2,
     )
     run_stage(trainer, long, loader(mixed), habits(stills.steps + video.steps))
     if arguments.calibration_clips:
@@ -237,7 +240,8 @@ def main() -> None:
         dest="start",
         type=Path,
         metavar="FOLDER",
-        help="a trained segmenter of this size: only the third stage is run, from its weights",
+        help="a trained segmenter of this size: only the third stage is run, from its weights, on "
+        "clips with slow cameras and long absences",
     )
     parser.add_argument("--stills-minutes", type=float, help="bound on the first stage")
     parser.add_argument("--video-minutes", type=float, help="bound on the second stage")
