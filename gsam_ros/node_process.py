@@ -17,15 +17,17 @@ from rclpy.signals import SignalHandlerOptions
 from gsam_ros.bridge.executor import ShortCallbackExecutor
 from gsam_ros.bridge.log import RosLogHandler
 from gsam_ros.node import GsamNode
+from gsam_ros.process_memory import share_arenas
 from gsam_ros.settings import SettingError
 
-_SERVICE_THREADS = 5
-"""For a transition, `~/set_prompt`, `~/detect` and the services of objects, each of which may wait
-for the machine, and for whatever is asked meanwhile."""
+_SERVICE_THREADS = 3
+"""For a transition, for a prompt that is set by service, and for whatever is asked meanwhile; while
+models load, only the transition waits."""
 
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run `gsam_node` until SIGINT or SIGTERM, and end the process."""
+    share_arenas()
     # rclpy's own handlers shut the context down at once, under the hands of a thread that is
     # publishing. With these, the node stops its machine first.
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)

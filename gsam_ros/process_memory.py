@@ -6,6 +6,8 @@ import ctypes
 import os
 from pathlib import Path
 
+_M_ARENA_MAX = -8  # of malloc.h
+
 
 def resident_bytes(pid: int | str = "self") -> int:
     """Resident memory of a process in bytes (proc_pid_statm(5), second field).
@@ -25,3 +27,15 @@ def trim() -> None:
     give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if give_back:
         give_back(0)
+
+
+def share_arenas(count: int = 2) -> None:
+    """Have this process's threads share so many arenas of glibc; call it before they start.
+
+    By default there may be eight for each core. Threads that load models one after the other each
+    fill one, of which little goes back: the node grew by 70 MB over 14 rounds of its lifecycle, and
+    by nothing with two.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(_M_ARENA_MAX, count)
