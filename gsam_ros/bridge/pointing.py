@@ -86,6 +86,7 @@ class ObjectServices:
         cameras: Iterable[Camera],
         run: Callable[[Callable[[Any], None]], None],
     ) -> None:
+        self._node = node
         self._cameras = cameras
         self._run = run
         group = MutuallyExclusiveCallbackGroup()
@@ -114,6 +115,7 @@ class ObjectServices:
             response.message = str(error)
         except Exception as error:  # noqa: BLE001  a service that raises would end the node
             response.message = f"the machine failed on this: {describe(error)}"
+            self._node.get_logger().error(response.message)
         return response
 
 

@@ -49,21 +49,6 @@ class Truth:
     problems: tuple[str, ...] = ()
 
 
-def only_camera(results: RunResults, path: Path) -> CameraResults:
-    """The run's camera, for a truth that does not say of which it speaks.
-
-    Raises:
-        TruthError: there are several.
-    """
-    if len(results.cameras) > 1:
-        names = ", ".join(camera.name for camera in results.cameras)
-        raise TruthError(
-            f"{path} does not say of which camera it speaks, and the run has {names}: give it as "
-            "--truth NAME=FILE"
-        )
-    return results.cameras[0]
-
-
 def camera_of(results: RunResults, name: str | None, path: Path) -> CameraResults:
     """The run's camera of a name, or its only one where no name is given or it has none itself.
 
@@ -73,10 +58,15 @@ def camera_of(results: RunResults, name: str | None, path: Path) -> CameraResult
     for camera in results.cameras:
         if camera.name == name:
             return camera
+    names = ", ".join(camera.name for camera in results.cameras)
     if name and all(camera.name for camera in results.cameras):
-        names = ", ".join(camera.name for camera in results.cameras)
         raise TruthError(f"{path} is given as of the camera {name!r}, and the run has {names}")
-    return only_camera(results, path)
+    if len(results.cameras) > 1:
+        raise TruthError(
+            f"{path} does not say of which camera it speaks, and the run has {names}: give it as "
+            "--truth NAME=FILE"
+        )
+    return results.cameras[0]
 
 
 def image_size(camera: CameraResults, path: Path) -> tuple[int, int]:
