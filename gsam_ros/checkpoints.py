@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +81,7 @@ def load(
     """
     source = locate(name)
     try:
-        _check_type(name, source, model_type)
+        _check_type(name, model_class.config_class.get_config_dict(source)[0], model_type)
         config = model_class.config_class.from_pretrained(source)
         if change:
             change(config)
@@ -104,12 +103,8 @@ def load(
     return model.eval().requires_grad_(False)
 
 
-def _check_type(name: str, source: str, model_type: str) -> None:
-    """Refuse another architecture before transformers fills it with random weights."""
-    config_file = Path(source) / "config.json"
-    if not config_file.is_file():
-        return  # a hub id: from_pretrained reads the configuration that it downloads
-    config: dict[str, Any] = json.loads(config_file.read_text(encoding="utf-8"))
+def _check_type(name: str, config: dict[str, Any], model_type: str) -> None:
+    """Refuse another architecture, which transformers takes with a warning and wrong weights."""
     found = config.get("model_type")
     if found != model_type:
         raise CheckpointError(f"the model {name!r} is a {found!r}, and a {model_type!r} is needed")

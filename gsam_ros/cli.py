@@ -30,6 +30,8 @@ _COMMANDS = {
     "train": train,
 }
 
+_MEMORY_ADVICE = "take smaller models, or the CPU, or end what else uses the memory"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status.
@@ -50,6 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("gsam: interrupted", file=sys.stderr)
         return 130
+    except (RuntimeError, MemoryError) as error:
+        from gsam_ros.batches import is_out_of_memory  # imports torch, as what has failed did
+
+        if not is_out_of_memory(error):
+            raise
+        return fail(f"the device's memory ran out: {options.memory_advice}")
     except ModuleNotFoundError as error:
         return fail(
             f"{error}: run this in the environment that `make setup` builds, or install the "
@@ -72,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         child = commands.add_parser(name, help=command.ABOUT)
         command.add_arguments(child)
         child.set_defaults(run=command.run)
+    parser.set_defaults(memory_advice=_MEMORY_ADVICE)
     return parser
 
 
@@ -80,7 +89,7 @@ def _world_parser() -> argparse.ArgumentParser:
         prog="gsam evaluate world", description=evaluate_world.ABOUT.capitalize() + "."
     )
     evaluate_world.add_arguments(parser)
-    parser.set_defaults(run=evaluate_world.run)
+    parser.set_defaults(run=evaluate_world.run, memory_advice=_MEMORY_ADVICE)
     return parser
 
 

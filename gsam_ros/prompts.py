@@ -13,6 +13,8 @@ MAX_PHRASES = 255
 MAX_CHARACTERS = 20_000
 """Far above what 255 phrases need; a longer text is a mistake (a file, a log) and not a prompt."""
 
+_HALF_WIDTH = str.maketrans("\uff1a\uff01\uff1d\uff5c\uff0e", ":!=|.")
+
 # A dot between digits belongs to a number ("3.5 mm jack"); every other dot ends a phrase, and so
 # do commas, semicolons, new lines and the full-width marks of Chinese and Japanese.
 _SEPARATOR = re.compile(r"(?<!\d)\.|\.(?!\d)|[,;\n\r\u3001\u3002\uff0c\uff1b]")
@@ -142,7 +144,7 @@ def parse_prompt(text: str) -> tuple[Phrase, ...]:
             "name each object in a few words"
         )
     unique: dict[str, Phrase] = {}
-    for part in _SEPARATOR.split(unicodedata.normalize("NFC", text)):
+    for part in _SEPARATOR.split(unicodedata.normalize("NFC", text).translate(_HALF_WIDTH)):
         typed = " ".join(part.split())
         if not _names_something(typed):
             continue

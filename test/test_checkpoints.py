@@ -7,10 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
 from random_checkpoints import save_detector, save_segmenter, small_detector_config
+from transformers import GroundingDinoConfig
 
 from gsam_ros.checkpoints import BUNDLED, CheckpointError, locate
 from gsam_ros.detection.detector import GroundingDetector
@@ -98,6 +100,14 @@ def test_the_wrong_kind_of_model(detector, segmenter):
         TransformersSam2(str(detector), CPU)
 
 
+def test_the_wrong_kind_of_model_from_the_hub(monkeypatch):
+    """MM Grounding DINO's weights fit into Grounding DINO, and its scores mean something else."""
+    told = {"model_type": "mm-grounding-dino"}
+    monkeypatch.setattr(GroundingDinoConfig, "get_config_dict", lambda name: (told, {}))
+    with pytest.raises(CheckpointError, match="'mm-grounding-dino', and a 'grounding-dino' is"):
+        GroundingDetector("openmmlab-community/mm_grounding_dino_tiny", CPU)
+
+
 def test_a_detector_without_its_tokenizer(detector, tmp_path):
     copy = shutil.copytree(detector, tmp_path / "copy")
     for file in copy.glob("tokenizer*"):
@@ -125,6 +135,20 @@ def test_a_gpu_that_is_not_there():
 def test_devices_that_do_not_exist(name):
     with pytest.raises(DeviceError, match="give auto, cpu"):
         choose_device(name)
+
+
+@pytest.mark.parametrize(("has_it", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_precision_of_a_gpu_is_not_an_emulated_one(monkeypatch, has_it, expected):
+    asked = []
+
+    def is_supported(including_emulation=True):
+        asked.append(torch.cuda.device)
+        return has_it or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
+    assert choose_dtype("auto", torch.device("cuda:1")) is expected
+    assert asked
 
 
 def test_precision():

@@ -9,10 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from pycocotools.coco import COCO
 
 from gsam_ros.cli import main
 from gsam_ros.evaluation.sample import SampleOptions, write_sample
+from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import phrase_of
 
@@ -99,6 +101,36 @@ def test_what_cannot_be_done_is_named(
     assert main(["detect", *typed, "--out", str(tmp_path / "out")]) == 1
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_what_was_answered_before_an_interruption_is_kept(
+    folder: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    answer = GroundedTracker.detect
+
+    def interrupted(self, image, text):
+        if image.shape[0] < 480:
+            raise KeyboardInterrupt
+        return answer(self, image, text)
+
+    cv2.imwrite(str(folder / "11.png"), np.zeros((100, 100, 3), np.uint8))
+    monkeypatch.setattr(GroundedTracker, "detect", interrupted)
+    out = tmp_path / "out"
+    assert main(["detect", str(folder), "--prompt", "mug.", "--out", str(out)]) == 130
+    data = json.loads((out / "results.json").read_text())
+    assert [image["file_name"] for image in data["images"]] == ["2.png", "10.png"]
+
+
+def test_memory_that_ran_out_is_said_with_what_to_do(
+    folder: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    def too_much(self, image, text):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(GroundedTracker, "detect", too_much)
+    command = ["detect", str(folder), "--prompt", "mug.", "--out", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert "memory ran out: take smaller models" in capsys.readouterr().err
 
 
 def test_results_are_json_that_others_read(folder: Path, tmp_path: Path) -> None:

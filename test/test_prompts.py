@@ -59,6 +59,14 @@ def test_phrases(text, phrases):
         ("mug:0.5. Mug:0.5.", [Phrase("mug", threshold=0.5)]),
         ("mug=a|b. mug=B|A.", [Phrase("mug", ("a", "b"))]),
         ("3.5 mm jack:0.4", [Phrase("3.5 mm jack", threshold=0.4)]),
+        (
+            "人\uff1a0.5\uff0e杯\uff1d茶杯\uff5c碗。\uff01玩具",
+            [
+                Phrase("人", threshold=0.5),
+                Phrase("杯", ("茶杯", "碗")),
+                Phrase("玩具", negative=True),
+            ],
+        ),
         ("the mug=a cup|cup|the glass", [Phrase("the mug", ("a cup", "the glass"))]),
     ],
 )

@@ -297,6 +297,20 @@ def test_what_only_keeps_a_track_is_told_of_images_that_are_not_cut(detector):
     assert (whole.scores < 0.3).any()
 
 
+def test_a_camera_that_is_cut_leaves_the_others_what_keeps_their_tracks(detector):
+    small, large = small_objects(200, 260).image, small_objects(800, 1000, seed=3).image
+    text = detector.encode(PHRASES)
+    options = {"slices": SliceSettings(mode="auto"), "weak_share": 0.4}
+    [alone] = detector.detect([small], text, **options)
+    [cut] = detector.detect([large], text, **options)
+    assert (alone.scores < 0.3).any() and (cut.scores >= 0.3).all()
+    for images in ([small, large], [large, small]):
+        answers = detector.detect(images, text, **options)
+        expected = [alone if image is small else cut for image in images]
+        for answer, one in zip(answers, expected, strict=True):
+            np.testing.assert_allclose(answer.scores, one.scores, atol=1e-4)
+
+
 def test_cameras_do_not_influence_each_other(detector):
     images = [small_objects(300, 400, seed=1).image, small_objects(200, 500, seed=2).image]
     text = detector.encode(PHRASES)

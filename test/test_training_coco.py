@@ -17,6 +17,7 @@ from transformers import AutoImageProcessor, GroundingDinoForObjectDetection
 
 from gsam_ros.checkpoints import locate
 from gsam_ros.evaluation.sources import open_source
+from gsam_ros.prompts import parse_phrases
 from gsam_ros.training.coco_batches import BatchMaker, CocoBatches, in_turn, split
 from gsam_ros.training.coco_boxes import CocoError, read_image
 from gsam_ros.training.coco_prompts import PromptMaker
@@ -135,6 +136,13 @@ def test_mistakes_are_named(tmp_path, place, value, told):
     assert told in str(caught.value) and "coco.json" in str(caught.value)
 
 
+def test_an_image_of_too_many_pixels_is_named(tmp_path, monkeypatch):
+    path = save(tmp_path, example())
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    with pytest.raises(CocoError, match=r"more pixels than Pillow takes for meant: .*a\.png"):
+        read_coco(path, tmp_path)
+
+
 def test_all_kinds_of_mistakes_are_told_at_once(tmp_path):
     data = example()
     change(data, "images/1/file_name", "lost.png")
@@ -213,6 +221,49 @@ def test_a_crowd_s_phrase_is_no_negative(tmp_path):
     for seed in range(8):
         batch = maker.make(np.random.default_rng(seed), [first])
         assert tokenizer.decode(batch.input_ids[0], skip_special_tokens=True) == "red mug."
+
+
+def test_what_a_crop_leaves_without_a_box_is_no_negative(tmp_path):
+    """Part of it may still be to be seen."""
+    data = example()
+    del data["annotations"][2]
+    change(data, "annotations/0/bbox", [0, 0, 26, 30])
+    change(data, "annotations/1/bbox", [28, 5, 10, 20])
+    first = read(tmp_path, data).images[0]
+    maker, tokenizer = make_maker(augmentation="crop"), build_tokenizer()
+    texts = set()
+    for seed in range(40):
+        batch = maker.make(np.random.default_rng(seed), [first])
+        left = batch.targets.boxes[0].shape[0]
+        text = tokenizer.decode(batch.input_ids[0], skip_special_tokens=True)
+        texts.add((left, text.count(".")))
+    assert texts == {(2, 2), (1, 1)}  # cut or not, just what has a box is asked for
+
+
+def test_phrases_that_no_box_has_are_left_out_and_told(tmp_path):
+    data = example()
+    data["categories"].insert(0, {"id": 0, "name": "_background_"})
+    found = read(tmp_path, data)
+    assert found.phrases == ("red mug", "ball")
+    assert found.images[0].phrases.tolist() == [0, 1]
+    assert found.images[0].crowd_phrases.tolist() == [1]
+    [note] = found.notes
+    assert note.endswith("left out phrases that no box has: background")
+
+
+def test_names_lose_the_marks_that_mean_something_in_a_prompt(tmp_path):
+    data = example()
+    data["categories"] = [{"id": 3, "name": "fork, plastic"}, {"id": 5, "name": "sign: stop!"}]
+    found = read(tmp_path, data)
+    assert found.phrases == ("fork plastic", "sign stop")
+    assert parse_phrases(". ".join(found.phrases)) == found.phrases
+
+
+def test_spans_that_are_none_are_named(tmp_path):
+    data = example()
+    data["annotations"][0]["tokens_positive"] = [2, 5]
+    with pytest.raises(CocoError, match=r"tokens_positive that are no \[\[start, end\], ...\]: 1"):
+        read(tmp_path, data, "captions")
 
 
 def test_an_image_of_a_crowd_alone_is_asked_for_nothing(tmp_path):
@@ -333,3 +384,6 @@ def test_data_are_split_without_overlap(tmp_path):
     }
     assert len(training.images) == len(validation.images) == 1
     assert split(data, 0.0, seed=0) == (data, None)
+    training, validation = split(data, 0.99, seed=0)
+    assert validation is not None
+    assert len(training.images) == len(validation.images) == 1  # one at least is trained on

@@ -39,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_data_arguments(detector)
     _add_optimiser_arguments(detector)
+    detector.set_defaults(
+        memory_advice="lower --batch and raise --accumulate by as much, or give --bf16, "
+        "--freeze backbone text, or a lower --denoising"
+    )
     demo = models.add_parser("demo", help=train_demo.ABOUT)
     train_demo.add_arguments(demo)
     demo.set_defaults(run=train_demo.run)

@@ -120,29 +120,42 @@ class GroundingDetector:
             One `Detections` per image, best first.
         """
         on_device = [torch.as_tensor(image, device=self.device) for image in images]
-        if slices is None or slices.mode == "never":
-            first = self._replicas[0]
-            found = first.look_in_turn(on_device, text, threshold, nms_iou, weak_share)
-        else:
-            parts = [self._parts(image.shape[:2], slices) for image in images]
-            are_whole = all(len(boxes) == 1 for boxes in parts)
-            looks: list[Look] = [
-                partial(
-                    replica.look_in_turn,
-                    text=text,
-                    threshold=threshold,
-                    nms_iou=nms_iou,
-                    weak_share=weak_share if are_whole else 1.0,
-                )
-                for replica in self._replicas
-            ]
-            if are_whole:
-                found = share_out(on_device, slices.batch, looks)
-            else:
-                if choose is not None:
-                    parts = [pick(boxes) for pick, boxes in zip(choose, parts, strict=True)]
-                found = self._look_at(parts, on_device, looks, slices, nms_iou)
-        return [answer[answer.phrase_index >= 0] for answer in found]
+        slices = slices or SliceSettings()
+        parts = [self._parts(image.shape[:2], slices) for image in images]
+        looks = partial(self._looks, text=text, threshold=threshold, nms_iou=nms_iou)
+        found = [Detections.none()] * len(images)
+        # Images of different cameras: what one is cut into must not change another's answer.
+        whole = [i for i, boxes in enumerate(parts) if len(boxes) == 1]
+        answers = share_out(
+            [on_device[i] for i in whole], slices.batch, looks(weak_share=weak_share)
+        )
+        cut = [i for i, boxes in enumerate(parts) if len(boxes) > 1]
+        if choose is not None:
+            parts = [pick(boxes) for pick, boxes in zip(choose, parts, strict=True)]
+        answers += self._look_at(
+            [parts[i] for i in cut],
+            [on_device[i] for i in cut],
+            looks(weak_share=1.0),
+            slices,
+            nms_iou,
+        )
+        for i, answer in zip(whole + cut, answers, strict=True):
+            found[i] = answer[answer.phrase_index >= 0]
+        return found
+
+    def _looks(
+        self, text: EncodedText, threshold: float, nms_iou: float, weak_share: float
+    ) -> list[Look]:
+        return [
+            partial(
+                replica.look_in_turn,
+                text=text,
+                threshold=threshold,
+                nms_iou=nms_iou,
+                weak_share=weak_share,
+            )
+            for replica in self._replicas
+        ]
 
     def _look_at(
         self,
@@ -167,6 +180,8 @@ class GroundingDetector:
 
     def _parts(self, size: tuple[int, int], slices: SliceSettings) -> np.ndarray:
         """[V, 4] what there is to look at in an image of this (height, width)."""
+        if slices.mode == "never":
+            return np.array([[0, 0, size[1], size[0]]])
         for side, asked, most in (
             ("width", slices.width, size[1]),
             ("height", slices.height, size[0]),

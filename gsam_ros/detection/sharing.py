@@ -48,7 +48,7 @@ def share_out(
             for index, answer in zip(jobs[place], answers, strict=True):
                 found[index] = answer
 
-    if len(devices) == 1 or len(jobs) == 1:
+    if len(devices) == 1 or len(jobs) <= 1:
         work(devices[0])
         return found
     with ThreadPoolExecutor(len(devices), "detector") as pool:

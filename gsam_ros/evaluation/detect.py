@@ -3,13 +3,13 @@
 What it leaves in its folder:
 
     NAME.png       every image with what was found; NAME is its file's
-    results.json   COCO data set: boxes, masks as RLE, scores
+    results.json   COCO data set: boxes, masks as RLE, scores; of an interrupted run, what it had
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -63,28 +63,44 @@ def detect(source: Source, detector: Detector, prompt: str, out: Path) -> Detect
     if source.endless:
         raise SourceError("a webcam has no end: follow what it sees with gsam track")
     out.mkdir(parents=True, exist_ok=True)
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    categories: list[str] = []
+    results = _CocoResults()
     problems = []
-    for item in tqdm(source.items(), total=source.length or None, desc="images", unit="image"):
-        if isinstance(item, Unreadable):
-            problems.append(f"{item.origin.name}: {item.reason}")
-        elif isinstance(item, Frame):
-            found, understood = detector.detect(item.image, prompt)
-            result = FrameResult(item, found, understood, keyframe=True)
-            assert isinstance(item.token, Origin)  # as of every source
-            name = item.token.name
-            images.append(image_entry(result, 1 + len(images), name))
-            first = 1 + len(annotations)
-            annotations += annotation_entries(result, len(images), first, categories)
-            _write_picture(
-                out / f"{name.replace('/', '_')}.png", draw_instances(item.image, result)
-            )
-    named = [{"id": i, "name": name} for i, name in enumerate(categories, 1)]
-    data = {"categories": named, "images": images, "annotations": annotations}
-    (out / "results.json").write_text(json.dumps(data))
-    return DetectOutcome(len(images), len(annotations), (*source.problems, *problems))
+    try:
+        for item in tqdm(source.items(), total=source.length or None, desc="images", unit="image"):
+            if isinstance(item, Unreadable):
+                problems.append(f"{item.origin.name}: {item.reason}")
+            elif isinstance(item, Frame):
+                found, understood = detector.detect(item.image, prompt)
+                result = FrameResult(item, found, understood, keyframe=True)
+                assert isinstance(item.token, Origin)  # as of every source
+                name = item.token.name
+                results.add(result, name)
+                _write_picture(
+                    out / f"{name.replace('/', '_')}.png", draw_instances(item.image, result)
+                )
+    finally:  # what was answered stays, whatever ends the rest
+        (out / "results.json").write_text(json.dumps(results.as_coco()))
+    return DetectOutcome(
+        len(results.images), len(results.annotations), (*source.problems, *problems)
+    )
+
+
+@dataclass
+class _CocoResults:
+    """Entries of a COCO data set, as far as images were answered."""
+
+    images: list[dict[str, Any]] = field(default_factory=list)
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+    categories: list[str] = field(default_factory=list)
+
+    def add(self, result: FrameResult, name: str) -> None:
+        self.images.append(image_entry(result, 1 + len(self.images), name))
+        first = 1 + len(self.annotations)
+        self.annotations += annotation_entries(result, len(self.images), first, self.categories)
+
+    def as_coco(self) -> dict[str, Any]:
+        named = [{"id": i, "name": name} for i, name in enumerate(self.categories, 1)]
+        return {"categories": named, "images": self.images, "annotations": self.annotations}
 
 
 def _write_picture(path: Path, image: np.ndarray) -> None:

@@ -22,10 +22,12 @@ def choose_device(name: str, setting: str = "device") -> torch.device:
         DeviceError: it does not exist, or torch can't use it.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        # By its number: "cuda" and "cuda:0" are one device and not equal.
+        return torch.device("cuda", torch.cuda.current_device())
     try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
+        device = torch.zeros(1, device=torch.device(name)).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise DeviceError(
@@ -39,8 +41,11 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     """Turn the setting `precision` into a number format for a device."""
     if name != "auto":
         return _DTYPES[name]
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.bfloat16
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            # Emulated, as on cards before Ampere, it is slower than float32, and less exact.
+            if torch.cuda.is_bf16_supported(including_emulation=False):
+                return torch.bfloat16
     return torch.float32
 
 

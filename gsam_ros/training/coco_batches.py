@@ -89,7 +89,9 @@ class BatchMaker:
         pictures, boxes, named, asked = [], [], [], []
         for image in images:
             picture, corners, phrases = self._augment(rng, image)
-            numbers = self.prompts.draw(rng, phrases.tolist(), image.crowd_phrases.tolist())
+            # Of what a crop leaves without a box, a part may still be to be seen.
+            unsure = [*image.crowd_phrases.tolist(), *image.phrases.tolist()]
+            numbers = self.prompts.draw(rng, phrases.tolist(), unsure)
             height, width = picture.shape[:2]
             fractions = corners / torch.tensor([width, height, width, height])
             centre, size = (
@@ -172,15 +174,26 @@ def in_turn(batches: CocoBatches, numbers: Sequence[int], workers: int) -> Itera
     Raises:
         CocoError: an image can't be read.
     """
-    for batch in DataLoader(batches, batch_size=None, sampler=numbers, num_workers=workers):
+    # A generator of its own: else each start would draw from the one that dropout draws from.
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=numbers,
+        num_workers=workers,
+        generator=torch.Generator(),
+    )
+    for batch in loader:
         if isinstance(batch, CocoError):
             raise batch
         yield batch
 
 
 def split(data: CocoBoxes, share: float, seed: int) -> tuple[CocoBoxes, CocoBoxes | None]:
-    """Data for training and for validation, drawn at random; None where the share makes none."""
-    count = round(share * len(data.images))
+    """Data for training and for validation, drawn at random; None where the share makes none.
+
+    At least one image is left for training.
+    """
+    count = min(round(share * len(data.images)), len(data.images) - 1)
     if count == 0:
         return data, None
     order = np.random.default_rng([seed, 2]).permutation(len(data.images))

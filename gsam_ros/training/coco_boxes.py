@@ -68,5 +68,11 @@ def read_image(image: LabelledImage) -> NDArray[np.uint8]:
         with Image.open(image.file) as opened:
             opened.load()  # complains of a JPEG that breaks off, which OpenCV fills up with grey
         return read_image_file(image.file)
-    except (ImageFileError, OSError, SyntaxError, ValueError) as error:
+    except (
+        ImageFileError,
+        Image.DecompressionBombError,
+        OSError,
+        SyntaxError,
+        ValueError,
+    ) as error:
         raise CocoError(f"the image {image.file} can't be read: {error}") from error

@@ -56,8 +56,9 @@ class PromptMaker:
         Args:
             rng: to draw with.
             present: phrases of objects.
-            unsure: phrases of things that are there without boxes of their own. They are asked for
-                only where `present` names them too: as absent ones they would be taught wrongly.
+            unsure: phrases of things that are, or may be, there without boxes of their own. They
+                are asked for only where `present` names them too: as absent ones they would be
+                taught wrongly.
 
         Returns:
             None at all where nothing is present and nothing is sure to be absent.

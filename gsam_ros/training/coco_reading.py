@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,40 @@ def read_coco(path: Path, folder: Path, source: str = "categories") -> CocoBoxes
     notes = [f"{path}: left out boxes without an area: {_few(empty)}"] if empty else []
     if not any(len(image.boxes) for image in images):
         raise CocoError(f"{path} can't be trained on: it has no box that is not a crowd's")
-    return CocoBoxes(path, phrases, tuple(images), tuple(notes))
+    whole = CocoBoxes(path, phrases, tuple(images), tuple(notes))
+    return _without_unused_phrases(whole)
+
+
+def _without_unused_phrases(data: CocoBoxes) -> CocoBoxes:
+    """Leave out phrases of which there is no box.
+
+    Some tools write their project's name, or `_background_`, among the categories. Asked for as
+    absent in every image, such a phrase would only unlearn what it means.
+    """
+    used = {int(p) for image in data.images for p in (*image.phrases, *image.crowd_phrases)}
+    if len(used) == len(data.phrases):
+        return data
+    kept = sorted(used)
+    number = np.full(len(data.phrases), -1)
+    number[kept] = np.arange(len(kept))
+    images = [
+        replace(
+            image,
+            phrases=number[image.phrases],
+            crowd_phrases=number[image.crowd_phrases],
+        )
+        for image in data.images
+    ]
+    unused = [phrase for i, phrase in enumerate(data.phrases) if i not in used]
+    note = f"{data.path}: left out phrases that no box has: {_few(unused)}"
+    return CocoBoxes(
+        data.path, tuple(data.phrases[i] for i in kept), tuple(images), (*data.notes, note)
+    )
+
+
+def _worded(text: object) -> str:
+    """A name as a phrase, without the marks that mean something in a prompt."""
+    return worded(re.sub(r"[,;:=|!]", " ", str(text)))
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -114,7 +148,7 @@ def _by_category(data: dict[str, Any], complaints: _Complaints) -> tuple[PhraseO
     numbers: dict[str, int] = {}
     by_id: dict[Any, int] = {}
     for category in data["categories"]:
-        phrase = worded(str(category["name"]).replace("_", " "))
+        phrase = _worded(str(category["name"]).replace("_", " "))
         if not any(character.isalnum() for character in phrase):
             complaints.add("categories without a name", f"id {category['id']}")
         by_id[category["id"]] = numbers.setdefault(phrase, len(numbers))
@@ -137,8 +171,12 @@ def _by_caption(data: dict[str, Any], complaints: _Complaints) -> tuple[PhraseOf
         if text is None:
             caption = captions.get(annotation["image_id"], "")
             spans = annotation.get("tokens_positive") or []
-            text = " ".join(caption[start:end] for start, end in spans)
-        phrase = worded(str(text).replace(",", " "))
+            try:
+                text = " ".join(caption[start:end] for start, end in spans)
+            except (TypeError, ValueError):
+                text = ""
+                complaints.add("tokens_positive that are no [[start, end], ...]", annotation["id"])
+        phrase = _worded(text)
         if any(character.isalnum() for character in phrase):
             numbers.setdefault(phrase, len(numbers))
         if annotation["id"] in words:
@@ -200,6 +238,9 @@ def _size(image: dict[str, Any], file: Path, complaints: _Complaints) -> tuple[i
         return 10**9, 10**9
     except (OSError, UnidentifiedImageError):
         complaints.add("files that are no images", file)
+        return 10**9, 10**9
+    except Image.DecompressionBombError:
+        complaints.add("images with more pixels than Pillow takes for meant", file)
         return 10**9, 10**9
     if None not in told and (height, width) != told:
         complaints.add(

@@ -81,10 +81,18 @@ class FineTuning:
             torch.float32,
         )
         source = checkpoints.locate(settings.start)
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        processor = AutoImageProcessor.from_pretrained(source)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(source)
+            processor = AutoImageProcessor.from_pretrained(source)
+        except (OSError, ValueError) as error:
+            raise checkpoints.CheckpointError(
+                f"the model {settings.start!r} comes without a tokenizer or "
+                f"preprocessor_config.json: {error}"
+            ) from error
         limit = model.config.max_text_len
         prompts = PromptMaker(data.phrases, tokenizer, limit, settings.negatives)
+        if validation:
+            PromptMaker(validation.phrases, tokenizer, limit, 0)  # complains of those too long
         maker = BatchMaker(tokenizer, processor, prompts, settings.noise, settings.augment)
         self.batches = CocoBatches(data, maker, settings.batch, settings.seed)
         whole = settings.phrases == "categories"
