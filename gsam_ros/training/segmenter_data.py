@@ -19,15 +19,21 @@ from torch.utils.data import Dataset
 from gsam_ros.training.segmenter_forward import Prompts
 from gsam_ros.training.segmenter_loss import TARGET_SIZE
 from gsam_ros.training.segmenter_model import IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD
+from gsam_ros.training.together import Team
 from gsam_ros.world.clips import EVENTS, NAMELESS_SHARE, Clip, draw_clip
-from gsam_ros.world.stills import Still, draw_still
+from gsam_ros.world.stills import draw_still
 
 STILL_SIZES = ((192, 256), (256, 256), (240, 320), (320, 256))
 """Height and width that pictures are drawn at, so that every squeeze of a camera is met."""
 MIN_PIXELS = 40
 """An object with fewer visible pixels of the 256 x 256 image is not asked for."""
-POINTED_STILLS, POINTED_CLIPS = 0.5, 0.15
-"""Share of the batches in which objects are pointed at, not boxed, in the stages with clips."""
+POINTED_STILLS, POINTED_CLIPS = 0.4, 0.15
+"""Share of the batches in which objects are pointed at, not boxed."""
+FILMED = 0.4
+"""Share of the pictures that are frames out of clips: with things that have no name, and with
+things that hide one another more than a picture's ever do."""
+FILMED_FRAME, FILMED_EVENTS = 9, 0.75
+"""Which frame that is, and the chance that something has happened to a thing of it."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,10 @@ class Stills:
     """[B, 4] true boxes."""
     masks: Tensor
     """uint8 [B, 128, 128], 255 = all covered."""
+    told: Tensor
+    """[K] the pictures of which the truth tells every object, the others show some besides."""
     anything: Tensor
-    """float16 [N, 6, 64, 64], see `Heads.image_loss`."""
+    """float16 [K, 6, 64, 64] of these, see `Heads.image_loss`."""
 
 
 @dataclass(frozen=True)
@@ -200,13 +208,15 @@ def still_batch(
     rng: np.random.Generator, images: int, objects: int, pointed: float = 0.0
 ) -> Stills:
     """`images` pictures, of each up to `objects` objects; `pointed`: chance of points for boxes."""
-    pixels, image, boxes, whole, anything = [], [], [], [], []
+    pixels, image, boxes, whole, told, anything = [], [], [], [], [], []
     for number in range(images):
-        still = _draw_still(rng)
-        covered = squeeze_masks(still.masks)
+        filmed = rng.random() < FILMED
+        picture, covered = _draw_filmed(rng, objects) if filmed else _draw_picture(rng)
         around = boxes_around(covered)
-        pixels.append(squeeze(still.image))
-        anything.append(_anything(covered, around))
+        pixels.append(picture)
+        if not filmed:
+            told.append(number)
+            anything.append(_anything(covered, around))
         large = np.flatnonzero((covered > 127).sum((1, 2)) >= MIN_PIXELS)
         chosen = rng.permutation(large)[:objects]
         image += [number] * len(chosen)
@@ -215,13 +225,15 @@ def still_batch(
     true, masks = np.concatenate(boxes), np.concatenate(whole)
     pointed_at = rng.random() < pointed
     prompts = click(rng, masks) if pointed_at else _boxed(jitter(rng, true))
+    size = IMAGE_SIZE // 4
     return Stills(
         torch.from_numpy(np.stack(pixels)),
         torch.tensor(image),
         prompts,
         torch.from_numpy(true),
         torch.from_numpy(_shrink(masks, TARGET_SIZE)),
-        torch.from_numpy(np.stack(anything)),
+        torch.tensor(told, dtype=torch.long),
+        torch.from_numpy(np.reshape(np.array(anything, np.float16), (-1, 6, size, size))),
     )
 
 
@@ -229,12 +241,31 @@ def _boxed(boxes: NDArray[np.float32]) -> Prompts:
     return Prompts.of_boxes(torch.from_numpy(boxes))
 
 
-def _draw_still(rng: np.random.Generator) -> Still:
+def _draw_picture(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A picture [256, 256, 3] and the masks [N, 256, 256] of all N >= 1 objects in it."""
     height, width = STILL_SIZES[rng.integers(len(STILL_SIZES))]
     while True:
         still = draw_still(rng, height, width)
         if len(still.boxes):
-            return still
+            return squeeze(still.image), squeeze_masks(still.masks)
+
+
+def _draw_filmed(
+    rng: np.random.Generator, objects: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A frame [256, 256, 3] of a clip and the masks [N, 256, 256] of the things it follows."""
+    while True:
+        clip = draw_clip(
+            rng,
+            FILMED_FRAME + 1,
+            IMAGE_SIZE,
+            IMAGE_SIZE,
+            objects,
+            events=FILMED_EVENTS,
+            every=FILMED_FRAME,
+        )
+        if (clip.masks[-1].sum((1, 2)) >= MIN_PIXELS).any():
+            return clip.images[-1], squeeze_masks(clip.masks[-1])
 
 
 def clip_batch(rng: np.random.Generator, kind: ClipKind, pointed: float = 0.0) -> Clips:
@@ -305,24 +336,34 @@ def draw_clip_to_follow(
 
 
 class StillBatches(Dataset[Stills]):
-    """Batch number i of pictures, for i from `first` to `last`."""
+    """Batch number i of pictures, for i from `first` to `last`, for one process of a team."""
 
-    def __init__(self, seed: int, first: int, last: int, images: int, objects: int) -> None:
-        self._seed, self._numbers = seed, range(first, last)
-        self._images, self._objects = images, objects
+    def __init__(
+        self,
+        seed: int,
+        first: int,
+        last: int,
+        images: int,
+        objects: int,
+        pointed: float = 0.0,
+        team: Team | None = None,
+    ) -> None:
+        self._seed, self._numbers, self._team = seed, range(first, last), team or Team()
+        self._images, self._objects, self._pointed = images, objects, pointed
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     def __getitem__(self, index: int) -> Stills:
-        rng = np.random.default_rng([self._seed, 0, self._numbers[index]])
-        return still_batch(rng, self._images, self._objects)
+        rng = _chance(self._seed, 0, self._numbers[index], self._team)
+        return still_batch(rng, self._images, self._objects, self._pointed)
 
 
 class MixedBatches(Dataset[Stills | Clips]):
     """Batch number i of clips, or every so often of pictures, for i from `first` to `last`.
 
-    `parts` gives the kinds of clips of each equal part of the run.
+    `parts` gives the kinds of clips of each equal part of the run. All processes of a team get
+    batches of the same kind, so that none waits for another.
     """
 
     def __init__(
@@ -334,8 +375,9 @@ class MixedBatches(Dataset[Stills | Clips]):
         objects: int,
         parts: Sequence[Sequence[ClipKind]],
         still_share: float,
+        team: Team | None = None,
     ) -> None:
-        self._seed, self._numbers = seed, range(first, last)
+        self._seed, self._numbers, self._team = seed, range(first, last), team or Team()
         self._images, self._objects = images, objects
         self._parts, self._still_share, self._total = parts, still_share, last
 
@@ -344,10 +386,15 @@ class MixedBatches(Dataset[Stills | Clips]):
 
     def __getitem__(self, index: int) -> Stills | Clips:
         number = self._numbers[index]
-        rng = np.random.default_rng([self._seed, 1, number])
-        if rng.random() < self._still_share:
+        choice = np.random.default_rng([self._seed, 1, number])
+        rng = _chance(self._seed, 2, number, self._team)
+        if choice.random() < self._still_share:
             return still_batch(rng, self._images, self._objects, POINTED_STILLS)
         kinds = self._parts[number * len(self._parts) // self._total]
         shares = np.array([kind.share for kind in kinds])
-        kind = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
+        kind = kinds[choice.choice(len(kinds), p=shares / shares.sum())]
         return clip_batch(rng, kind, POINTED_CLIPS)
+
+
+def _chance(seed: int, kind: int, number: int, team: Team) -> np.random.Generator:
+    return np.random.default_rng([seed, kind, number * team.size + team.place])

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gsam_ros.training.segmenter_forward import Decoded, Features
+from gsam_ros.training.segmenter_forward import Decoded
 from gsam_ros.training.segmenter_model import HIDDEN, IMAGE_SIZE
 
 TARGET_SIZE = 128
@@ -78,13 +78,13 @@ class Heads(nn.Module):
         self.decoder = nn.Linear(HIDDEN, 20)
         self.memory = nn.Linear(HIDDEN, 20)
 
-    def image_loss(self, features: Features, target: Tensor) -> Tensor:
-        """Loss of the finest level of N images, for any object in them.
+    def image_loss(self, fine: Tensor, target: Tensor) -> Tensor:
+        """Loss of the finest level [N, C, 64, 64] of N images, for any object in them.
 
         `target` [N, 6, 64, 64]: foreground, boundary, and for pixels of an object the distance to
         the left, top, right and bottom side of its box, as a share of the image's side.
         """
-        said = self.fine(features.fine).float()
+        said = self.fine(fine).float()
         what = F.binary_cross_entropy_with_logits(said[:, :2], target[:, :2])
         inside = (target[:, :1] > 0.5).float()
         return what + 2 * _distance_loss(said[:, 2:], target[:, 2:], inside)

@@ -42,7 +42,8 @@ def still_loss(model: Sam2VideoModel, heads: Heads | None, batch: Stills) -> tup
     if heads is not None:
         tokens = heads.token_loss("decoder", decoded.image_tokens, target, near, batch.boxes)
         loss = loss + TOKEN_WEIGHT * tokens.mean()
-        loss = loss + heads.image_loss(features, batch.anything.float())
+        if len(batch.told):
+            loss = loss + heads.image_loss(features.fine[batch.told], batch.anything.float())
     return loss, float(iou(decoded.logits.detach(), target).mean())
 
 

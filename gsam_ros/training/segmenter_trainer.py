@@ -13,6 +13,7 @@ from transformers import Sam2VideoModel
 
 from gsam_ros.training.segmenter_loss import Heads
 from gsam_ros.training.segmenter_model import new_model, save
+from gsam_ros.training.together import Team
 
 EMA_DECAY = 0.997
 CLIP_NORM = 2.0
@@ -24,7 +25,6 @@ class Stage:
 
     name: str
     steps: int
-    minutes: float | None
     rate: float
     memory_rate: float
     """Learning rate of the memory and of the object score."""
@@ -32,25 +32,23 @@ class Stage:
     last_rate: float
     """Share of the rate that is left at the end."""
 
-    def progress(self, step: int, elapsed_s: float) -> float:
-        """Share done, 0 to 1: of the steps, or of the time if that is bounded and further."""
-        done = step / self.steps
-        if self.minutes is not None:
-            done = max(done, elapsed_s / (60 * self.minutes))
-        return min(done, 1.0)
+    def progress(self, step: int) -> float:
+        """Share of the steps done, 0 to 1."""
+        return min(step / self.steps, 1.0)
 
-    def factor(self, step: int, progress: float) -> float:
+    def factor(self, step: int) -> float:
         """What the rates are multiplied by: a ramp, then half a cosine down to `last_rate`."""
-        fall = 0.5 * (1 + math.cos(math.pi * progress))
+        fall = 0.5 * (1 + math.cos(math.pi * self.progress(step)))
         return min((step + 1) / self.warm_up, 1.0) * (self.last_rate + (1 - self.last_rate) * fall)
 
 
 class Trainer:
     """Model, averaged model and optimiser, and where they stand."""
 
-    def __init__(self, out: Path, seed: int) -> None:
+    def __init__(self, out: Path, seed: int, team: Team | None = None) -> None:
         self.out = out
         self.seed = seed
+        self.team = team or Team()
         self.model = new_model(seed)
         # On a CPU the fused attention's backward pass is slower than the plain one's.
         self.model.set_attn_implementation("eager")
@@ -97,7 +95,8 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         parameters = list(self.model.parameters())
-        heads = [] if self.heads is None else self.heads.parameters()
+        heads = [] if self.heads is None else list(self.heads.parameters())
+        self.team.average_gradients([*parameters, *heads])
         norm = nn.utils.clip_grad_norm_([*parameters, *heads], CLIP_NORM)
         if torch.isfinite(norm):
             self.optimiser.step()
@@ -109,7 +108,12 @@ class Trainer:
                 mine.copy_(theirs)
 
     def save_state(self) -> None:
-        """Write everything that going on needs, so that a crash half-way leaves the old file."""
+        """Write everything that going on needs, so that a crash half-way leaves the old file.
+
+        Of several processes, whose states are equal, the first one writes.
+        """
+        if not self.team.leads:
+            return
         assert self.optimiser is not None
         state = {
             "model": self.model.state_dict(),

@@ -2,10 +2,9 @@
 
     python -m gsam_ros.training.train_segmenter --out DIR
 
-One torch thread and one process that draws the data; a run that was stopped goes on from its last
-state if it is started again with the same folder, and ends with the same weights as one that was
-not. The learning rate falls with the share of the steps done or, where `--stills-minutes` and the
-like bound a stage, of the time gone, whichever is further: only runs without these bounds repeat.
+One or more processes of one torch thread each, and for each a second one that draws its data. A
+run that was stopped goes on from its last state if it is started again with the same folder and as
+many processes, and ends with the same weights as one that was not.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,38 +23,44 @@ from transformers import Sam2VideoModel
 from gsam_ros.training.evaluate_clips import clip_figures
 from gsam_ros.training.evaluate_segmenter import still_figures
 from gsam_ros.training.progress import Progress
-from gsam_ros.training.segmenter_data import ClipKind, MixedBatches, StillBatches, Stills
+from gsam_ros.training.segmenter_data import (
+    POINTED_STILLS,
+    ClipKind,
+    MixedBatches,
+    StillBatches,
+    Stills,
+)
 from gsam_ros.training.segmenter_model import load, save
 from gsam_ros.training.segmenter_steps import clip_loss, still_loss
 from gsam_ros.training.segmenter_trainer import Stage, Trainer
+from gsam_ros.training.together import Team, run_together
 
 TRUTH_SHARE, TRUTH_UNTIL = 0.9, 0.4
 """How often the truth says at first who is present, and the share of the run by which it stops."""
 SCORE_SHIFTS = (0.0, 0.5, 1.0)
 VALIDATION_SEED = 800_000_001
-STEPS = {"stills": 2700, "video": 2170, "long": 2000}
+STEPS = {"stills": 4500, "video": 1200, "long": 1450}
 """Of each stage, in their order."""
-GROWING = tuple((ClipKind(2, frames, 3),) for frames in (2, 3, 4, 6, 8, 8, 8, 10))
+PROCESSES = 2
+GROWING = tuple((ClipKind(2, frames, 3),) for frames in (2, 3, 4, 6, 8, 8))
 """Clips of the second stage, part by part."""
-# Longer than the window of memories, so that a mask must live on masks out of memory alone.
-LONG = tuple((ClipKind(1, frames, 4),) for frames in (10, 12, 14, 16))
-"""Those of the third."""
-FURTHER = (
+LONG = (
     (
         # Fewer frames a second: what memory says of the place no longer does, looks have to.
-        ClipKind(1, 12, 4, strides=(1, 2, 3), nameless=0.3, boxed=0.3, share=0.4),
-        ClipKind(2, 8, 3, strides=(2, 3, 4), nameless=0.3, boxed=0.3, share=0.15),
+        ClipKind(1, 12, 4, strides=(1, 2, 3), boxed=0.3, share=0.45),
+        ClipKind(2, 8, 3, strides=(2, 3, 4), boxed=0.3, share=0.15),
         # Out of sight for longer than memory reaches, beside a look-alike.
         ClipKind(1, 14, 3, strides=(2,), hidden=8, nameless=0.2, boxed=0.3, share=0.2),
         # For longer than gradients can be kept.
-        ClipKind(1, 34, 4, strides=(1, 2), untaught=25, nameless=0.3, boxed=0.3, share=0.25),
+        ClipKind(1, 34, 4, strides=(1, 2), untaught=25, boxed=0.3, share=0.2),
     ),
 )
-"""Those of the third where it goes on from a finished model."""
-LONG_RATES = (3e-4, 5e-4)
-"""Of the third stage, and of its memory and object score."""
-GENTLE_RATES = (1.2e-4, 2e-4)
-"""The same where it goes on from a finished model, which higher rates would first undo."""
+"""Those of the third."""
+STILLS_STAGE = Stage("stills", STEPS["stills"], 1.5e-3, 1.5e-3, warm_up=100, last_rate=0.1)
+VIDEO_STAGE = Stage("video", STEPS["video"], 7e-4, 1.2e-3, warm_up=60, last_rate=0.35)
+LONG_STAGE = Stage("long", STEPS["long"], 4e-4, 7e-4, warm_up=60, last_rate=0.01)
+GENTLE_STAGE = replace(LONG_STAGE, rate=1.2e-4, memory_rate=2e-4)
+"""The third where it goes on from a finished model, which higher rates would first undo."""
 CALIBRATION_CLIPS = 24
 LOG_EVERY = 25
 
@@ -89,10 +94,11 @@ def run_stage(
     if stage.name != "stills":
         freeze_statistics(trainer.model)
     started = time.monotonic() - trainer.elapsed_s
+    team = trainer.team
     losses: list[float] = []
     ious: dict[str, list[float]] = {}
     for batch in batches:
-        progress = stage.progress(trainer.step, trainer.elapsed_s)
+        progress = stage.progress(trainer.step)
         if progress >= 1:
             break
         kind = "stills" if isinstance(batch, Stills) else f"{len(batch.pixels)} frames"
@@ -102,24 +108,25 @@ def run_stage(
             else:
                 share = TRUTH_SHARE * max(0.0, 1 - progress / TRUTH_UNTIL)
                 share = 0.0 if stage.name == "long" else share
-                chance = torch.Generator().manual_seed(trainer.seed * 1_000_003 + trainer.step)
+                number = trainer.step * team.size + team.place
+                chance = torch.Generator().manual_seed(trainer.seed * 1_000_003 + number)
                 loss, overlap = clip_loss(trainer.model, trainer.heads, batch, share, chance)
-        trainer.update(loss, stage.factor(trainer.step, progress))
+        trainer.update(loss, stage.factor(trainer.step))
         trainer.elapsed_s = time.monotonic() - started
         losses.append(float(loss.detach()))
         ious.setdefault(kind, []).append(overlap)
-        if trainer.step % LOG_EVERY == 0:
+        if trainer.step % LOG_EVERY == 0 and team.leads:
             each = ", ".join(f"{k} {sum(v) / len(v):.3f}" for k, v in sorted(ious.items()))
             say(
                 f"{stage.name} {trainer.step}/{stage.steps} ({progress:.1%}) loss"
                 f" {sum(losses) / len(losses):.3f}, IoU {each}, {trainer.elapsed_s:.0f} s"
             )
             losses, ious = [], {}
-        if habits.tell:
+        if habits.tell and team.leads:
             habits.tell(trainer.step)
         if trainer.step % habits.save_every == 0:
             trainer.save_state()
-            if habits.reports:
+            if habits.reports and team.leads:
                 report(trainer.average, stage.name, quick=True)
     trainer.save_state()
 
@@ -163,19 +170,18 @@ def loader(batches: StillBatches | MixedBatches) -> DataLoader:
     return DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=6)
 
 
-def train(arguments: argparse.Namespace) -> None:
+def train(team: Team, arguments: argparse.Namespace) -> None:
     """Run all stages, or what is left of them, and write the model to `out`/model."""
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    stills = Stage(
-        "stills", arguments.stills_steps, arguments.stills_minutes, 1.3e-3, 1.3e-3, 100, 0.1
-    )
-    video = Stage("video", arguments.video_steps, arguments.video_minutes, 6e-4, 1.2e-3, 60, 0.01)
-    rates = LONG_RATES if arguments.start is None else GENTLE_RATES
-    long = Stage("long", arguments.long_steps, arguments.long_minutes, *rates, 60, 0.01)
-    trainer = Trainer(arguments.out, arguments.seed)
+    stills = replace(STILLS_STAGE, steps=arguments.stills_steps)
+    video = replace(VIDEO_STAGE, steps=arguments.video_steps)
+    last = LONG_STAGE if arguments.start is None else GENTLE_STAGE
+    long = replace(last, steps=arguments.long_steps)
+    trainer = Trainer(arguments.out, arguments.seed, team)
     trainer.load_state([stills, video, long])
-    if trainer.step:
+    team.wait()  # until all have read the state that the first will replace
+    if trainer.step and team.leads:
         say(f"going on at step {trainer.step} of {trainer.stage}")
     elif arguments.start is not None:
         trainer.take(load(arguments.start))
@@ -192,12 +198,16 @@ def train(arguments: argparse.Namespace) -> None:
     if trainer.stage in ("", "stills"):
         if not trainer.stage:
             trainer.begin(stills)
-        run_stage(
-            trainer,
-            stills,
-            loader(StillBatches(arguments.seed, trainer.step, stills.steps, 8, 4)),
-            habits(0),
+        pictures = StillBatches(
+            arguments.seed,
+            trainer.step,
+            stills.steps,
+            images=8,
+            objects=4,
+            pointed=POINTED_STILLS / 2,
+            team=team,
         )
+        run_stage(trainer, stills, loader(pictures), habits(0))
         trainer.begin(video)
     if trainer.stage == "video":
         mixed = MixedBatches(
@@ -208,6 +218,7 @@ def train(arguments: argparse.Namespace) -> None:
             objects=4,
             parts=GROWING,
             still_share=0.28,
+            team=team,
         )
         run_stage(trainer, video, loader(mixed), habits(stills.steps))
         trainer.begin(long)
@@ -217,10 +228,13 @@ def train(arguments: argparse.Namespace) -> None:
         long.steps,
         images=8,
         objects=5,
-        parts=LONG if arguments.start is None else FURTHER,
-        still_share=0.25 if arguments.start is None else 0.2,
+        parts=LONG,
+        still_share=0.2,
+        team=team,
     )
     run_stage(trainer, long, loader(mixed), habits(stills.steps + video.steps))
+    if not team.leads:
+        return
     if arguments.calibration_clips:
         calibrate(trainer.average, arguments.calibration_clips)
     save(trainer.average, arguments.out / "model")
@@ -233,6 +247,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for state and model")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=PROCESSES, help="one thread each")
     for name, steps in STEPS.items():
         parser.add_argument(f"--{name}-steps", type=int, default=steps)
     parser.add_argument(
@@ -240,12 +255,8 @@ def main() -> None:
         dest="start",
         type=Path,
         metavar="FOLDER",
-        help="a trained segmenter of this size: only the third stage is run, from its weights, on "
-        "clips with slow cameras and long absences",
+        help="a trained segmenter of this size: only the third stage is run, from its weights",
     )
-    parser.add_argument("--stills-minutes", type=float, help="bound on the first stage")
-    parser.add_argument("--video-minutes", type=float, help="bound on the second stage")
-    parser.add_argument("--long-minutes", type=float, help="bound on the third stage")
     parser.add_argument("--save-every", type=int, default=Habits.save_every, metavar="STEPS")
     parser.add_argument(
         "--reports", action="store_true", help="measure with every state and at the end"
@@ -256,7 +267,8 @@ def main() -> None:
         default=CALIBRATION_CLIPS,
         help="that the object score's bias is set by; 0: it stays",
     )
-    train(parser.parse_args())
+    arguments = parser.parse_args()
+    run_together(arguments.processes, train, arguments)
 
 
 if __name__ == "__main__":
