@@ -30,7 +30,7 @@ bench: setup  ## compare speed, memory and accuracy with what one would otherwis
 	@$(python) benchmark/bench.py --out out/bench
 
 test: lint colcon  ## lint, types, the colcon build, then every test
-	@$(python) -m pytest $(PYTEST)
+	@$(python) scripts/run_tests.py $(PYTEST)
 
 lint: setup  ## ruff and mypy
 	@$(env) ruff check . && ruff format --check . && mypy

@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 DOMAINS = range(1, 102)  # those whose ports Linux does not hand out to others
 
@@ -36,5 +38,23 @@ os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds.xml
 os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = os.environ["FASTDDS_DEFAULT_PROFILES_FILE"]
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"  # a message that a robot would refuse fails here
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test waits for a network
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ["MPLBACKEND"] = "Agg"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--alone",
+        choices=("only", "never"),
+        help="of the tests marked `alone`: run no others, or leave them out",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if (asked := config.getoption("alone")) is None:
+        return
+    parts: dict[bool, list[pytest.Item]] = {True: [], False: []}
+    for item in items:
+        parts[bool(item.get_closest_marker("alone")) == (asked == "only")].append(item)
+    config.hook.pytest_deselected(items=parts[False])
+    items[:] = parts[True]

@@ -10,6 +10,8 @@ from gsam_ros.evaluation.demo import DemoOptions, run_demo
 from gsam_ros.evaluation.processes import ProcessError
 from gsam_ros.evaluation.sample import SampleOptions
 
+pytestmark = pytest.mark.alone
+
 SHORT = SampleOptions(seconds=3.0)
 FRAMES = 30
 

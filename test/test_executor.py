@@ -14,6 +14,8 @@ from std_srvs.srv import Trigger
 
 from gsam_ros.bridge.executor import ShortCallbackExecutor
 
+pytestmark = pytest.mark.alone
+
 MESSAGES = 100
 
 

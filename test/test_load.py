@@ -13,6 +13,8 @@ from benchmark.load import load_of, table
 from benchmark.load_run import Answer, Load, figures
 from gsam_ros.bridge.stamps import nanoseconds, read_header
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -13,6 +13,8 @@ from std_msgs.msg import Header
 from gsam_ros.bridge.stamps import nanoseconds, to_time
 from gsam_ros.world.scene import RenderedFrame, Scene
 
+pytestmark = pytest.mark.alone
+
 STATUS, INSTANCES = "/gsam_node/frame_status", "/gsam_node/instances"
 POINTING = "/gsam_node/visual_prompt"
 SCENE = Scene(seed=1)

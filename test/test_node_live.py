@@ -18,6 +18,8 @@ from vision_msgs.msg import Detection2DArray
 
 from gsam_ros.bridge.stamps import nanoseconds, to_time
 
+pytestmark = pytest.mark.alone
+
 FRONT, REAR = "/gsam_node/front/frame_status", "/gsam_node/rear/frame_status"
 PROMPTS = 100
 

@@ -21,6 +21,8 @@ from vision_msgs.msg import Detection2DArray
 from gsam_ros.bridge.stamps import nanoseconds, to_time
 from gsam_ros.checkpoints import locate
 
+pytestmark = pytest.mark.alone
+
 _PROMPT = 6.0  # seconds; 0.5 to 2 on a quiet machine, and no machine that tests is one
 
 

@@ -19,6 +19,8 @@ from gsam_ros.evaluation.replay import replay
 from gsam_ros.evaluation.sample import SampleOptions, prompts_of, write_sample
 from gsam_ros.world.scene import Scene
 
+pytestmark = pytest.mark.alone
+
 FRAMES = 12
 TOPIC = "/left/image"
 PROMPT = prompts_of(Scene(1).pairs)[0]

@@ -30,6 +30,8 @@ from gsam_ros.evaluation.sweep.table import results_of
 from gsam_ros.evaluation.track import TrackOutcome, track
 from gsam_ros.settings import SettingError
 
+pytestmark = pytest.mark.alone
+
 FRAMES = 4
 TOPICS = ("--topic", "/left/image", "--topic", "/right/image")
 
