@@ -1,4 +1,4 @@
-"""The trainings of both bundled models as two processes, one core each."""
+"""The trainings of both bundled models, each in processes of its own."""
 
 from __future__ import annotations
 
@@ -75,37 +75,35 @@ class DemoTraining:
         self._claim(out / "training" / "settings.json")
 
     def run(self) -> None:
-        """Train what is not finished, with a progress bar each.
+        """Train what is not finished, one after the other, with a progress bar each.
 
         Raises:
-            ProcessError: a training failed; the other one is ended, and can go on later.
+            ProcessError: a training failed, and can go on later.
         """
-        waiting = [role for role, folder in self.models.items() if not folder.exists()]
+        for role, folder in self.models.items():
+            if not folder.exists():
+                self._train(role)
+                self._take(role)
+
+    def _train(self, role: str) -> None:
         with ExitStack() as stack:
-            running: dict[str, tuple[Child, tqdm]] = {}
-            for place, role in enumerate(waiting):
-                child = self._start(role)
-                stack.callback(child.stop)
-                bar = tqdm(
-                    total=sum(self.steps[role].values()),
-                    initial=steps_done(self._states[role]),
-                    desc=role,
-                    unit="step",
-                    position=place,
-                    smoothing=0.05,
-                )
-                running[role] = child, stack.enter_context(bar)
-            while running:
+            child = self._start(role)
+            stack.callback(child.stop)
+            bar = tqdm(
+                total=sum(self.steps[role].values()),
+                initial=steps_done(self._states[role]),
+                desc=role,
+                unit="step",
+                smoothing=0.05,
+            )
+            stack.enter_context(bar)
+            status = child.status
+            while status is None:
                 time.sleep(_LOOK_EVERY_S)
-                for role, (child, bar) in list(running.items()):
-                    status = child.status
-                    if further := steps_done(self._states[role]) - bar.n:
-                        bar.update(further)
-                    if status == 0:
-                        self._take(role)
-                        del running[role]
-                    elif status is not None:
-                        raise child.failure(f"the {role}'s training ended with status {status}")
+                status = child.status
+                bar.update(steps_done(self._states[role]) - bar.n)
+        if status != 0:
+            raise child.failure(f"the {role}'s training ended with status {status}")
 
     def told_steps(self, role: str) -> str:
         """The stages in a sentence."""

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train both side by side, then measure them and write their cards."""
+    """Train one after the other, then measure both and write their cards."""
     from gsam_ros.checkpoints import CheckpointError
     from gsam_ros.commands.demo_models import DemoTraining, DemoTrainingError, write_card
     from gsam_ros.commands.evaluate_world import measure
