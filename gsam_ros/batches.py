@@ -20,7 +20,13 @@ R = TypeVar("R")
 PATIENCE = 10.0
 """Seconds until more is tried again; twice as long after each trial that failed."""
 _LONGEST = 320.0  # seconds, up to which that grows
-_SIGNS = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")  # that have no exception of theirs
+_SIGNS = (  # that have no exception of theirs
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",  # its workspace found no room
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 _LOG = logging.getLogger(__name__)
 

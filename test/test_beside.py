@@ -11,7 +11,7 @@ import torch
 
 from gsam_ros.instances import Detections, Frame
 from gsam_ros.pipeline.beside import BesideDetector
-from gsam_ros.pipeline.company import CamerasFailed
+from gsam_ros.pipeline.company import APART, CamerasFailed
 
 PATIENCE = 60.0
 FOUND = (Detections.none(), Detections.none())
@@ -105,12 +105,6 @@ def test_what_is_forgotten_is_not_answered(detector, done, again):
 
 
 def test_an_error_is_raised_where_answers_are_taken_and_ends_nothing(detector, done):
-    def fail(frames):
-        def look():
-            raise RuntimeError("device on fire")
-
-        return look
-
     detector.ask(image("a"))
     detector.begin(fail)
     assert done.acquire(timeout=PATIENCE)
@@ -125,6 +119,62 @@ def test_an_error_is_raised_where_answers_are_taken_and_ends_nothing(detector, d
     detector.begin(gate.job)
     assert done.acquire(timeout=PATIENCE)
     assert len(detector.take()) == 1
+
+
+def fail(frames):
+    """A look that the device fails on."""
+
+    def look():
+        raise RuntimeError("device on fire")
+
+    return look
+
+
+def test_after_an_error_frames_are_looked_at_one_by_one_for_a_while(done):
+    clock = [0.0]
+    detector = BesideDetector(torch.device("cpu"), done.release, lambda: clock[0])
+    gate = Gate()
+    gate.open.set()
+
+    def take(camera_count: int) -> None:
+        assert done.acquire(timeout=PATIENCE)
+        assert len(detector.take()) == camera_count
+
+    for camera in "ab":
+        detector.ask(image(camera))
+    detector.begin(fail)
+    assert done.acquire(timeout=PATIENCE)
+    with pytest.raises(CamerasFailed):
+        detector.take()
+    for camera in "ab":
+        detector.ask(image(camera))
+    detector.begin(gate.job)
+    take(1)
+    detector.begin(gate.job)
+    take(1)
+    clock[0] = APART
+    for camera in "ab":
+        detector.ask(image(camera))
+    detector.begin(gate.job)
+    take(2)
+    assert gate.batches == [["a"], ["b"], ["a", "b"]]
+    detector.close()
+
+
+def test_an_error_of_a_look_that_nobody_wants_any_more_is_nobodys_fault(detector, done):
+    for camera in "ab":
+        detector.ask(image(camera))
+    detector.begin(fail)
+    detector.forget("a")
+    assert done.acquire(timeout=PATIENCE)
+    with pytest.raises(CamerasFailed) as failed:
+        detector.take()
+    assert failed.value.cameras == {"b"}
+    detector.ask(image("a"))
+    detector.begin(fail)
+    detector.forget("a")
+    assert done.acquire(timeout=PATIENCE)
+    assert detector.take() == []
 
 
 def test_closing_waits_for_the_work_and_drops_what_waits():

@@ -77,6 +77,22 @@ def test_the_budget_goes_round():
     assert sorted(seen) == [1, 2, 3, 4, 5, 6]
 
 
+def test_the_budget_goes_round_over_cameras_whose_clocks_differ():
+    clocks = {"uptime": 0, "wall": 10**18}
+    settings = TrackerSettings(memory="fast", attention_budget=2)
+    tracks = {camera: [track(n, 10.0 * n) for n in (1, 2)] for camera in clocks}
+    seen: list[str] = []
+    for step in range(4):
+        for camera, clock in clocks.items():
+            for one in tracks[camera]:
+                one.agreed, one.missed_since = clock, clock  # unclear, whatever the clock says
+        views = [View(c, NOW + clock + step, (480, 640), None) for c, clock in clocks.items()]
+        states = [CameraTracks(own) for own in tracks.values()]
+        attending, _ = choose(views, states, settings, edge=256)
+        seen += [views[index].camera for index, _ in attending]
+    assert seen.count("uptime") == seen.count("wall") == 4
+
+
 def test_small_objects_follow_their_boxes_where_there_is_an_image():
     tracks = [track(1, 0), track(2, 300), track(3, 500, state=TrackState.LOST)]
     tracks[1].move(np.array([300, 100, 312, 112], np.float32), NOW, detected=True)

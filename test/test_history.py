@@ -258,6 +258,25 @@ def test_what_people_did_meanwhile_stays_done(film):
     assert tool.visible
 
 
+def test_what_was_pointed_at_meanwhile_and_is_gone_again_is_no_obstacle(film):
+    stream = Stream(film)
+    stream.show(0, 1)
+    box = film.rendered[1].boxes[_row(film, 1, "blue ring")]
+    pointed = stream.tracker.point_out(
+        film.features[1], stream.view(1), VisualPrompt(CAMERA, "a passing fancy", box=box)
+    )
+    stream.tracker.set_phrases(NAMES, ("tool", "a passing fancy"))
+    copy = pointed.copy()
+    stream.history.edit(CAMERA, lambda tracks: tracks.put(copy.copy(), 32))
+    stream.show(2)
+    stream.tracker.remove(CAMERA, pointed.track_id)
+    stream.history.edit(CAMERA, lambda tracks: tracks.remove(pointed.track_id))
+    stream.tracker.set_phrases(NAMES, ("tool",))
+    stream.show(3)
+    assert stream.detect(0, seen(film, 0))
+    assert stream.tracks and not any(track.name for track in stream.tracks)
+
+
 @pytest.mark.parametrize("limit", [1, 2])
 def test_the_room_for_objects_holds_for_late_ones_too(film, limit):
     stream = Stream(film, max_objects=limit)

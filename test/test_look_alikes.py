@@ -82,9 +82,17 @@ def follow(
 
 
 @pytest.mark.parametrize("memory", ["exact", "fast"])
-def test_two_that_cross_keep_their_ids(model, memory):
-    """The one behind is hidden for some frames on end."""
-    ways = (lambda t: (50 + 70 * t, 112), lambda t: (270 - 70 * t, 124))
+@pytest.mark.parametrize(("speed", "below"), [(50, 12), (70, 12), (90, 24)])
+def test_two_that_cross_keep_their_ids(model, memory, speed, below):
+    """The one behind is hidden for some frames on end, and SAM 2 has one mask over both."""
+
+    def to_the_right(t: float) -> tuple[float, float]:
+        return 160 + speed * (t - 1.57), 112
+
+    def to_the_left(t: float) -> tuple[float, float]:
+        return 160 - speed * (t - 1.57), 112 + below
+
+    ways = (to_the_right, to_the_left)
     told = follow(model, ways, 3.2, memory)
     before, after = told[6], told[-1]
     assert set(before) == {0, 1} and before[0] != before[1]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gsam_ros import batches
 from gsam_ros.batches import PATIENCE, Batches, is_out_of_memory
 from gsam_ros.instances import Detections, Frame, Instances
+from gsam_ros.pipeline.company import NothingBegun
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.prompts import PromptError
@@ -278,6 +279,23 @@ def test_an_object_that_is_pointed_at_and_does_not_fit_is_refused(fresh, monkeyp
     assert ids(tracker) == before
     monkeypatch.undo()
     film(tracker, 1, start=2)
+
+
+def test_an_image_without_memory_leaves_the_tracks_alone(monkeypatch) -> None:
+    machine = GroundedTracker(Settings(device="cpu"))
+    machine.set_prompt("red mug. purple ball. blue ring.")
+
+    def show(index: int) -> list[int]:
+        [result] = machine.step([Frame(SCENE.render(0, index / 10).image, index * PERIOD)])
+        return result.instances.track_id.tolist()
+
+    known = show(0)
+    assert known
+    limited(monkeypatch, machine._segmenter, "encode_image", lambda _: False)
+    with pytest.raises(NothingBegun):
+        show(1)
+    monkeypatch.undo()
+    assert show(2) == known
 
 
 def test_a_detector_without_memory_leaves_the_tracks_alone(monkeypatch, said) -> None:

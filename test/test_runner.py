@@ -114,7 +114,17 @@ def test_a_camera_that_makes_steps_fail_costs_the_others_nothing_but_once_their_
     held.set()
     bench.settle_live()
     assert bench.tracker.steps == [[2 * SECOND, 2 * SECOND], [2 * SECOND]]
-    assert bench.tracker.reset_cameras == [None, "b", "b"]
+    first, last = bench.tracker.reset_cameras[:3], bench.tracker.reset_cameras[3:]
+    assert (sorted(first), last) == (["a", "b", "c"], ["b", "b"])
+
+
+def test_a_step_that_was_not_begun_costs_its_frames_and_no_track(bench: Bench) -> None:
+    bench.runner.start()
+    bench.put(1, fill=15)
+    bench.put(2)
+    assert [entry[0] for entry in bench.settle()] == ["drop", "answer"]
+    assert "MemoryError: no room" in bench.outlet.reason
+    assert bench.tracker.reset_cameras == []
 
 
 def test_where_the_culprit_is_known_the_others_lose_nothing() -> None:

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from gsam_ros.instances import TrackState
+from gsam_ros.masks import Masks
+from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track, make_room
@@ -143,6 +145,31 @@ def test_a_name_that_somebody_gave_is_not_overruled():
     track.name_it("tool")
     track.agree("cup", 0.9, 0, SETTINGS)
     assert track.phrase == "tool"
+
+
+def test_two_pointed_at_that_meet_are_both_there_when_they_part():
+    """No detector looks for them, so nothing but SAM 2 can bring the one back that gave way."""
+    tracks = [new_track(1), new_track(2)]
+    state = CameraTracks()
+    state.begin(View("", 0, (64, 64), None))
+    state.tracks = tracks
+    parted = np.full((2, 64, 64), -10.0, np.float32)
+    parted[0, 10:20, 10:20] = parted[1, 40:50, 40:50] = 10.0
+    for second, together in enumerate([False, True, False, False]):
+        state.begin(View("", second * SECOND, (64, 64), None))
+        for row, track in enumerate(tracks):
+            track.logits = parted[0 if together else row]
+            track.box = Masks(track.logits[None], 64, 64).boxes[0]
+            track.visible = True
+            if second == 0:
+                track.name_it(f"tool {row}")
+        state.settle(SETTINGS)
+        for track in tracks:
+            if track.visible:
+                track.appear(second * SECOND, torch.zeros(4))
+        state.grow_older(SETTINGS)
+        assert [t.shown for t in tracks].count(True) == (1 if together else 2)
+    assert [t.state for t in tracks] == [TrackState.CONFIRMED] * 2
 
 
 def test_room_is_made_by_those_out_of_sight_longest_and_never_by_followed_ones():

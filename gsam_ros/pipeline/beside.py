@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from gsam_ros.instances import Frame
-from gsam_ros.pipeline.company import CamerasFailed
+from gsam_ros.pipeline.company import APART, CamerasFailed
 from gsam_ros.pipeline.keyframes import Found
 
 Job = Callable[[], list[Found | None]]
@@ -47,14 +47,22 @@ class BesideDetector:
     Args:
         device: that the detector runs on.
         done: called in the detector's thread whenever there is something to `take`.
+        now: a clock in seconds that never jumps.
     """
 
-    def __init__(self, device: torch.device, done: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        done: Callable[[], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._device = device
         self._done = done
         self._asked: dict[str, Frame] = {}
         self._waiting: list[Frame] = []
         self._busy = False
+        self._now = now
+        self._one_by_one_until = now()
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self._outcomes: SimpleQueue[_Outcome] = SimpleQueue()
         # A daemon, so that a detection that hangs can't keep the process alive.
@@ -91,19 +99,23 @@ class BesideDetector:
         """If the detector is free, let it look at all frames that wait for it."""
         if self._busy or not self._waiting:
             return
+        alone = self._now() < self._one_by_one_until
+        frames, self._waiting = (
+            (self._waiting[:1], self._waiting[1:]) if alone else (self._waiting, [])
+        )
         ready = None
         if self._device.type == "cuda":  # the prompt's encoding may still be in the making
             ready = torch.cuda.Event()
             ready.record(torch.cuda.current_stream(self._device))
-        self._tasks.put(_Task(self._waiting, make(self._waiting), ready))
+        self._tasks.put(_Task(frames, make(frames), ready))
         self._busy = True
-        self._waiting = []
 
     def take(self) -> list[Answer]:
         """What was found since the last time; nothing of frames that were forgotten or not seen.
 
         Raises:
-            CamerasFailed: from what the detector raised; its frames are as if never asked for.
+            CamerasFailed: from what the detector raised; its frames are as if never asked for, and
+                for a while it gets one at a time, so that no camera suffers from another's.
         """
         try:
             frames, found, detect_ms = self._outcomes.get_nowait()
@@ -115,7 +127,12 @@ class BesideDetector:
             if is_wanted:
                 del self._asked[frame.camera]
         if isinstance(found, Exception):
-            raise CamerasFailed(frame.camera for frame in frames) from found
+            if len(frames) > 1:
+                self._one_by_one_until = self._now() + APART
+            blamed = [f.camera for f, is_wanted in zip(frames, wanted, strict=True) if is_wanted]
+            if not blamed:
+                return []
+            raise CamerasFailed(blamed) from found
         return [
             Answer(frame, each, detect_ms)
             for frame, each, is_wanted in zip(frames, found, wanted, strict=True)

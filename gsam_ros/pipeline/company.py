@@ -26,6 +26,13 @@ class CamerasFailed(RuntimeError):
         super().__init__(f"of the cameras {', '.join(map(repr, sorted(self.cameras)))}")
 
 
+class NothingBegun(RuntimeError):
+    """A step ended before it changed a track: its frames are lost, and nothing else is.
+
+    Raised `from` what went wrong.
+    """
+
+
 class Company:
     """Steps are shared, which is fast, but for cameras that made one fail of late.
 

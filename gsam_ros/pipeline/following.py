@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from gsam_ros.batches import is_out_of_memory
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.instances import Detections, Frame, FrameResult, Instances
 from gsam_ros.pipeline.beside import BesideDetector, Job
 from gsam_ros.pipeline.camera_prompts import CameraPrompts
+from gsam_ros.pipeline.company import NothingBegun
 from gsam_ros.pipeline.glides import Glides
 from gsam_ros.pipeline.keyframes import Found, Keyframes
 from gsam_ros.pipeline.late_detections import LateDetections
@@ -18,7 +20,7 @@ from gsam_ros.pipeline.settings import Settings
 from gsam_ros.pipeline.stopwatch import Stopwatch
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.history import History
-from gsam_ros.tracking.model import SegmentationModel
+from gsam_ros.tracking.model import ImageFeatures, SegmentationModel
 from gsam_ros.tracking.propagation import encode_images
 from gsam_ros.tracking.tracker import InstanceTracker
 
@@ -111,7 +113,7 @@ class Following:
         keyframes = [self._is_keyframe(frame) for frame in frames]
         found = self._look(frames, keyframes, watch)
         with watch.stage("encode"):
-            features = encode_images(self._segmenter, [frame.image for frame in frames])
+            features = self._encode(frames)
         if self.late:  # a detector that is as fast as the encoder is in time
             found |= self._work_in(self.late, watch, frames)[1]
         with watch.stage("track"):
@@ -130,6 +132,19 @@ class Following:
         cameras = [frame.camera for frame in frames]
         looked = {name for name, is_one in zip(cameras, keyframes, strict=True) if is_one}
         return dict(zip(cameras, instances, strict=True)), looked
+
+    def _encode(self, frames: Sequence[Frame]) -> ImageFeatures:
+        """Features of the frames' images.
+
+        Raises:
+            NothingBegun: the device's memory has no room for an image at the moment.
+        """
+        try:
+            return encode_images(self._segmenter, [frame.image for frame in frames])
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise NothingBegun("no memory for an image") from error
 
     def _tell_of_glides(self, frames: Sequence[Frame]) -> None:
         """Time may jump back behind frames that only glided, of which the tracks don't know."""

@@ -109,7 +109,11 @@ class LateDetections:
     def forget(self, camera: str | None = None) -> None:
         """Nothing that was asked or worked in counts any more, of one camera or of all."""
         self._detector.forget(camera)
-        if self._failure and (camera is None or self._failure.cameras == {camera}):
+        if self._failure and camera is not None and (rest := self._failure.cameras - {camera}):
+            cause = self._failure.__cause__
+            self._failure = CamerasFailed(rest)
+            self._failure.__cause__ = cause
+        elif self._failure:
             self._failure = None
         for name in list(self._news) if camera is None else [camera]:
             self._news.pop(name, None)

@@ -66,5 +66,6 @@ def memory_in_use() -> dict[str, str]:
     """Megabytes by where they lie, for people: this process's and, where one is used, the GPU's."""
     megabytes = {"memory (MB)": resident_bytes()}
     if _torch_is_imported and (cuda := sys.modules["torch"].cuda).is_initialized():
-        megabytes["device memory (MB)"] = cuda.memory_reserved()
+        devices = range(cuda.device_count())
+        megabytes["device memory (MB)"] = sum(cuda.memory_reserved(each) for each in devices)
     return {name: f"{size / 1e6:.0f}" for name, size in megabytes.items()}

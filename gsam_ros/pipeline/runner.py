@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol
 
 from gsam_ros.instances import Frame, FrameResult
-from gsam_ros.pipeline.company import APART, CamerasFailed, Company
+from gsam_ros.pipeline.company import APART, CamerasFailed, Company, NothingBegun
 from gsam_ros.pipeline.inbox import Arrival, Call, Inbox
 from gsam_ros.stages import Stage
 
@@ -175,13 +175,18 @@ class Runner:
         if isinstance(error, CamerasFailed):
             self._blame(tracker, group, error)
             return
+        if isinstance(error, NothingBegun):
+            for each in group:
+                self._drop(each.arrival, ERROR, describe(error.__cause__ or error))
+            return
         cameras = [each.arrival.camera for each in group]
         if len(group) == 1:
             self._company.keep_apart(cameras)
             tracker.reset(cameras[0])
             self._drop(group[0].arrival, ERROR, describe(error))
             return
-        tracker.reset()
+        for camera in cameras:
+            tracker.reset(camera)
         went_well = [self._step(tracker, [each]) for each in group]
         if all(went_well):  # together they were too much
             self._company.keep_apart(cameras)

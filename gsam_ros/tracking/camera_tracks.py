@@ -9,7 +9,7 @@ import numpy as np
 
 from gsam_ros.instances import Detections, Instances, TrackState
 from gsam_ros.masks import Masks
-from gsam_ros.tracking.association import overlap
+from gsam_ros.tracking.association import box_iou, overlap
 from gsam_ros.tracking.known_masks import KnownMasks
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track, make_room, outlines_of
@@ -151,9 +151,13 @@ class CameraTracks:
             if not all(track.shown for track in pair):
                 continue
             stamp = self.stamp
+            places = [track.expected(stamp)[None] for track in pair]
+            if box_iou(*places).any():  # they meet, and no mask slid away from its object
+                for track in pair:
+                    track.shared = True
             loser = min(pair, key=lambda t: (bool(t.name), t.settled, t.fit(stamp), t.hits))
             loser.visible = False
-            loser.refuted = loser.refuted or not loser.settled
+            loser.refuted = loser.refuted or not (loser.settled or loser.name)
 
     def instances(self, classes: tuple[str, ...]) -> Instances:
         """What the newest frame shows; `phrase_index` counts in `classes`."""

@@ -75,7 +75,13 @@ def choose(
                 unclear.append((index, track))
     if exact:
         return attending, following
-    unclear.sort(key=lambda one: (one[1].state is TrackState.LOST, one[1].attended))
+
+    def urgency(one: Owned) -> tuple[bool, int]:
+        index, track = one
+        # Ages, not stamps: the cameras' clocks need not agree.
+        return track.state is TrackState.LOST, track.attended - views[index].stamp
+
+    unclear.sort(key=urgency)
     attending = unclear[: settings.attention_budget]
     for index, track in attending:
         track.attended = views[index].stamp

@@ -117,6 +117,7 @@ class History:
             again.step(frame.features, [view])
             for change in frame.edits:
                 change(state)
+            again.name_all(camera)  # somebody may have pointed at something that is gone by now
         self._tracker.put_back(camera, state)
         return True
 

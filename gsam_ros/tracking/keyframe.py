@@ -61,11 +61,14 @@ class Keyframe:
         boxes = _boxes([track.box for track in tracks])
         phrases = np.array([self.classes.index(track.phrase) for track in tracks], np.int64)
         outlines = outlines_of(tracks) if tracks else found.outlines[[]]
+        expected = _boxes([track.expected(stamp) for track in tracks])
+        # Two that meet have one mask over both: only the way that each went tells who is who.
+        shared = np.array([track.shared for track in tracks], bool)
         alike = likeness(
-            _boxes([track.expected(stamp) for track in tracks]),
-            _boxes([track.agreed_box for track in tracks]),
+            expected,
+            np.where(shared[:, None], expected, _boxes([track.agreed_box for track in tracks])),
             outlines,
-            visible,
+            visible & ~shared,
             found.outlines,
         )
         for row, track in enumerate(tracks):

@@ -55,7 +55,7 @@ def segment_pointed(
         return segment_small_and_others(model, features, [view], [0], prompt.box[None], settings)
     assert prompt.points is not None and prompt.labels is not None  # VisualPrompt sees to it
     scale = np.array([model.image_size / width, model.image_size / height], np.float32)
-    points = torch.from_numpy(prompt.points * scale)[None].to(model.device, features.top.dtype)
+    points = torch.from_numpy(prompt.points * scale)[None].to(model.device, torch.float32)
     labels = torch.from_numpy(prompt.labels)[None].to(model.device)
     masks = model.prompt(features, points, labels)
     # How small it is, only its mask tells, whose box is then as good as one that is given.

@@ -75,7 +75,8 @@ def segment_boxes(
         image_index: [N] which image each box is of.
         boxes: [N, 4] xyxy, as fractions of the image's width and height.
     """
-    corners = (boxes * model.image_size).view(-1, 2, 2).to(model.device, features.top.dtype)
+    # In float32 whatever the weights are: bfloat16 has steps of 4 pixels above 512.
+    corners = (boxes.float() * model.image_size).view(-1, 2, 2).to(model.device)
     labels = torch.tensor([2, 3], dtype=torch.int32, device=model.device).expand(len(boxes), -1)
     index = torch.tensor(image_index, device=model.device)
 

@@ -50,6 +50,8 @@ class Track:
         attended: stamp of the last frame on which it attended to its memory, nanoseconds.
         remembered: stamp of the newest frame in its memory, nanoseconds.
         eclipsed: another track has what its mask shows: out of sight until a detection agrees.
+        shared: another track's mask lies in the same place on the newest frame: where it ends is no
+            word on where this object is.
         motion: where it was and how it moves; None before its first box.
         last_visible: stamp of the last frame that showed it, nanoseconds.
         visible: whether the newest frame shows it.
@@ -77,6 +79,7 @@ class Track:
     eclipsed: bool = False
     last_visible: int = 0
     visible: bool = False
+    shared: bool = False
     logits: np.ndarray = field(default_factory=lambda: np.zeros((1, 1), np.float32))
     closeup: Closeup | None = None
     box: np.ndarray = field(default_factory=lambda: np.zeros(4, np.float32))
@@ -119,11 +122,12 @@ class Track:
         wait for: SAM 2's word brings it back.
         """
         if self.name:
-            self.state = TrackState.CONFIRMED
+            self.state, self.refuted = TrackState.CONFIRMED, False
         if self.state is not TrackState.LOST:
             self.pointer = pointer
             self.last_visible = stamp
-            self.move(self.box, stamp, detected=False)
+            if not self.shared:
+                self.move(self.box, stamp, detected=False)
 
     def jumped(self, stamp: int) -> bool:
         """Whether its mask is further from where it should be than the object can have gone."""

@@ -43,10 +43,14 @@ class InstanceTracker(TrackedCameras):
         other = InstanceTracker(self.model, self.settings)
         other.cameras[camera] = state
         other.room = self.room
-        # A track that was pointed at may have ended meanwhile.
-        names = names_of(state.tracks)
-        other._classes = {None: tuple(dict.fromkeys(self._classes_of(camera) + names))}
+        other._classes = {None: self._classes_of(camera)}
+        other.name_all(camera)
         return other
+
+    def name_all(self, camera: str) -> None:
+        """Have a class for every track of a fork, also for those that ended in the present."""
+        names = names_of(self.cameras[camera].tracks)
+        self._classes = {None: tuple(dict.fromkeys(self._classes_of(camera) + names))}
 
     def point_out(self, features: ImageFeatures, view: View, prompt: VisualPrompt) -> Track:
         """Follow what a visual prompt points at, from the newest frame of its camera on.
@@ -109,7 +113,7 @@ class InstanceTracker(TrackedCameras):
         attending, following = choose(views, states, self.settings, self.model.image_size)
         for state in states:
             for track in state.tracks:
-                track.visible = False
+                track.visible = track.shared = False
         known = attending + following
         masks = segment_known(self.model, features, views, attending, following, self.settings)
         if masks is not None:
@@ -144,7 +148,8 @@ class InstanceTracker(TrackedCameras):
         logits, closeups = whole_parts(masks, self.settings.least_part)
         presence = masks.presence.cpu().numpy()
         for row, (index, track) in enumerate(known):
-            track.logits, track.closeup = logits[row], closeups[row]
+            # A view would keep the masks of all tracks for as long as this one is lost.
+            track.logits, track.closeup = logits[row].copy(), closeups[row]
             one = Masks(track.logits[None], *views[index].size, (track.closeup,))
             track.box = one.boxes[0]
             track.visible = bool(presence[row] > 0) and bool(track.box[2] > track.box[0])
@@ -190,7 +195,8 @@ class InstanceTracker(TrackedCameras):
             self._take(one, masks, view)
         free = [column for column in free if keyframe.is_new(column)]
         returned = keyframe.returned(free)
-        for column in free:
+        # Those that return go first: a newcomer might take the place of a lost track among them.
+        for column in sorted(free, key=lambda column: column not in returned):
             if not keyframe.is_new(column):  # a second box on the same new object
                 continue
             track = returned.get(column)
