@@ -77,7 +77,9 @@ def generate_launch_description() -> LaunchDescription:
                 "config_file", default_value=config, description="Parameter file of the node"
             ),
             DeclareLaunchArgument(
-                "use_sim_time", default_value="false", description="Take the time from /clock"
+                "use_sim_time",
+                default_value="",
+                description="Take the time from /clock; by default as the file says",
             ),
             *(
                 DeclareLaunchArgument(name, default_value="", description=about)
@@ -113,6 +115,8 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             parameters["depth"] = True
     if argument("prompts"):
         parameters["prompts"] = parse_camera_prompts(argument("prompts"), cameras)
+    if argument("use_sim_time"):
+        parameters["use_sim_time"] = argument("use_sim_time").lower() in ("true", "1", "yes")
     if argument("result_depth"):
         parameters["result_depth"] = int(argument("result_depth"))
     return [
@@ -121,11 +125,7 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             executable="gsam_node",
             name="gsam_node",
             namespace=argument("namespace"),
-            parameters=[
-                argument("config_file"),
-                parameters,
-                {"use_sim_time": argument("use_sim_time").lower() in ("true", "1", "yes")},
-            ],
+            parameters=[argument("config_file"), parameters],
             remappings=[
                 *topics.items(),
                 *((f"{name}/compressed", f"{topic}/compressed") for name, topic in topics.items()),

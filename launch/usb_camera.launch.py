@@ -10,6 +10,7 @@ import os
 
 from launch.actions import (
     DeclareLaunchArgument,
+    GroupAction,
     IncludeLaunchDescription,
     SetEnvironmentVariable,
 )
@@ -30,15 +31,18 @@ def generate_launch_description() -> LaunchDescription:
     """Describe what is started."""
     share = FindPackageShare("gsam_ros")
     profile = PathJoinSubstitution([share, "config", "fastdds.xml"])
-    own_profile = any(name in os.environ for name in PROFILE_VARIABLES)
-    profiles = (
-        [] if own_profile else [SetEnvironmentVariable(n, profile) for n in PROFILE_VARIABLES]
-    )
+    # Jazzy reads the one, Kilted the other: whichever is set counts for both.
+    given = next((os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)), profile)
+    profiles = [
+        SetEnvironmentVariable(name, given)
+        for name in PROFILE_VARIABLES
+        if not os.environ.get(name)
+    ]
     size = ParameterValue(LaunchConfiguration("image_size"), value_type=list[int])
     driver = Node(
         package="v4l2_camera",
         executable="v4l2_camera_node",
-        namespace="camera",
+        namespace="/camera",
         parameters=[{"video_device": LaunchConfiguration("video_device"), "image_size": size}],
         output="screen",
     )
@@ -61,9 +65,7 @@ def generate_launch_description() -> LaunchDescription:
                 "image_size", default_value="[640, 480]", description="Width and height in pixels"
             ),
             DeclareLaunchArgument("rviz", default_value="false", description="Show the results"),
-            *profiles,
-            driver,
-            gsam,
-            rviz,
+            # A group has an environment of its own: nodes that are started beside keep theirs.
+            GroupAction([*profiles, driver, gsam, rviz]),
         ]
     )

@@ -11,14 +11,12 @@ def sourced(python: str) -> str | None:
     """Return the distribution of the ROS 2 environment that is sourced, None where none is.
 
     Raises:
-        SystemExit: when one is sourced and this Python cannot import its rclpy.
+        SystemExit: when one is sourced and this Python cannot import its rclpy, or it is too old.
     """
     distribution = os.environ.get("ROS_DISTRO")
     if not distribution or not os.environ.get("AMENT_PREFIX_PATH"):
         return None
-    check = subprocess.run(
-        [python, "-c", "import rclpy"], check=False, capture_output=True, text=True
-    )
+    check = _import(python, "rclpy")
     if check.returncode:
         cause = "\n    ".join(check.stderr.strip().splitlines()[-2:])
         raise SystemExit(
@@ -27,7 +25,18 @@ def sourced(python: str) -> str | None:
             "Choose the Python it was built for (make setup PYTHON=/usr/bin/python3), or open a "
             "shell without ROS 2 to have the wheels installed."
         )
+    if _import(python, "rclpy.event_handler").returncode:  # which Humble and Iron don't have
+        raise SystemExit(
+            f"ROS 2 {distribution} is sourced, and Jazzy is the oldest that this package runs on: "
+            "source a newer one, or open a shell without ROS 2 to have the wheels installed."
+        )
     return distribution
+
+
+def _import(python: str, module: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [python, "-c", f"import {module}"], check=False, capture_output=True, text=True
+    )
 
 
 def has_package(name: str, *, other_than: Path) -> bool:

@@ -119,7 +119,7 @@ def test_arguments_that_the_readme_shows_are_declared() -> None:
 def parameters_and_topics(**given: str) -> tuple[dict, dict]:
     """What gsam.launch.py gives its node."""
     [node] = launch_stub.of_kind(launch_stub.describe("gsam.launch.py", **given), "LifecycleNode")
-    _, parameters, _ = node.parameters
+    _, parameters = node.parameters
     return parameters, dict(node.remappings)
 
 
@@ -146,6 +146,11 @@ def test_one_camera_has_depth_without_a_name() -> None:
     assert (topics["image"], topics["depth"]) == ("/raw", "/depth")
     assert topics["camera_info"] == "camera_info"
     assert parameters_and_topics()[0] == {}
+
+
+@pytest.mark.parametrize(("given", "expected"), [("true", True), ("False", False)])
+def test_the_clock_is_the_files_affair_unless_it_is_said(given: str, expected: bool) -> None:
+    assert parameters_and_topics(use_sim_time=given)[0] == {"use_sim_time": expected}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gsam_ros.msg import FrameStatus
 from node_harness import Client, World, grey, picture
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from gsam_ros.bridge.label_info import prompt_version
@@ -280,6 +280,11 @@ def test_the_lifecycle_goes_round_and_refuses_wrong_turns(client: Client) -> Non
     assert client.set_parameter("mode", "lossless").successful
     assert client.change_state("configure")
     assert client.change_state("activate")
+    ends = client.node.get_subscriptions_info_by_topic("/image")
+    kinds = [end.qos_profile.reliability for end in ends if end.node_name == "gsam_node"]
+    assert kinds == [ReliabilityPolicy.RELIABLE], (
+        "lossless asks for every image, in a second round too"
+    )
     labels = client.got["/gsam_node/label_info"]
     client.wait(lambda: labels[-1].class_map[0].class_name == "green mug", "the kept prompt")
     assert show(client).stage_names

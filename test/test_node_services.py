@@ -115,7 +115,8 @@ def test_paused_no_image_is_taken_and_tracks_stay(client: Client, still) -> None
     assert detect(client, still.image, "red mug.").success
     assert enable(True).success
     assert show(client, still.image) == tracks
-    assert client.got[STATUS][-1].frames_received == before + 1
+    answered = lambda: client.got[STATUS][-1].frames_received == before + 1  # noqa: E731
+    client.wait(answered, "the status, which may come after the results")
     status = client.health("camera", lambda s: s.values)
     assert {"objects in sight"} <= {value.key for value in status.values}
     models = client.health("models", lambda s: s.values)

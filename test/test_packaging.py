@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -290,3 +291,18 @@ def test_what_pip_installs_holds_the_messages(tmp_path):
         found = {name.partition(".data/data/share/gsam_ros/")[2] for name in archive.namelist()}
     assert "msg/InstanceArray.msg" in found
     assert "third_party/vision_msgs/msg/Detection2D.msg" in found
+
+
+def test_a_sourced_ros_that_is_too_old_is_named_before_anything_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sourced = runpy.run_path(str(ROOT / "scripts" / "ros_installation.py"))["sourced"]
+    (tmp_path / "rclpy").mkdir()
+    (tmp_path / "rclpy" / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("ROS_DISTRO", "humble")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", "/opt/ros/humble")
+    with pytest.raises(SystemExit, match="humble is sourced, and Jazzy is the oldest"):
+        sourced(sys.executable)
+    (tmp_path / "rclpy" / "event_handler.py").touch()
+    assert sourced(sys.executable) == "humble"

@@ -92,9 +92,18 @@ def _overridable(
     make: Callable[[QoSProfile, QoSOverridingOptions], Any],
     profile: QoSProfile,
 ) -> Any:
+    resolved = node.resolve_topic_name(topic)
+    # rclpy keeps the first profile's values as parameters, and would take those for overrides of a
+    # later one: after a change of `mode` to lossless images would still be lost.
+    policies = [
+        policy
+        for policy in _POLICIES
+        if not node.has_parameter(name := override_parameter(resolved, side, policy.name.lower()))
+        or name in node._parameter_overrides
+    ]
     try:
         # rclpy writes the overrides into the profile that it is given, which others share.
-        return make(copy.copy(profile), QoSOverridingOptions(_POLICIES))
+        return make(copy.copy(profile), QoSOverridingOptions(policies))
     except (InvalidQosOverridesError, ParameterException, RuntimeError, AssertionError) as error:
         names = override_parameter(node.resolve_topic_name(topic), side, "*")
         raise TransitionError(f"a parameter {names} can't be used: {error}") from error

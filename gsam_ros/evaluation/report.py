@@ -34,7 +34,7 @@ def rows(score: RunScore, memory: np.ndarray | None = None) -> list[Row]:
         *_tracking_rows(score),
         *_absent_rows(score),
         ("frame age p50", f"{1e3 * timing.age.p50:.0f} ms", "stamp of the image to its results"),
-        ("frame age p99", f"{1e3 * timing.age.p99:.0f} ms", "grows while a backlog does"),
+        ("frame age p99", f"{1e3 * timing.age.p99:.0f} ms", "grows with the backlog"),
         (
             "frames per second",
             f"{score.answered / max(score.seconds, 1e-9):.1f}",
@@ -45,7 +45,7 @@ def rows(score: RunScore, memory: np.ndarray | None = None) -> list[Row]:
         (
             f"stage {name}",
             f"{spread.mean:.1f} ms",
-            f"p50 {spread.p50:.1f}, p99 {spread.p99:.1f}, where it runs",
+            f"p50 {spread.p50:.1f}, p99 {spread.p99:.1f}, over the frames on which it ran",
         )
         for name, spread in timing.stages.items()
     ]
@@ -123,7 +123,9 @@ def _absent_rows(score: RunScore) -> list[Row]:
     absent = score.absent
     if not absent.chances:
         return []
-    told = f"of {absent.chances} phrases and frames of which nothing was there, so many answered"
+    told = (
+        f"of {absent.chances} pairs of frame and phrase with no such object, how many were answered"
+    )
     return [("false on absent", f"{absent.fooled}", f"{told}; {absent.answers} answers")]
 
 
