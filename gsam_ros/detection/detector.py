@@ -130,10 +130,8 @@ class GroundingDetector:
             [on_device[i] for i in whole], slices.batch, looks(weak_share=weak_share)
         )
         cut = [i for i, boxes in enumerate(parts) if len(boxes) > 1]
-        if choose is not None:
-            parts = [pick(boxes) for pick, boxes in zip(choose, parts, strict=True)]
         answers += self._look_at(
-            [parts[i] for i in cut],
+            [parts[i] if choose is None else choose[i](parts[i]) for i in cut],
             [on_device[i] for i in cut],
             looks(weak_share=1.0),
             slices,
