@@ -281,7 +281,8 @@ def test_an_object_that_is_pointed_at_and_does_not_fit_is_refused(fresh, monkeyp
     film(tracker, 1, start=2)
 
 
-def test_an_image_without_memory_leaves_the_tracks_alone(monkeypatch) -> None:
+def machine_and_show() -> tuple[GroundedTracker, Callable[[int], list[int]]]:
+    """A machine with a prompt, and what shows it a frame of the world: the ids in sight."""
     machine = GroundedTracker(Settings(device="cpu"))
     machine.set_prompt("red mug. purple ball. blue ring.")
 
@@ -289,6 +290,11 @@ def test_an_image_without_memory_leaves_the_tracks_alone(monkeypatch) -> None:
         [result] = machine.step([Frame(SCENE.render(0, index / 10).image, index * PERIOD)])
         return result.instances.track_id.tolist()
 
+    return machine, show
+
+
+def test_an_image_without_memory_leaves_the_tracks_alone(monkeypatch) -> None:
+    machine, show = machine_and_show()
     known = show(0)
     assert known
     limited(monkeypatch, machine._segmenter, "encode_image", lambda _: False)
@@ -299,13 +305,7 @@ def test_an_image_without_memory_leaves_the_tracks_alone(monkeypatch) -> None:
 
 
 def test_a_detector_without_memory_leaves_the_tracks_alone(monkeypatch, said) -> None:
-    machine = GroundedTracker(Settings(device="cpu"))
-    machine.set_prompt("red mug. purple ball. blue ring.")
-
-    def show(index: int) -> list[int]:
-        [result] = machine.step([Frame(SCENE.render(0, index / 10).image, index * PERIOD)])
-        return result.instances.track_id.tolist()
-
+    machine, show = machine_and_show()
     known = show(0)
     assert known
     monkeypatch.setattr(type(machine._detector), "detect", lambda *_: (_ for _ in ()).throw(full()))
