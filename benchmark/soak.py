@@ -7,9 +7,7 @@ on; so objects enter, leave, return and are replaced, tracks are lost and end. P
 memory every 500 frames, and at the end its growth since frame 500. The exit status is 1 where it
 grew by 1 % or more.
 
-Memory that the allocator keeps counts too. glibc keeps an arena for each thread, which fills in the
-first hundreds of frames; it grows for long where MALLOC_ARENA_MAX is not set and the number of
-threads is large.
+Memory that the allocator keeps counts too. Threads share two of glibc's arenas, as in the node.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ from __future__ import annotations
 import argparse
 import sys
 from itertools import count, islice
-from pathlib import Path
 
 import torch
 from tqdm import tqdm
@@ -26,15 +23,10 @@ from benchmark.sequences import PERIOD, World
 from gsam_ros.instances import Frame
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.process_memory import resident_bytes, share_arenas
 from gsam_ros.settings import with_texts
 
 SEED, SHOT, EVERY = 3000, 200, 500
-
-
-def resident() -> int:
-    """Bytes of this process that are in memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096
 
 
 def main() -> None:
@@ -44,6 +36,7 @@ def main() -> None:
     arguments.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options = arguments.parse_args()
 
+    share_arenas()
     torch.set_num_threads(1)
     machine = GroundedTracker(with_texts(Settings(device="cpu"), options.set))
     machine.set_prompt("red mug. ball. cone. cross.")
@@ -54,15 +47,15 @@ def main() -> None:
         ids.update(result.instances.track_id.tolist())
         most = max(most, len(result.instances))
         if index + 1 == EVERY:
-            base = resident()
+            base = resident_bytes()
         if (index + 1) % EVERY == 0:
-            grown = 100 * (resident() / base - 1)
+            grown = 100 * (resident_bytes() / base - 1)
             print(
-                f"frame {index + 1}: {resident() / 1e6:.1f} MB, {grown:+.2f} % since frame "
+                f"frame {index + 1}: {resident_bytes() / 1e6:.1f} MB, {grown:+.2f} % since frame "
                 f"{EVERY}; {len(ids)} objects so far, {most} at most at once",
                 flush=True,
             )
-    sys.exit(base > 0 and resident() / base - 1 >= 0.01)
+    sys.exit(base > 0 and resident_bytes() / base - 1 >= 0.01)
 
 
 if __name__ == "__main__":

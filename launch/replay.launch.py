@@ -10,6 +10,7 @@ frame is lost, and ids and boxes are those of `gsam track` on the same recording
 """
 
 import sys
+from collections.abc import Callable
 
 from launch.actions import (
     DeclareLaunchArgument,
@@ -22,7 +23,7 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit, OnProcessIO
 from launch.events import Shutdown
-from launch.events.process import ProcessIO
+from launch.events.process import ProcessExited, ProcessIO
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
@@ -98,7 +99,8 @@ def generate_launch_description() -> LaunchDescription:
 
 def _player_and_recorder(context: LaunchContext) -> list[Action]:
     def argument(name: str) -> str:
-        return LaunchConfiguration(name).perform(context)
+        # Those of gsam.launch.py have no default yet: it is included after this.
+        return LaunchConfiguration(name, default="").perform(context)
 
     bag, result, rate = argument("bag"), argument("result"), argument("rate")
     lossless = argument("mode") == "lossless"
@@ -106,10 +108,14 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
         namespace = argument("namespace").strip("/")
         name = f"/{namespace}{NODE}" if namespace else NODE
         cameras = parse_cameras(argument("cameras"))
-        streams = [Stream(topic, f"{name}/{camera}") for camera, topic in cameras.items()]
-        streams = streams or [Stream(argument("image_topic"), name)]
+        transport = "/compressed" * (argument("image_transport") == "compressed")
+        images = {f"{name}/{camera}": topic for camera, topic in cameras.items()}
+        images = images or {name: argument("image_topic")}
+        streams = [Stream(topic + transport, results) for results, topic in images.items()]
+        depth = _depth_topics(argument, list(cameras), f"/{namespace}".rstrip("/"))
         record = _python(recorder_command(result, streams, name))
-        play = _python(player_command(bag, streams, prompt=argument("prompt_topic"), rate=rate))
+        prompt = argument("prompt_topic")
+        play = _python(player_command(bag, streams, prompt=prompt, others=depth, rate=rate))
 
         def start(event: ProcessIO) -> list[Action]:
             return [play] if RECORDER_READY in event.text.decode(errors="replace") else []
@@ -126,16 +132,35 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
             cmd=["ros2", "bag", "record", "--output", result, "--regex", RECORDED], output="screen"
         )
         begin = [OnStateTransition(goal_state="active", entities=[play])]
-    end = TimerAction(period=LAST_RESULTS, actions=[_stop("the recording is over")])
     # The recorder ends after all others, unless it can't write: its folder is there already, say.
     unrecorded = _stop(f"the recorder has ended: is {result} there already? Give result:=")
     handlers = [
         *begin,
-        OnProcessExit(target_action=play, on_exit=[end]),
+        OnProcessExit(target_action=play, on_exit=_when_played),
         OnProcessExit(target_action=record, on_exit=[unrecorded]),
     ]
     started = [] if lossless else [record]
     return [*map(RegisterEventHandler, handlers), *started]
+
+
+def _depth_topics(argument: Callable[[str], str], cameras: list[str], namespace: str) -> list[str]:
+    """Topics of depth images and of their camera_info, as gsam.launch.py has the node subscribe."""
+    depth, info = argument("depth_topic"), argument("camera_info_topic")
+    if not depth:
+        return []
+    if not cameras:
+        return [depth, info or f"{namespace}/camera_info"]
+    depths = parse_cameras(depth, "depth_topic")
+    infos = {camera: f"{namespace}/{camera}/camera_info" for camera in depths}
+    infos |= parse_cameras(info, "camera_info_topic")
+    return [*depths.values(), *infos.values()]
+
+
+def _when_played(event: ProcessExited, _: LaunchContext) -> list[Action]:
+    if event.returncode:
+        reason = f"the player has failed, with exit status {event.returncode}: it said why above"
+        return [_stop(reason)]
+    return [TimerAction(period=LAST_RESULTS, actions=[_stop("the recording is over")])]
 
 
 def _stop(reason: str) -> OpaqueFunction:

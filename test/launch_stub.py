@@ -27,7 +27,10 @@ class Said(SimpleNamespace):
 
 class LaunchConfiguration(Said):
     def perform(self, context: dict[str, str]) -> str:
-        return context[self.given[0]]
+        [name] = self.given
+        if name not in context and hasattr(self, "default"):
+            return self.default
+        return context[name]
 
 
 class FindPackageShare(Said):
@@ -55,7 +58,7 @@ MODULES: dict[str, dict[str, Any]] = {
     "launch.actions": ACTIONS,
     "launch.event_handlers": kinds("OnProcessExit", "OnProcessIO"),
     "launch.events": kinds("Shutdown"),
-    "launch.events.process": kinds("ProcessIO"),
+    "launch.events.process": kinds("ProcessExited", "ProcessIO"),
     "launch.substitutions": {
         "LaunchConfiguration": LaunchConfiguration,
         "PathJoinSubstitution": PathJoinSubstitution,

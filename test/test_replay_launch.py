@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import launch_stub
 import pytest
@@ -88,10 +89,12 @@ def test_what_is_ending_is_not_told_to_end_again() -> None:
     """launch_ros raises where it is told twice, and the launch then ends with an error."""
     actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless")
     exits = launch_stub.handlers(actions, "OnProcessExit")
-    stops = [getattr(handler.on_exit[0], "actions", handler.on_exit)[0] for handler in exits]
+    of_node, of_player, of_recorder = (handler.on_exit for handler in exits)
+    stops = [*of_node, *of_recorder, *of_player(SimpleNamespace(returncode=1), None)]
+    stops += of_player(SimpleNamespace(returncode=0), None)[0].actions
     stops += [h.entities[0] for h in launch_stub.handlers(actions, "OnStateTransition")[:-1]]
     ending = [stop.function(SimpleNamespace(is_shutdown=True)) for stop in stops]
-    assert ending == [[]] * 5
+    assert ending == [[]] * 6
 
 
 def test_a_namespace_is_that_of_all() -> None:
@@ -128,6 +131,56 @@ def test_several_cameras_are_played_and_recorded() -> None:
     assert ("left/image", "/l/raw") in node.remappings
 
 
+@pytest.mark.parametrize(
+    ("arguments", "images", "others"),
+    [
+        ({"image_topic": "/raw"}, ["/raw"], []),
+        ({"image_topic": "/raw", "image_transport": "compressed"}, ["/raw/compressed"], []),
+        ({"depth_topic": "/d"}, ["/image"], ["/d", "/n/camera_info"]),
+        ({"depth_topic": "/d", "camera_info_topic": "/i"}, ["/image"], ["/d", "/i"]),
+        (
+            {"cameras": "a=/a b=/b", "depth_topic": "b=/d"},
+            ["/a", "/b"],
+            ["/d", "/n/b/camera_info"],
+        ),
+        (
+            {"cameras": "a=/a", "depth_topic": "a=/d", "camera_info_topic": "a=/i"},
+            ["/a"],
+            ["/d", "/i"],
+        ),
+    ],
+)
+def test_what_the_node_subscribes_is_played(
+    arguments: dict[str, str], images: list[str], others: list[str]
+) -> None:
+    actions = launch_stub.describe(
+        "replay.launch.py", bag="b", mode="lossless", namespace="n", **arguments
+    )
+    [begin] = launch_stub.handlers(actions, "OnProcessIO")
+    [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording\n"))
+    _, _, after = " ".join(play.cmd).partition("--frames ")
+    frames, _, rest = after.partition(" --labels ")
+    assert [pair.partition("=")[0] for pair in frames.split()] == images
+    assert rest.partition(" --topics ")[2].split() == others
+
+
+@pytest.mark.parametrize("mode", ["live", "lossless"])
+def test_a_player_that_fails_is_no_recording_that_is_over(mode: str) -> None:
+    actions = launch_stub.describe("replay.launch.py", bag="b", mode=mode)
+    [_, of_player, _] = launch_stub.handlers(actions, "OnProcessExit")
+
+    def reason(stop: Any) -> str:
+        [shutdown] = stop.function(SimpleNamespace(is_shutdown=False))
+        return str(shutdown.event.reason)
+
+    [stop] = of_player.on_exit(SimpleNamespace(returncode=1), None)
+    assert "the player has failed, with exit status 1" in reason(stop)
+    [later] = of_player.on_exit(SimpleNamespace(returncode=0), None)
+    assert later.period > 0
+    [stop] = later.actions
+    assert reason(stop) == "the recording is over"
+
+
 def test_live_is_ros2_bag() -> None:
     actions = launch_stub.describe("replay.launch.py", bag="b")
     [record] = launch_stub.of_kind(actions, "ExecuteProcess")
@@ -153,6 +206,23 @@ def test_the_node_says_what_gsam_track_says(sample: Path, tmp_path: Path) -> Non
     assert len(answers) == FRAMES
     assert sum(map(len, answers)) > FRAMES  # there is something to compare
     assert list(compare_runs(tmp_path / "node", out / "result", [""])) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_compressed_images_and_depth_are_played(sample: Path, tmp_path: Path) -> None:
+    given = {"depth_topic": "/left/depth", "camera_info_topic": "/left/camera_info"}
+    compressed = {"image_transport": "compressed", "prompt": PROMPT, "device": "cpu"}
+    replayed(sample, tmp_path / "node", tmp_path / "logs", **given, **compressed)
+    with open_bag(tmp_path / "node") as bag:
+        kinds = {topic: bag.count([topic]) for topic in bag.topics}
+        [found] = [
+            [len(bag.decode(record).detections) for record in bag.records([topic])]
+            for topic in bag.topics
+            if topic.endswith("detections_3d")
+        ]
+    assert kinds["/gsam_node/frame_status"] == FRAMES
+    assert len(found) == FRAMES and sum(found) > FRAMES
 
 
 @pytest.mark.slow
