@@ -8,7 +8,6 @@ from concurrent.futures import CancelledError, Future, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from gsam_ros.bridge import qos
 from gsam_ros.bridge.camera import decode
@@ -115,7 +114,6 @@ class GsamNode(ManagedNode):
             self._await(self._runner.ready)
         except LoadError as error:
             self.release()
-            self._health.models = Health("models", 2, f"not loaded: {error}")
             raise TransitionError(str(error)) from error
         self._prompts.attach(self._runner, options.cameras)
 
@@ -135,6 +133,7 @@ class GsamNode(ManagedNode):
         options = self._settings.options
         profile = qos.image_input(options.image_reliability, options.mode == "lossless")
         self._cameras.activate(self._runner.put, profile)
+        self._settings.warn_of_unused(of_topics=True)
 
     def deactivate(self) -> None:
         """Drop the subscriptions and the tracks; keep the models."""
@@ -153,12 +152,6 @@ class GsamNode(ManagedNode):
         self._cameras.close()
         self._health.not_loaded()
         free_device_memory()
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give everything back, and let /diagnostics tell what led here."""
-        outcome = super().on_error(state)
-        self._health.models = Health("models", 2, f"not loaded: {self.failure}; configure again")
-        return outcome
 
     def _autostart(self) -> None:
         try:

@@ -37,16 +37,21 @@ def declare(node: Node) -> None:
         node.declare_parameter(name, value, _descriptor(default, about))
 
 
-def unknown_overrides(node: Node) -> list[str]:
+def unknown_overrides(node: Node, *, of_topics: bool = False) -> list[str]:
     """Names that were given on the command line or in a parameter file and that nobody declared.
 
     ROS passes over them in silence, and a user's typing error with them.
+
+    Args:
+        node: was given them.
+        of_topics: ask for those of topics' quality of service, which are declared with the topic;
+            else for all others.
     """
     given = node._parameter_overrides  # rclpy shows them nowhere else
     return sorted(
         name
         for name in given
-        if not node.has_parameter(name) and not name.startswith("qos_overrides.")
+        if not node.has_parameter(name) and name.startswith("qos_overrides.") == of_topics
     )
 
 

@@ -273,6 +273,16 @@ def test_compressed_images_keep_their_colours(image, suffix, form) -> None:
     check_scene(decode_compressed_image(compressed(image, suffix, form)), form.split(";")[0])
 
 
+def test_compressed_counts_are_stretched_as_raw_ones_are() -> None:
+    counts = np.linspace(1000, 3000, 64 * 48).reshape(48, 64).astype(np.uint16)  # millimetres, say
+    image = decode_compressed_image(compressed(counts, ".png", "16UC1; png compressed "))
+    assert (image == decode_image(message_of(counts, "16UC1"))).all()
+    assert np.ptp(image) == 255
+    grey = (counts >> 4).astype(np.uint8)
+    image = decode_compressed_image(compressed(grey, ".png", "16UC1; jpeg compressed "))
+    assert (image == grey[..., None]).all()
+
+
 def test_jpeg_keeps_its_colours() -> None:
     big = np.ascontiguousarray(np.repeat(np.repeat(SCENE[..., ::-1], 8, 0), 8, 1))
     image = decode_compressed_image(compressed(big, ".jpg", "bgr8; jpeg compressed bgr8"))

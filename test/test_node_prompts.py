@@ -149,6 +149,13 @@ def test_parameters_say_each_cameras_prompt_and_diagnostics_tell_it(client: Clie
     assert client.set_parameter("prompt", "blue ring.").successful
     wait_for_labels(client, "front", "blue ring")
     assert found(client) == {"front": {"blue ring"}, "rear": {"red mug"}}
+    # A file that is loaded again says nothing of what came another way where it is empty.
+    client.set_prompt("dog.", camera="front")
+    assert client.set_parameter("prompts", ["", "red mug."]).successful
+    assert client.set_prompt("green star.").success
+    wait_for_labels(client, "front", "dog")
+    client.set_prompt("", camera="front")
+    assert client.set_parameter("prompt", "blue ring.").successful
     for camera, prompt in (("front", "blue ring."), ("rear", "red mug.")):
         client.health(f"camera {camera}", lambda s, p=prompt: values(s).get("prompt") == p)
     client.health("prompt", lambda s: s.message == "blue ring.")

@@ -65,6 +65,7 @@ def test_overrides_reach_the_topic_they_name_and_no_other(world: World, client: 
         "/gsam_node/front/detections": {
             "publisher": {"reliability": "best_effort", "durability": "transient_local"}
         },
+        "/gsam_node/front/detection": {"publisher": {"depth": 3}},  # a typing error
     }
     with world.gsam_node(
         device="cpu", cameras="['front', 'rear']", **with_overrides(world, "some", overrides)
@@ -75,6 +76,9 @@ def test_overrides_reach_the_topic_they_name_and_no_other(world: World, client: 
         own = profile(client, "/gsam_node/front/detections", True)
         assert own.reliability != RELIABLE
         assert own.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        unused = "'qos_overrides./gsam_node/front/detection.publisher.depth'"
+        client.wait_for_log(f"there is no parameter {unused}: its value is not used")
+        assert len(client.logged("its value is not used")) == 1
         for other in ("front/instances", "front/overlay", "rear/detections"):
             untouched = profile(client, f"/gsam_node/{other}", True)
             assert untouched.reliability == RELIABLE, other
@@ -112,6 +116,8 @@ def test_an_override_that_cannot_be_is_named_and_leaves_nothing_behind(
             assert client.change_state("configure")
         assert not client.change_state(step)
         assert f"{step} failed" in client.wait_for_log(words)
+        unhealthy = client.health("models", lambda s: words in s.message)
+        assert unhealthy.level == b"\2"
         assert client.state() == ("inactive" if step == "activate" else "unconfigured")
         topic, publisher = ("/gsam_node/detections", True) if step == "configure" else ("/image", 0)
         count = client.node.count_publishers if publisher else client.node.count_subscribers

@@ -30,21 +30,27 @@ def decode_compressed_image(message: CompressedImage) -> np.ndarray:
             f"its format {message.format!r} is depth: subscribe the camera's colour image"
         )
     data = np.frombuffer(message.data, np.uint8)
-    mosaic = source.startswith("bayer_") and source in ENCODINGS
-    mode = cv2.IMREAD_UNCHANGED if mosaic else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    # OpenCV would take a mosaic for grey, and cut counts off to their upper 8 bits.
+    is_grey = source in ENCODINGS and source.startswith(("bayer_", "16UC1"))
+    mode = cv2.IMREAD_UNCHANGED if is_grey else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(data, mode) if len(data) else None
     except cv2.error as error:  # a header that asks for more pixels than OpenCV, or memory, has
         raise _refusal(message, str(error.err)) from error
     if image is None:
         raise _refusal(message, "JPEG and PNG can")
-    if mosaic and image.ndim == 2:
-        return to_rgb(image, f"{source.rstrip('0123456789')}{8 * image.itemsize}")
+    if is_grey and image.ndim == 2:
+        return to_rgb(image, _stored(source, bits=8 * image.itemsize))
     # "compressed rgb8": the RGB image was handed to the codec as if it were BGR, so it comes back
     # as RGB where OpenCV means BGR.
     if "compressed rgb" in compression:
         return np.ascontiguousarray(image[..., :3])
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _stored(source: str, bits: int) -> str:
+    """The encoding of what a codec keeps of a mosaic or of counts; JPEG has 8 bits."""
+    return f"{bits}UC1" if source == "16UC1" else f"{source.rstrip('0123456789')}{bits}"
 
 
 def _refusal(message: CompressedImage, reason: str) -> BadFrameError:

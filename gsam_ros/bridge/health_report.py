@@ -8,7 +8,6 @@ from dataclasses import replace
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
 
 from gsam_ros.bridge.cameras import Cameras
 from gsam_ros.bridge.diagnostics import (
@@ -19,6 +18,7 @@ from gsam_ros.bridge.diagnostics import (
     silence,
     topics_health,
 )
+from gsam_ros.bridge.lifecycle import ManagedNode
 from gsam_ros.bridge.log import ThrottledLog
 from gsam_ros.bridge.misfits import misfits
 from gsam_ros.node_settings import NodeSettings
@@ -33,7 +33,7 @@ class HealthReport:
     """Publishes how models, prompt, topics and cameras fare, and warns of topics that don't work.
 
     Args:
-        node: has the topic.
+        node: has the topic, and knows which transition failed.
         options: tell what is worth a warning, as they are now.
         prompts: what is looked for.
         cameras: those that there are.
@@ -45,7 +45,7 @@ class HealthReport:
 
     def __init__(
         self,
-        node: Node,
+        node: ManagedNode,
         options: Callable[[], NodeSettings],
         prompts: PromptKeeper,
         cameras: Cameras,
@@ -76,6 +76,8 @@ class HealthReport:
             self._now_and_then(misfit, misfit.message)
         # A copy: other threads put another health in its place, and this one only adds to it.
         models = replace(self.models, values=memory_in_use())
+        if self._node.failure:
+            models.raise_to(2, self._node.failure)
         for shortage in self.shortages():
             models.raise_to(1, shortage)
         healths = [

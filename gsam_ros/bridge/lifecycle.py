@@ -38,7 +38,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         change_state = self._service_change_state
         self._change_state = change_state.callback
         self.failure = ""
-        """What led to the last error processing, in one line; empty where nothing did."""
+        """Why the last transition that was tried failed, in one line; empty where it did not."""
         change_state.callback = self._change_state_or_refuse
 
     @property
@@ -81,13 +81,18 @@ class ManagedNode(LifecycleNodeMixin, Node):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Run `release`."""
-        return self._attempt("release")
+        failure = self.failure
+        outcome = self._attempt("release")
+        self.failure = failure  # what led here; what failed in this one is in the log
+        return outcome
 
     def _attempt(self, step: str) -> TransitionCallbackReturn:
+        self.failure = ""
         try:
             getattr(self, step)()
         except TransitionError as error:
-            self.get_logger().error(f"{step} failed: {error}")
+            self.failure = f"{step} failed: {error}"
+            self.get_logger().error(self.failure)
             return FAILURE
         except Exception as error:  # noqa: BLE001  rclpy would drop it without a word
             self.failure = f"{step} failed: {describe(error)}"

@@ -40,13 +40,23 @@ class LiveParameters:
         self._node = node
         self._apply = apply
         ros_parameters.declare(node)
-        for name in ros_parameters.unknown_overrides(node):
-            node.get_logger().warning(f"there is no parameter {name!r}: its value is not used")
+        self.warn_of_unused()
         self.options = ros_parameters.read(node, NodeSettings())
         self.machine = ros_parameters.read(node, Settings())
         self._about = {name: about for name, _, about in ros_parameters.all_leaves()}
         self._lock = threading.Lock()
         node.add_on_set_parameters_callback(self._set)
+
+    def warn_of_unused(self, *, of_topics: bool = False) -> None:
+        """Name what was given on the command line or in a file and means nothing here.
+
+        Args:
+            of_topics: speak of topics' quality of service, once the topics are there.
+        """
+        for name in ros_parameters.unknown_overrides(self._node, of_topics=of_topics):
+            self._node.get_logger().warning(
+                f"there is no parameter {name!r}: its value is not used"
+            )
 
     def _set(self, parameters: Sequence[Parameter]) -> SetParametersResult:
         values = {p.name: p.value for p in parameters if p.name in self._about}

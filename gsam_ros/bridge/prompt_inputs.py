@@ -89,13 +89,23 @@ class PromptInputs:
             except SettingError:
                 if in_use:
                     raise  # else `open` tells, if the cameras are not set to fit before
+        # What is empty and was empty says nothing: a file that is loaded again, of a prompt that
+        # came on a topic.
+        before = self._own_so_far()
         for text in filter(None, own.values()):
             parse_prompt(text)
         prompt = values.get("prompt", "")
         if prompt or ("prompt" in values and self._options().prompt):
             self._keeper.request(prompt)
         for camera, text in own.items():
-            self._keeper.request(text, camera)
+            if text or before.get(camera):
+                self._keeper.request(text, camera)
+
+    def _own_so_far(self) -> dict[str, str]:
+        try:
+            return self._options().own_prompts()
+        except SettingError:
+            return {}  # they never fitted, so none was asked for
 
     def _hear(self, text: str, from_before: bool, camera: str | None = None) -> None:
         try:
