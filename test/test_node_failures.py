@@ -76,8 +76,7 @@ def test_a_step_that_fails_is_told_with_its_place_and_the_stream_goes_on(
         assert drops == {"error": 2}
         message = client.wait_for_log("an image of /image is dropped: RuntimeError: CUDA error")
         assert "faulty_node.py" in message
-    
-        assert "MemoryError: CUDA out of memory" in status.message
+        client.health("camera", lambda s: "MemoryError: CUDA out of memory" in s.message)
         after = show(client)
         assert after.stage_names
         assert (after.prompt_version, after.keyframe) == (version, True)
