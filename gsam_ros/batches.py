@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import torch
 
+from gsam_ros.errors import first_sentence
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -139,7 +141,7 @@ class Batches:
             except Exception as error:
                 if len(some) == 1 or not is_out_of_memory(error):
                     raise
-                why = describe(error)
+                why = first_sentence(error)
             else:
                 place += len(some)
                 self.limit.passed(len(some))
@@ -147,8 +149,3 @@ class Batches:
             give_back()
             self.limit.lower(len(some), len(some) // 2, why)
         return results
-
-
-def describe(error: BaseException) -> str:
-    """The first sentence: torch adds a page of figures and advice."""
-    return str(error).strip().split("\n")[0].split(". ")[0] or type(error).__name__

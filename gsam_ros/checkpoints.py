@@ -11,6 +11,8 @@ import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
+from gsam_ros.errors import first_line
+
 BUNDLED = ("demo-detector", "demo-segmenter")
 """Small models that ship with this package; they know the demo world and nothing else."""
 
@@ -90,9 +92,8 @@ def load(
         )
         model = model.to(device)  # which may not have the room
     except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f"the model {name!r} can't be loaded from {_where(source)}: {first_line}"
+            f"the model {name!r} can't be loaded from {_where(source)}: {first_line(error)}"
         ) from error
     missing = sorted(report["missing_keys"]) + sorted(str(k) for k in report["mismatched_keys"])
     if missing:

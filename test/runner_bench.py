@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from gsam_ros.instances import Frame, FrameResult, Instances
-from gsam_ros.pipeline.company import CamerasFailed, NothingBegun
+from gsam_ros.pipeline.drops import BadFrameError
 from gsam_ros.pipeline.inbox import Arrival, LiveInbox, LosslessInbox
-from gsam_ros.pipeline.runner import BadFrameError, Runner
+from gsam_ros.pipeline.runner import Runner
+from gsam_ros.pipeline.step_errors import CamerasFailed, NothingBegun
 from gsam_ros.prompts import Prompt, PromptError, parse_phrases
 from gsam_ros.stages import Stage
 from gsam_ros.visual_prompts import VisualPrompt

@@ -11,7 +11,8 @@ import torch
 
 from gsam_ros.instances import Detections, Frame
 from gsam_ros.pipeline.beside import BesideDetector
-from gsam_ros.pipeline.company import APART, CamerasFailed
+from gsam_ros.pipeline.step_errors import CamerasFailed
+from gsam_ros.pipeline.step_groups import APART
 
 PATIENCE = 60.0
 FOUND = (Detections.none(), Detections.none())

@@ -18,7 +18,7 @@ from gsam_ros.bridge.stamps import to_time
 from gsam_ros.depth import Pinhole, surfaces
 from gsam_ros.instances import Instances
 from gsam_ros.masks import Masks
-from gsam_ros.pipeline.runner import BadFrameError
+from gsam_ros.pipeline.drops import BadFrameError
 from gsam_ros.prompts import Prompt
 
 HEADER = Header(stamp=to_time(5_000_000_001), frame_id="front_optical")

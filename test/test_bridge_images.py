@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from gsam_ros.bridge import cv_bridge
 from gsam_ros.bridge.compressed_images import decode_compressed_image
 from gsam_ros.bridge.images import ENCODINGS, decode_image, encode_image
-from gsam_ros.pipeline.runner import BadFrameError
+from gsam_ros.pipeline.drops import BadFrameError
 
 RED, GREEN, BLUE = (200, 30, 20), (25, 190, 40), (15, 35, 210)
 # Left half red, right half blue, a green bar below: no two channels can be confused.

@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsam_ros.pipeline.inbox import (
-    QUEUE_FULL,
-    STOPPED,
-    SUPERSEDED,
-    Arrival,
-    Inbox,
-    LiveInbox,
-    LosslessInbox,
-)
+from gsam_ros.pipeline.drops import QUEUE_FULL, STOPPED, SUPERSEDED
+from gsam_ros.pipeline.inbox import Arrival, Inbox, LiveInbox, LosslessInbox
 
 
 class Losses(list):

@@ -11,9 +11,9 @@ import pytest
 
 from gsam_ros.detection.settings import DetectorSettings
 from gsam_ros.instances import Frame, FrameResult
-from gsam_ros.pipeline.company import CamerasFailed
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.pipeline.step_errors import CamerasFailed
 from gsam_ros.visual_prompts import VisualPrompt
 from gsam_ros.world.scene import Scene
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from gsam_ros import batches
 from gsam_ros.batches import PATIENCE, Batches, is_out_of_memory
 from gsam_ros.instances import Detections, Frame, Instances
-from gsam_ros.pipeline.company import NothingBegun
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.pipeline.step_errors import NothingBegun
 from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.packages import load_segmenter

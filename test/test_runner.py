@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from runner_bench import SECOND, Bench, Outlet, decode
 
-from gsam_ros.pipeline.company import APART, Company
 from gsam_ros.pipeline.inbox import LiveInbox
 from gsam_ros.pipeline.runner import Runner
+from gsam_ros.pipeline.step_groups import APART, StepGroups
 
 
 @pytest.fixture
@@ -163,14 +163,14 @@ def test_cameras_that_are_too_many_at_once_go_one_by_one() -> None:
 
 def test_who_was_kept_apart_comes_back() -> None:
     now = [0.0]
-    company = Company(lambda: now[0])
-    assert company.groups("abc", str) == [["a", "b", "c"]]
-    company.keep_apart("b")
-    assert company.groups("abc", str) == [["a", "c"], ["b"]]
-    assert company.groups("b", str) == [["b"]]
+    groups = StepGroups(lambda: now[0])
+    assert groups.of("abc", str) == [["a", "b", "c"]]
+    groups.keep_apart("b")
+    assert groups.of("abc", str) == [["a", "c"], ["b"]]
+    assert groups.of("b", str) == [["b"]]
     now[0] = APART
-    assert company.groups("abc", str) == [["a", "b", "c"]]
-    assert company.groups("", str) == []
+    assert groups.of("abc", str) == [["a", "b", "c"]]
+    assert groups.of("", str) == []
 
 
 def test_a_frame_that_no_library_can_read_costs_only_itself(bench: Bench) -> None:

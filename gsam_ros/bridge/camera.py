@@ -32,8 +32,8 @@ from gsam_ros.drawing import draw_instances
 from gsam_ros.instances import Frame, FrameResult
 from gsam_ros.msg import FrameStatus, InstanceArray
 from gsam_ros.node_settings import NodeSettings
-from gsam_ros.pipeline.inbox import SUPERSEDED, Arrival
-from gsam_ros.pipeline.runner import BAD_IMAGE, BadFrameError
+from gsam_ros.pipeline.drops import BAD_IMAGE, SUPERSEDED, BadFrameError
+from gsam_ros.pipeline.inbox import Arrival
 from gsam_ros.pipeline.statistics import CameraStatistics
 from gsam_ros.prompts import Prompt
 from gsam_ros.settings import SettingError

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from gsam_ros.bridge.images import ENCODINGS, to_rgb
-from gsam_ros.pipeline.runner import BadFrameError
+from gsam_ros.pipeline.drops import BadFrameError
 
 if TYPE_CHECKING:  # as in images.py
     from sensor_msgs.msg import CompressedImage

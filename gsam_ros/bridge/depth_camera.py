@@ -19,7 +19,7 @@ from gsam_ros.bridge.endpoints import subscribe
 from gsam_ros.bridge.raw_messages import read_message
 from gsam_ros.bridge.stamps import nanoseconds, read_header
 from gsam_ros.depth import Pinhole
-from gsam_ros.pipeline.runner import BadFrameError
+from gsam_ros.pipeline.drops import BadFrameError
 
 _ALIVE = 1_000_000_000  # nanoseconds behind the frames, beyond which a stream has stopped
 _FIRST = 2.0  # seconds for which the first image is waited for, if somebody publishes

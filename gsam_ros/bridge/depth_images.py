@@ -6,7 +6,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, Image
 
 from gsam_ros.depth import Pinhole
-from gsam_ros.pipeline.runner import BadFrameError
+from gsam_ros.pipeline.drops import BadFrameError
 
 _METRES = {"16UC1": (np.uint16, 0.001), "32FC1": (np.float32, 1.0)}  # REP 118
 

@@ -11,7 +11,8 @@ from rclpy.node import Node
 from gsam_ros.bridge.images import decode_image
 from gsam_ros.bridge.instances import instance_array
 from gsam_ros.bridge.lifecycle import TransitionError
-from gsam_ros.pipeline.runner import BadFrameError, describe
+from gsam_ros.errors import with_place
+from gsam_ros.pipeline.drops import BadFrameError
 from gsam_ros.prompts import PromptError
 from gsam_ros.srv import Detect
 
@@ -40,7 +41,7 @@ class DetectService:
             response.message = str(error)
             return response
         except Exception as error:  # noqa: BLE001  a service that raises would end the node
-            response.message = f"the machine failed on this image: {describe(error)}"
+            response.message = f"the machine failed on this image: {with_place(error)}"
             self._node.get_logger().error(f"~/detect: {response.message}")
             return response
         response.success = True

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 from gsam_ros.bridge.misfits import Misfit
 from gsam_ros.bridge.stamps import to_time
 from gsam_ros.node_settings import NodeSettings
-from gsam_ros.pipeline.inbox import SUPERSEDED
+from gsam_ros.pipeline.drops import SUPERSEDED
 from gsam_ros.pipeline.statistics import Snapshot
 from gsam_ros.prompts import Prompt
 

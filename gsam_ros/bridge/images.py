@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from gsam_ros.bridge import cv_bridge
-from gsam_ros.pipeline.runner import BadFrameError
+from gsam_ros.pipeline.drops import BadFrameError
 
 if TYPE_CHECKING:  # images are decoded on machines without ROS, too, out of bags
     from sensor_msgs.msg import Image

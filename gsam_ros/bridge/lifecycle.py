@@ -12,7 +12,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.lifecycle.node import LifecycleNodeMixin
 from rclpy.node import Node
 
-from gsam_ros.pipeline.runner import describe
+from gsam_ros.errors import with_place
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -95,7 +95,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
             self.get_logger().error(self.failure)
             return FAILURE
         except Exception as error:  # noqa: BLE001  rclpy would drop it without a word
-            self.failure = f"{step} failed: {describe(error)}"
+            self.failure = f"{step} failed: {with_place(error)}"
             self.get_logger().error(f"{step} failed:\n{traceback.format_exc()}")
             return ERROR
         return SUCCESS

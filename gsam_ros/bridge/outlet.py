@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from gsam_ros.bridge.cameras import Cameras
 from gsam_ros.instances import FrameResult
-from gsam_ros.pipeline.inbox import QUEUE_FULL, STOPPED, SUPERSEDED, Arrival
-from gsam_ros.pipeline.runner import ERROR
+from gsam_ros.pipeline.drops import ERROR, QUEUE_FULL, STOPPED, SUPERSEDED
+from gsam_ros.pipeline.inbox import Arrival
 from gsam_ros.stages import Stage
 
 Say = Callable[[tuple[str, ...], str], None]

@@ -17,7 +17,7 @@ from gsam_ros.bridge import qos
 from gsam_ros.bridge.camera import Camera
 from gsam_ros.bridge.lifecycle import TransitionError
 from gsam_ros.bridge.visual_prompts import camera_of_name, clicked_point, visual_prompt
-from gsam_ros.pipeline.runner import describe
+from gsam_ros.errors import with_place
 from gsam_ros.prompts import PromptError
 from gsam_ros.srv import RemoveObject
 from gsam_ros.visual_prompts import VisualPrompt
@@ -114,7 +114,7 @@ class ObjectServices:
         except (PromptError, LookupError, TransitionError) as error:
             response.message = str(error)
         except Exception as error:  # noqa: BLE001  a service that raises would end the node
-            response.message = f"the machine failed on this: {describe(error)}"
+            response.message = f"the machine failed on this: {with_place(error)}"
             self._node.get_logger().error(response.message)
         return response
 

@@ -10,8 +10,8 @@ from rclpy.node import Node
 
 from gsam_ros.bridge.lifecycle import TransitionError
 from gsam_ros.bridge.visual_prompts import camera_of_name
+from gsam_ros.errors import with_place
 from gsam_ros.instances import which
-from gsam_ros.pipeline.runner import describe
 from gsam_ros.prompts import Prompt, PromptError, parse_phrases
 from gsam_ros.srv import SetPrompt
 
@@ -60,7 +60,7 @@ class PromptService:
         except (PromptError, TransitionError, CancelledError) as error:
             response.message = str(error) or "the node was shut down meanwhile"
         except Exception as error:  # noqa: BLE001  a service that raises would end the node
-            response.message = f"the machine failed on this prompt: {describe(error)}"
+            response.message = f"the machine failed on this prompt: {with_place(error)}"
             self._node.get_logger().error(f"~/set_prompt: {response.message}")
         return response
 

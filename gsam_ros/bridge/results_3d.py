@@ -18,7 +18,7 @@ from gsam_ros.bridge.detections_3d import detection_3d_array, instance_cloud
 from gsam_ros.depth import surfaces
 from gsam_ros.instances import FrameResult
 from gsam_ros.node_settings import NodeSettings
-from gsam_ros.pipeline.runner import BadFrameError
+from gsam_ros.pipeline.drops import BadFrameError
 
 _KEPT = 32  # depth images for frames in work: a second of 30 Hz
 _PATIENCE_LIVE = 0.1  # seconds that results wait for a depth image that is on its way

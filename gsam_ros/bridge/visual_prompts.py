@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image
 from gsam_ros import msg
 from gsam_ros.bridge.images import decode_image
 from gsam_ros.bridge.stamps import nanoseconds
-from gsam_ros.pipeline.runner import BadFrameError
+from gsam_ros.pipeline.drops import BadFrameError
 from gsam_ros.prompts import PromptError
 from gsam_ros.visual_prompts import VisualPrompt
 

@@ -15,7 +15,7 @@ from gsam_ros.evaluation.run_folder import read_run
 from gsam_ros.evaluation.sources import SourceError, open_source
 from gsam_ros.evaluation.sources.image_topics import COMPRESSED, RAW, camera_of
 from gsam_ros.instances import Frame
-from gsam_ros.pipeline.runner import BadFrameError
+from gsam_ros.pipeline.drops import BadFrameError
 
 
 class NoImageError(BagError):

@@ -39,7 +39,8 @@ from gsam_ros.evaluation.sources.source import (
 )
 from gsam_ros.evaluation.stop_signals import stop_signals
 from gsam_ros.instances import Frame, FrameResult
-from gsam_ros.pipeline.runner import LATE_NS, STAMP
+from gsam_ros.pipeline.drops import STAMP
+from gsam_ros.pipeline.runner import LATE_NS
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.prompts import Prompt, PromptError
 from gsam_ros.settings import leaves

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import torch
 
 from gsam_ros.instances import Frame
-from gsam_ros.pipeline.company import APART, CamerasFailed
 from gsam_ros.pipeline.keyframes import Found
+from gsam_ros.pipeline.step_errors import CamerasFailed
+from gsam_ros.pipeline.step_groups import APART
 
 Job = Callable[[], list[Found | None]]
 """A look at frames: one answer per frame; None where it could not look."""

@@ -8,6 +8,8 @@ import cv2
 import torch
 from threadpoolctl import threadpool_limits
 
+from gsam_ros.errors import first_line
+
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -29,9 +31,8 @@ def choose_device(name: str, setting: str = "device") -> torch.device:
     try:
         device = torch.zeros(1, device=torch.device(name)).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        first_line = str(error).strip().splitlines()[0]
         raise DeviceError(
-            f"{setting} is {name!r}, and torch can't use it here ({first_line}): "
+            f"{setting} is {name!r}, and torch can't use it here ({first_line(error)}): "
             "give auto, cpu, or the name of a GPU that torch finds"
         ) from error
     return device

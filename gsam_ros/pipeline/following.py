@@ -12,11 +12,11 @@ from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.instances import Detections, Frame, FrameResult, Instances
 from gsam_ros.pipeline.beside import BesideDetector, Job
 from gsam_ros.pipeline.camera_prompts import CameraPrompts
-from gsam_ros.pipeline.company import NothingBegun
 from gsam_ros.pipeline.glides import Glides
 from gsam_ros.pipeline.keyframes import Found, Keyframes
 from gsam_ros.pipeline.late_detections import LateDetections
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.pipeline.step_errors import NothingBegun
 from gsam_ros.pipeline.stopwatch import Stopwatch
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.history import History

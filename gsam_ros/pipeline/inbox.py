@@ -15,12 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-SUPERSEDED = "superseded"
-"""Cause of a drop: a newer frame of the camera came before this one was chosen."""
-QUEUE_FULL = "queue_full"
-"""Cause of a drop: the queue of lossless mode had no place left."""
-STOPPED = "stopped"
-"""Cause of a drop: the node was deactivated while the frame waited."""
+from gsam_ros.pipeline.drops import QUEUE_FULL, STOPPED, SUPERSEDED
 
 
 @dataclass(frozen=True)

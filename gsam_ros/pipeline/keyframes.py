@@ -9,10 +9,11 @@ from functools import partial
 import numpy as np
 import torch
 
-from gsam_ros.batches import describe, give_back, is_out_of_memory
+from gsam_ros.batches import give_back, is_out_of_memory
 from gsam_ros.detection.detector import Choose, GroundingDetector
 from gsam_ros.detection.regions import TileTurns
 from gsam_ros.detection.text import EncodedText
+from gsam_ros.errors import first_sentence
 from gsam_ros.instances import Detections, Frame
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.tracking.camera_tracks import CameraTracks
@@ -124,7 +125,7 @@ class Keyframes:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            why = describe(error)
+            why = first_sentence(error)
         else:
             self._tell("")
             return _by_strength(found, text, own.box_threshold)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from gsam_ros.instances import Frame, LateDetection
 from gsam_ros.pipeline.beside import Answer, BesideDetector, Job
-from gsam_ros.pipeline.company import CamerasFailed
 from gsam_ros.pipeline.keyframes import Found
+from gsam_ros.pipeline.step_errors import CamerasFailed
 from gsam_ros.tracking.history import History
 
 

@@ -5,40 +5,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol
 
+from gsam_ros.errors import with_place
 from gsam_ros.instances import Frame, FrameResult
-from gsam_ros.pipeline.company import APART, CamerasFailed, Company, NothingBegun
+from gsam_ros.pipeline.drops import ERROR, STAMP, BadFrameError
 from gsam_ros.pipeline.inbox import Arrival, Call, Inbox
+from gsam_ros.pipeline.step_errors import CamerasFailed, NothingBegun
+from gsam_ros.pipeline.step_groups import APART, StepGroups
 from gsam_ros.stages import Stage
-
-BAD_IMAGE = "bad_image"
-"""Cause of a drop: the message is no image that can be read."""
-STAMP = "stamp"
-"""Cause of a drop: the stamp is not newer than that of the camera's frame before."""
-ERROR = "error"
-"""Cause of a drop: the machine failed on this frame, which is a fault of ours or of the device."""
 
 _LOG = logging.getLogger(__name__)
 
 LATE_NS = 500_000_000
 """A stamp that is older than the last one by up to this is a late or doubled frame. By more, time
 itself went back (a bag that loops, a clock that was set) and the stream starts anew."""
-
-
-class BadFrameError(ValueError):
-    """A frame that can't be used; the message says why and what to do.
-
-    Attributes:
-        cause: in one word, under which the drop is counted.
-    """
-
-    def __init__(self, message: str, cause: str = BAD_IMAGE) -> None:
-        super().__init__(message)
-        self.cause = cause
 
 
 class Tracker(Protocol):
@@ -94,7 +77,7 @@ class Runner:
         self._decode = decode
         self._outlet = outlet
         self._last: dict[str, _Seen] = {}
-        self._company = Company()
+        self._groups = StepGroups()
         self.ready: Future[None] = Future()
         """Done when the tracker is loaded, or holds the error that prevented it."""
         # A daemon, so that a download or a load that hangs can't keep the process alive.
@@ -153,7 +136,7 @@ class Runner:
                 continue
             decode = Stage("decode", begin, time.perf_counter())
             taken.append(_Taken(arrival, frame, (Stage("wait", arrival.clock, begin), decode)))
-        for group in self._company.groups(taken, lambda each: each.arrival.camera):
+        for group in self._groups.of(taken, lambda each: each.arrival.camera):
             self._step(tracker, group)
 
     def _step(self, tracker: Tracker, group: Sequence[_Taken]) -> bool:
@@ -167,7 +150,7 @@ class Runner:
             try:
                 self._outlet.answer(arrival, result, stages + result.stages)
             except Exception as error:  # noqa: BLE001  results that can't leave cost their frame
-                self._drop(arrival, ERROR, f"its results could not leave: {describe(error)}")
+                self._drop(arrival, ERROR, f"its results could not leave: {with_place(error)}")
         return True
 
     def _recover(self, tracker: Tracker, group: Sequence[_Taken], error: Exception) -> None:
@@ -177,29 +160,29 @@ class Runner:
             return
         if isinstance(error, NothingBegun):
             for each in group:
-                self._drop(each.arrival, ERROR, describe(error.__cause__ or error))
+                self._drop(each.arrival, ERROR, with_place(error.__cause__ or error))
             return
         cameras = [each.arrival.camera for each in group]
         if len(group) == 1:
-            self._company.keep_apart(cameras)
+            self._groups.keep_apart(cameras)
             tracker.reset(cameras[0])
-            self._drop(group[0].arrival, ERROR, describe(error))
+            self._drop(group[0].arrival, ERROR, with_place(error))
             return
         for camera in cameras:
             tracker.reset(camera)
         went_well = [self._step(tracker, [each]) for each in group]
         if all(went_well):  # together they were too much
-            self._company.keep_apart(cameras)
+            self._groups.keep_apart(cameras)
             self._outlet.notice(
                 cameras[0],
                 "apart",
-                f"a step with the images of {len(group)} cameras failed ({describe(error)}), each "
-                f"on its own did not: for {APART:g} s they go one by one; objects get new ids",
+                f"a step with the images of {len(group)} cameras failed ({with_place(error)}), "
+                f"each on its own did not: for {APART:g} s they go one by one; objects get new ids",
             )
 
     def _blame(self, tracker: Tracker, group: Sequence[_Taken], failed: CamerasFailed) -> None:
         """Give up what some cameras' fault it was, and go on with the others, who lose nothing."""
-        reason = describe(failed.__cause__ or failed)
+        reason = with_place(failed.__cause__ or failed)
         for each in group:
             if each.arrival.camera in failed.cameras:
                 tracker.reset(each.arrival.camera)
@@ -213,7 +196,7 @@ class Runner:
         try:
             self._outlet.drop(arrival, cause, reason)
         except Exception as error:  # noqa: BLE001  a middleware that fails on the answer, too
-            _LOG.error("a dropped frame could not be answered: %s", describe(error))
+            _LOG.error("a dropped frame could not be answered: %s", with_place(error))
 
     def _read(self, arrival: Arrival) -> Frame | None:
         """The decoded frame, or None where it was given up."""
@@ -230,7 +213,7 @@ class Runner:
             self._drop(arrival, error.cause, str(error))
             return None
         except Exception as error:  # noqa: BLE001  a library that fails on it, or no memory left
-            self._drop(arrival, ERROR, describe(error))
+            self._drop(arrival, ERROR, with_place(error))
             return None
         seen = _Seen(frame.stamp, frame.image.shape[1], frame.image.shape[0])
         if last:
@@ -280,11 +263,3 @@ def _perform(call: Call, tracker: Any) -> None:
         call.outcome.set_result(call.function(tracker))
     except Exception as error:  # noqa: BLE001  handed to whoever waits for the outcome
         call.outcome.set_exception(error)
-
-
-def describe(error: BaseException) -> str:
-    """The error in one line, with the place where it arose."""
-    told = f"{type(error).__name__}: {error}"
-    for place in traceback.extract_tb(error.__traceback__)[-1:]:  # none of one never raised
-        told += f" ({place.filename}:{place.lineno} in {place.name})"
-    return told

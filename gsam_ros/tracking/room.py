@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from gsam_ros.batches import Limit, describe, give_back, is_out_of_memory
+from gsam_ros.batches import Limit, give_back, is_out_of_memory
+from gsam_ros.errors import first_sentence
 from gsam_ros.instances import which
 from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.camera_tracks import CameraTracks
@@ -54,7 +55,7 @@ class Room:
             except Exception as error:
                 if not is_out_of_memory(error) or not any(s.tracks for s in before.values()):
                     raise
-                why = why or describe(error)
+                why = why or first_sentence(error)
             give_back()
             for camera, state in states.items():
                 state.become(before[camera])
@@ -82,7 +83,7 @@ class Room:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            why = describe(error)
+            why = first_sentence(error)
         state.become(before)
         give_back()
         raise PromptError(f"the device has no memory for one object more ({why}): remove one")

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from gsam_ros.checkpoints import CheckpointError
+from gsam_ros.errors import first_line
 
 ENDINGS = (".pt", ".pth")
 
@@ -81,8 +82,7 @@ def load(name: str, image_size: int, device: torch.device) -> Any:
         report = model.load_state_dict(weights, strict=False)
     except (OmegaConfBaseException, RuntimeError, ValueError, TypeError) as error:
         # hydra wraps what a constructor raises in an exception of its own, a RuntimeError
-        first_line = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"the model {name!r} can't be built: {first_line}") from error
+        raise CheckpointError(f"the model {name!r} can't be built: {first_line(error)}") from error
     wrong = [*report.missing_keys, *report.unexpected_keys]
     if wrong:
         raise CheckpointError(
@@ -122,10 +122,9 @@ def _download(repository: str, file: str) -> Path:
     try:
         return Path(hf_hub_download(repository, file))
     except (OSError, ValueError) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
             f"{file!r} can't be had from {repository} on the Hugging Face hub or its cache: "
-            f"{first_line}"
+            f"{first_line(error)}"
         ) from error
 
 
@@ -134,8 +133,7 @@ def _read(name: str, file: Path) -> dict[str, torch.Tensor]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, UnpicklingError, KeyError, ValueError) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"the file {name!r} can't be read: {first_line}") from error
+        raise CheckpointError(f"the file {name!r} can't be read: {first_line(error)}") from error
     weights = content.get("model") if isinstance(content, dict) else None
     if not isinstance(weights, dict) or "maskmem_tpos_enc" not in weights:
         raise CheckpointError(

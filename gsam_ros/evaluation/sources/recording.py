@@ -28,7 +28,7 @@ from gsam_ros.evaluation.sources.source import (
     Unreadable,
 )
 from gsam_ros.instances import Frame
-from gsam_ros.pipeline.runner import BadFrameError
+from gsam_ros.pipeline.drops import BadFrameError
 
 __all__ = ["BagSource", "is_bag"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gsam_ros.instances import Frame
-from gsam_ros.pipeline.runner import BAD_IMAGE
+from gsam_ros.pipeline.drops import BAD_IMAGE
 
 FOLDER_RATE = 10.0
 """Images per second where a source doesn't tell; the lives of tracks are in seconds."""

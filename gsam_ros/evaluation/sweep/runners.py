@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
+from gsam_ros.errors import first_line
 from gsam_ros.evaluation.sweep.job import run_job
 from gsam_ros.evaluation.sweep.outcome import Outcome
 from gsam_ros.evaluation.sweep.plan import Job
@@ -72,8 +73,9 @@ def run_on_ray(
             include_dashboard=False if address == LOCAL_RAY else None,
         )
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise FleetError(f"no Ray cluster can be had at {address!r}: {first_line}") from error
+        raise FleetError(
+            f"no Ray cluster can be had at {address!r}: {first_line(error)}"
+        ) from error
     try:
         # Lost machines and killed workers are Ray's to mend; a job that fails fails again.
         remote = ray.remote(num_cpus=cores, num_gpus=gpus, max_retries=1)(_run_remotely)

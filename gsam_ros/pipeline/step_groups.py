@@ -12,28 +12,7 @@ APART = 10.0
 """Seconds for which a camera that made a step fail has steps of its own."""
 
 
-class CamerasFailed(RuntimeError):
-    """A step can't be made for what was asked of some of its cameras before; nothing was begun.
-
-    Raised `from` what went wrong.
-
-    Attributes:
-        cameras: whose frames are to blame.
-    """
-
-    def __init__(self, cameras: Iterable[str]) -> None:
-        self.cameras = frozenset(cameras)
-        super().__init__(f"of the cameras {', '.join(map(repr, sorted(self.cameras)))}")
-
-
-class NothingBegun(RuntimeError):
-    """A step ended before it changed a track: its frames are lost, and nothing else is.
-
-    Raised `from` what went wrong.
-    """
-
-
-class Company:
+class StepGroups:
     """Steps are shared, which is fast, but for cameras that made one fail of late.
 
     So an image that the models fail on costs its own camera's tracks and no other's; and cameras
@@ -51,7 +30,7 @@ class Company:
         """Give these cameras steps of their own from now on, for a while."""
         self._apart_until.update(dict.fromkeys(cameras, self._now() + APART))
 
-    def groups(self, members: Sequence[T], camera: Callable[[T], str]) -> list[list[T]]:
+    def of(self, members: Sequence[T], camera: Callable[[T], str]) -> list[list[T]]:
         """Members that share a step; those that are kept apart come last."""
         now = self._now()
         apart = [m for m in members if self._apart_until.get(camera(m), now) > now]
