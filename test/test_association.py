@@ -13,7 +13,7 @@ from gsam_ros.tracking.association import (
     Outlines,
     assign,
     box_iou,
-    likeness,
+    affinities,
     mask_overlap,
     match,
     overlap,
@@ -79,7 +79,7 @@ def outlines(*rows, close=False):
 
 def test_a_mask_that_slid_onto_a_look_alike_is_outvoted_by_the_way():
     """Both masks lie on B; the detections, and where both were going, say who is who."""
-    alike = likeness(
+    alike = affinities(
         boxes(A, B), boxes(A, B), outlines(B, B), np.ones(2, bool), outlines(B, A),
     )  # fmt: skip
     assert assign(alike, 0.25) == [(0, 1), (1, 0)]
@@ -88,15 +88,15 @@ def test_a_mask_that_slid_onto_a_look_alike_is_outvoted_by_the_way():
 def test_a_track_out_of_sight_is_where_it_was_going_or_where_it_was():
     nothing = outlines((0, 0, 0, 0))
     for expected, before in ((A, FAR), (FAR, A)):
-        alike = likeness(
+        alike = affinities(
             boxes(expected), boxes(before), nothing, np.zeros(1, bool), outlines(A, B),
         )  # fmt: skip
         assert alike.tolist() == [[1.0, 0.0]]
 
 
 def test_pairs_below_the_least_do_not_push_out_better_ones():
-    likeness = np.array([[0.5, 0.29], [0.29, 0.0]])
-    assert assign(likeness, least=0.3) == [(0, 0)]
+    affinities = np.array([[0.5, 0.29], [0.29, 0.0]])
+    assert assign(affinities, least=0.3) == [(0, 0)]
 
 
 coordinate = st.floats(0, 100, width=32)

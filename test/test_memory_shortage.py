@@ -251,12 +251,12 @@ def test_where_not_one_object_fits_the_least_needed_ones_end(fresh, monkeypatch,
     assert newest in after["left"], "what people point at stays, and the older of the others"
     assert after["right"] == before["right"][: len(after["right"])]
     assert [told for told in said() if "objects of camera 'left'" in told]
-    assert tracker.room.shortages
+    assert tracker.limits.shortages
     monkeypatch.undo()
     film(tracker, 5, start=4)  # with detections on three of them
     assert len(ids(tracker)["right"]) >= len(before["right"])
     assert [told for told in said() if told.startswith("memory is there again")]
-    assert tracker.room.shortages == []
+    assert tracker.limits.shortages == []
 
 
 def test_a_step_without_tracks_that_does_not_fit_is_an_error(fresh, monkeypatch) -> None:

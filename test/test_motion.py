@@ -18,16 +18,16 @@ def test_a_steady_way_is_foreseen_at_any_rate(rate):
     speed = np.array([60.0, -20.0, 60.0, -20.0])  # pixels per second
     motion = BoxMotion(BOX, 0.0)
     for index in range(1, 2 * rate):
-        motion.see(BOX + speed * index / rate, index / rate, detected=True)
-    ahead = motion.expected(2.2)
+        motion.update(BOX + speed * index / rate, index / rate, detected=True)
+    ahead = motion.predict(2.2)
     np.testing.assert_allclose(ahead, BOX + speed * 2.2, atol=3)
 
 
 def test_what_is_out_of_sight_does_not_run_away():
     motion = BoxMotion(BOX, 0.0)
     for index in range(1, 20):
-        motion.see(BOX + 30.0 * index, index / 10, detected=True)
-    assert np.abs(motion.expected(1000.0) - motion.expected(2.4)).max() < 1
+        motion.update(BOX + 30.0 * index, index / 10, detected=True)
+    assert np.abs(motion.predict(1000.0) - motion.predict(2.4)).max() < 1
 
 
 @given(
@@ -41,8 +41,8 @@ def test_what_is_out_of_sight_does_not_run_away():
 def test_whatever_is_seen_the_box_stays_a_box(sizes, detected):
     motion = BoxMotion(BOX, 0.0)
     for index, (left, top, width, height) in enumerate(sizes):
-        motion.see(np.array([left, top, left + width, top + height]), index * 0.1, detected)
-    left, top, right, bottom = motion.expected(len(sizes) * 0.1)
+        motion.update(np.array([left, top, left + width, top + height]), index * 0.1, detected)
+    left, top, right, bottom = motion.predict(len(sizes) * 0.1)
     assert np.isfinite([left, top, right, bottom]).all()
     assert right > left and bottom > top
 
@@ -52,6 +52,6 @@ def test_a_detection_weighs_more_than_a_guess():
     overlaps = []
     for detected in (True, False):
         motion = BoxMotion(BOX, 0.0)
-        motion.see(moved, 0.1, detected)
-        overlaps.append(box_iou(motion.expected(0.1)[None], moved[None].astype(np.float32))[0, 0])
+        motion.update(moved, 0.1, detected)
+        overlaps.append(box_iou(motion.predict(0.1)[None], moved[None].astype(np.float32))[0, 0])
     assert overlaps[0] > overlaps[1]

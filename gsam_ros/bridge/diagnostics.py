@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
-from gsam_ros.bridge.misfits import Misfit
+from gsam_ros.bridge.mismatches import Mismatch
 from gsam_ros.bridge.stamps import to_time
 from gsam_ros.node_settings import NodeSettings
 from gsam_ros.pipeline.drops import SUPERSEDED
@@ -133,11 +133,11 @@ def prompt_health(prompt: Prompt | None, rejection: str = "", camera: str = "") 
     return health
 
 
-def topics_health(found: Sequence[Misfit]) -> Health:
+def topics_health(found: Sequence[Mismatch]) -> Health:
     """Whether everybody on the node's topics is met."""
     health = Health("topics", message="everybody on them is met")
     if found:
-        health.level, health.message = 1, "; ".join(misfit.message for misfit in found)
+        health.level, health.message = 1, "; ".join(mismatch.message for mismatch in found)
     return health
 
 

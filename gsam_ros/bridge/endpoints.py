@@ -50,7 +50,7 @@ def subscribe(
             profile,
             callback_group=group,
             raw=raw,
-            # bridge/misfits.py tells more of what does not fit. And without events there is
+            # bridge/mismatches.py tells more of what does not fit. And without events there is
             # nothing of theirs to wait for.
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             qos_overriding_options=overrides,

@@ -20,7 +20,7 @@ from gsam_ros.bridge.diagnostics import (
 )
 from gsam_ros.bridge.lifecycle import ManagedNode
 from gsam_ros.bridge.log import ThrottledLog
-from gsam_ros.bridge.misfits import misfits
+from gsam_ros.bridge.mismatches import mismatches
 from gsam_ros.node_settings import NodeSettings
 from gsam_ros.pipeline.loading import memory_in_use
 from gsam_ros.pipeline.prompting import PromptKeeper
@@ -71,9 +71,9 @@ class HealthReport:
         self.shortages: Callable[[], list[str]] = list
 
     def _publish(self) -> None:
-        prompts, strangers = self._prompts, misfits(self._node)
-        for misfit in strangers:
-            self._now_and_then(misfit, misfit.message)
+        prompts, strangers = self._prompts, mismatches(self._node)
+        for mismatch in strangers:
+            self._now_and_then(mismatch, mismatch.message)
         # A copy: other threads put another health in its place, and this one only adds to it.
         models = replace(self.models, values=memory_in_use())
         if self._node.failure:

@@ -9,12 +9,12 @@ from typing import Any
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
-from gsam_ros import ros_parameters
 from gsam_ros.bridge.lifecycle import ManagedNode
+from gsam_ros.bridge.parameters import all_leaves, declare, read, unknown_overrides
 from gsam_ros.node_settings import NodeSettings
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.prompts import PromptError
-from gsam_ros.settings import SettingError
+from gsam_ros.settings import SettingError, with_values
 
 Apply = Callable[[dict[str, Any], NodeSettings, Settings], None]
 """Is given the values that change, and all settings as they will be."""
@@ -39,11 +39,11 @@ class LiveParameters:
     def __init__(self, node: ManagedNode, apply: Apply) -> None:
         self._node = node
         self._apply = apply
-        ros_parameters.declare(node)
+        declare(node)
         self.warn_of_unused()
-        self.options = ros_parameters.read(node, NodeSettings())
-        self.machine = ros_parameters.read(node, Settings())
-        self._about = {name: about for name, _, about in ros_parameters.all_leaves()}
+        self.options = read(node, NodeSettings())
+        self.machine = read(node, Settings())
+        self._about = {name: about for name, _, about in all_leaves()}
         self._lock = threading.Lock()
         node.add_on_set_parameters_callback(self._set)
 
@@ -53,7 +53,7 @@ class LiveParameters:
         Args:
             of_topics: speak of topics' quality of service, once the topics are there.
         """
-        for name in ros_parameters.unknown_overrides(self._node, of_topics=of_topics):
+        for name in unknown_overrides(self._node, of_topics=of_topics):
             self._node.get_logger().warning(
                 f"there is no parameter {name!r}: its value is not used"
             )
@@ -75,8 +75,8 @@ class LiveParameters:
                     f"(ros2 lifecycle set {self._node.get_fully_qualified_name()} cleanup)"
                 )
         try:
-            options = ros_parameters.with_values(self.options, values)
-            machine = ros_parameters.with_values(self.machine, values)
+            options = with_values(self.options, values)
+            machine = with_values(self.machine, values)
             self._apply(values, options, machine)
         except (SettingError, PromptError) as error:
             return _refused(str(error))

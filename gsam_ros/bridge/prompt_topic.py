@@ -48,7 +48,7 @@ class PromptTopic:
                 receive,  # type: ignore[arg-type]  # rclpy gives the info to those who take it
                 qos.command(durability),
                 callback_group=group,
-                # bridge/misfits.py warns of publishers that fit neither.
+                # bridge/mismatches.py warns of publishers that fit neither.
                 event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             )
             for durability, receive in (

@@ -109,7 +109,7 @@ class GroundedTracker:
         """
         told = self._following.keyframes.shortage
         own = [*self._detector.shortages, *self._segmenter.batches.shortages]
-        return [*([told] if told else []), *own, *self._tracker.room.shortages]
+        return [*([told] if told else []), *own, *self._tracker.limits.shortages]
 
     def set_prompt(self, text: str, camera: str | None = None) -> Prompt:
         """Look for something else from the next step on.

@@ -75,32 +75,32 @@ def overlap(first: Outlines, second: Outlines) -> tuple[np.ndarray, np.ndarray]:
     return np.where(close, by_boxes, iou), np.where(close, inside, covered)
 
 
-def assign(likeness: np.ndarray, least: float) -> list[tuple[int, int]]:
-    """Pair rows with columns so that the sum of likeness is greatest (Hungarian method).
+def assign(affinity: np.ndarray, least: float) -> list[tuple[int, int]]:
+    """Pair rows with columns so that the sum of affinities is greatest (Hungarian method).
 
     Pairs below `least` are no pairs, and don't push others out of theirs.
 
     >>> assign(np.array([[0.9, 0.8], [0.7, 0.1]]), least=0.3)
     [(0, 1), (1, 0)]
     """
-    if not likeness.size:
+    if not affinity.size:
         return []
-    rows, columns = linear_sum_assignment(np.where(likeness >= least, likeness, 0), maximize=True)
+    rows, columns = linear_sum_assignment(np.where(affinity >= least, affinity, 0), maximize=True)
     return [
         (int(row), int(column))
         for row, column in zip(rows, columns, strict=True)
-        if likeness[row, column] >= least
+        if affinity[row, column] >= least
     ]
 
 
-def likeness(
+def affinities(
     expected: np.ndarray,
     before: np.ndarray,
     shown: Outlines,
     visible: np.ndarray,
     found: Outlines,
 ) -> np.ndarray:
-    """How much each track is like each detection, by place: [N, M] in [0, 1].
+    """The affinity of each track and each detection, by place: [N, M] in [0, 1].
 
     Half of it is where the track was going, half what its mask shows now, by box and by mask; a
     track out of sight has only the first. A mask that slid onto a look-alike is so outvoted by
@@ -119,7 +119,7 @@ def likeness(
 
 
 def match(
-    alike: np.ndarray,
+    affinity: np.ndarray,
     visible: np.ndarray,
     track_phrases: np.ndarray,
     renamable: np.ndarray,
@@ -127,7 +127,7 @@ def match(
     least: float,
     least_renamed: float,
 ) -> list[tuple[int, int]]:
-    """Pair tracks with detections by likeness: first within a phrase, then across phrases.
+    """Pair tracks with detections by affinity: first within a phrase, then across phrases.
 
     Within a phrase those in sight come first, so that of two tracks which were made for one object
     one keeps it. The pass across phrases lets a track whose phrase the detector changes its mind
@@ -135,12 +135,12 @@ def match(
     stands close by.
 
     Args:
-        alike: [N, M] likeness of tracks and detections.
+        affinity: [N, M] of tracks and detections.
         visible: [N] bool, tracks in sight; the others get what these leave.
         track_phrases: [N] phrase index.
         renamable: [N] bool, tracks that may still turn out to be something else.
         phrases: [M] phrase index of the detections.
-        least: likeness below which two of one phrase are not the same object.
+        least: affinity below which two of one phrase are not the same object.
         least_renamed: likewise for two of different phrases.
 
     Returns:
@@ -153,7 +153,7 @@ def match(
         (same & ~visible[:, None], least),
         (np.broadcast_to(renamable[:, None], same.shape), least_renamed),
     ):
-        rest = np.where(allowed, alike, -1)
+        rest = np.where(allowed, affinity, -1)
         rest[[row for row, _ in pairs], :] = -1
         rest[:, [column for _, column in pairs]] = -1
         pairs += assign(rest, limit)

@@ -10,10 +10,10 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from gsam_ros.instances import TrackState
-from gsam_ros.tracking.association import assign, box_iou, likeness, match, overlap
+from gsam_ros.tracking.association import Outlines, affinities, assign, box_iou, match, overlap
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
-from gsam_ros.tracking.found import Found
 from gsam_ros.tracking.pointing import SAME_OBJECT
+from gsam_ros.tracking.segmented_detections import SegmentedDetections
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track, outlines_of
 
@@ -43,7 +43,7 @@ class Keyframe:
 
     view: View
     state: CameraTracks
-    found: Found
+    found: SegmentedDetections
     pointers: torch.Tensor
     classes: tuple[str, ...]
     settings: TrackerSettings
@@ -56,30 +56,13 @@ class Keyframe:
             detections without a track.
         """
         tracks = [t for t in self.state.tracks if t.visible or t.state is not TrackState.LOST]
-        found, detections, stamp = self.found, self.found.detections, self.view.stamp
-        visible = np.array([track.visible for track in tracks], bool)
-        boxes = _boxes([track.box for track in tracks])
-        phrases = np.array([self.classes.index(track.phrase) for track in tracks], np.int64)
-        outlines = outlines_of(tracks) if tracks else found.outlines[[]]
-        expected = _boxes([track.expected(stamp) for track in tracks])
-        # Two that meet have one mask over both: only the way that each went tells who is who.
-        shared = np.array([track.shared for track in tracks], bool)
-        alike = likeness(
-            expected,
-            np.where(shared[:, None], expected, _boxes([track.agreed_box for track in tracks])),
-            outlines,
-            visible & ~shared,
-            found.outlines,
-        )
-        for row, track in enumerate(tracks):
-            if not track.shown:
-                near = [track.can_be_at(box, stamp, _RETURN) for box in detections.boxes]
-                alike[row, ~np.array(near, bool)] = 0
+        outlines = outlines_of(tracks) if tracks else self.found.outlines[[]]
+        detections = self.found.detections
         # What is in sight comes first: of two tracks that were made for one object, one keeps it.
         pairs = match(
-            alike,
+            self._affinity(tracks, outlines),
             np.array([track.shown for track in tracks], bool),
-            phrases,
+            self._phrases(tracks),
             np.array([track.state is TrackState.TENTATIVE for track in tracks], bool),
             detections.phrase_index,
             self.settings.match_iou,
@@ -92,20 +75,53 @@ class Keyframe:
             if not track.visible or agreement < self.settings.reprompt_iou:
                 drifted.append((track, column))
             self.agree(track, column)
+        self._miss(tracks, outlines, pairs)
+        matched = {column for _, column in pairs}
+        free = [int(c) for c in np.flatnonzero(self.found.sure) if int(c) not in matched]
+        return drifted, free
+
+    def _affinity(self, tracks: Sequence[Track], outlines: Outlines) -> np.ndarray:
+        """[N, M] of tracks and detections; 0 where a track out of sight can't have got to."""
+        found, stamp = self.found, self.view.stamp
+        expected = _boxes([track.expected(stamp) for track in tracks])
+        # Two that meet have one mask over both: only the way that each went tells who is who.
+        shared = np.array([track.shared for track in tracks], bool)
+        affinity = affinities(
+            expected,
+            np.where(shared[:, None], expected, _boxes([track.agreed_box for track in tracks])),
+            outlines,
+            np.array([track.visible for track in tracks], bool) & ~shared,
+            found.outlines,
+        )
+        for row, track in enumerate(tracks):
+            if not track.shown:
+                near = [track.can_be_at(box, stamp, _RETURN) for box in found.detections.boxes]
+                affinity[row, ~np.array(near, bool)] = 0
+        return affinity
+
+    def _miss(
+        self, tracks: Sequence[Track], outlines: Outlines, pairs: Sequence[tuple[int, int]]
+    ) -> None:
+        """Tell the tracks in sight that no detection is theirs, and hide those of others' masks."""
+        detections, phrases = self.found.detections, self._phrases(tracks)
+        boxes = _boxes([track.box for track in tracks])
         same_place = box_iou(boxes, detections.boxes) > self.settings.duplicate_iou
-        same_place &= found.sure[None]
+        same_place &= self.found.sure[None]
         renamed = phrases[:, None] != detections.phrase_index[None]
         contradicted = (same_place & renamed).any(1)
         held = [column for _, column in pairs]
-        iou, covered = overlap(outlines, found.outlines[held])
+        iou, covered = overlap(outlines, self.found.outlines[held])
         usurped = (iou > _USURPED) | (covered > _COVERED)
         usurped &= phrases[:, None] == detections.phrase_index[held][None]
-        for row in set(np.flatnonzero(visible).tolist()) - {row for row, _ in pairs}:
-            tracks[row].miss(stamp, bool(contradicted[row]))
-            if usurped[row].any() and not tracks[row].name:
-                tracks[row].hide()
-        matched = {column for _, column in pairs}
-        return drifted, [int(c) for c in np.flatnonzero(found.sure) if int(c) not in matched]
+        matched = {row for row, _ in pairs}
+        for row, track in enumerate(tracks):
+            if track.visible and row not in matched:
+                track.miss(self.view.stamp, bool(contradicted[row]))
+                if usurped[row].any() and not track.name:
+                    track.hide()
+
+    def _phrases(self, tracks: Sequence[Track]) -> np.ndarray:
+        return np.array([self.classes.index(track.phrase) for track in tracks], np.int64)
 
     def agree(self, track: Track, detection: int) -> None:
         """A detection is this track's object."""
@@ -121,7 +137,7 @@ class Keyframe:
         gone = [t for t in self.state.tracks if not (t.shown or t.name) and t.hits > 1]
         if not gone or not free:
             return {}
-        alike = np.full((len(gone), len(free)), -2.0)
+        affinity = np.full((len(gone), len(free)), -2.0)
         reach = float(np.hypot(*self.view.size))
         for row, track in enumerate(gone):
             for column, detection in enumerate(free):
@@ -130,9 +146,9 @@ class Keyframe:
                 box, stamp = detections.boxes[detection], self.view.stamp
                 if track.can_be_at(box, stamp, _RETURN):
                     strayed = track.distance(box, stamp) / reach
-                    alike[row, column] = _likeness(self.pointers[detection], track)
-                    alike[row, column] -= _STRAYED * strayed
-        pairs = assign(alike + 2.0, 1e-3)
+                    affinity[row, column] = _pointer_similarity(self.pointers[detection], track)
+                    affinity[row, column] -= _STRAYED * strayed
+        pairs = assign(affinity + 2.0, 1e-3)
         return {free[column]: gone[row] for row, column in pairs}
 
     def is_new(self, detection: int) -> bool:
@@ -155,7 +171,7 @@ def _boxes(rows: Sequence[np.ndarray]) -> np.ndarray:
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
-def _likeness(pointer: torch.Tensor, track: Track) -> float:
+def _pointer_similarity(pointer: torch.Tensor, track: Track) -> float:
     """Cosine of two object pointers; tracks that were never seen are like nothing."""
     if track.pointer is None:
         return -1.0

@@ -22,7 +22,7 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 
 from gsam_ros.tracking.model import ImageFeatures, MemoryTokens
 
-_ROWS = 128
+_QUERIES = 128
 """Queries whose scores are in work at a time: measured on 256 to 4096 places."""
 
 
@@ -41,19 +41,19 @@ class Layer:
     """One layer: self attention, attention to memory, and a feed forward network, in this order.
 
     Attributes:
-        own: self attention.
-        cross: attention to memory.
+        self_attention: among the image's places.
+        cross_attention: to memory.
         norms: before each of the three.
-        forward: the feed forward network.
+        feed_forward: the feed forward network.
     """
 
-    own: Projections
-    cross: Projections
+    self_attention: Projections
+    cross_attention: Projections
     norms: tuple[nn.LayerNorm, nn.LayerNorm, nn.LayerNorm]
-    forward: Callable[[torch.Tensor], torch.Tensor]
+    feed_forward: Callable[[torch.Tensor], torch.Tensor]
 
 
-def axial_turns(width: int, height: int, channels: int, theta: float = 10000.0) -> torch.Tensor:
+def axial_rope(width: int, height: int, channels: int, theta: float = 10000.0) -> torch.Tensor:
     """Rotary position encoding of a grid (RoPE-ViT, arXiv 2403.13298): half of it x, half of it y.
 
     Returns:
@@ -73,8 +73,8 @@ class MemoryAttention:
         layers: Sequence[Layer],
         norm: nn.LayerNorm,
         heads: int,
-        turns: torch.Tensor,
-        memory_turns: torch.Tensor,
+        rope: torch.Tensor,
+        memory_rope: torch.Tensor,
     ):
         """Put the parts together.
 
@@ -82,11 +82,11 @@ class MemoryAttention:
             layers: in order.
             norm: behind the last layer.
             heads: of every attention.
-            turns: [h * w, C / heads / 2] see `axial_turns`: of the image's features.
-            memory_turns: [T, C / heads / 2] of the T tokens of one memory frame.
+            rope: [h * w, C / heads / 2] see `axial_rope`: of the image's features.
+            memory_rope: [T, C / heads / 2] of the T tokens of one memory frame.
         """
         self._layers, self._norm, self._heads = layers, norm, heads
-        self._turns, self._memory_turns = turns, memory_turns
+        self._rope, self._memory_rope = rope, memory_rope
 
     def __call__(
         self, features: ImageFeatures, positions: torch.Tensor, memory: MemoryTokens
@@ -104,37 +104,39 @@ class MemoryAttention:
         images = features.image_top
         x = images.flatten(2).mT + 0.1 * positions
         for number, layer in enumerate(self._layers):
-            x = x + self._look_around(layer, layer.norms[0](x))
-            query = self._turn(self._split(layer.cross.query(layer.norms[1](x))), self._turns)
+            x = x + self._self_attend(layer, layer.norms[0](x))
+            query = self._rotate(
+                self._split(layer.cross_attention.query(layer.norms[1](x))), self._rope
+            )
             if number == 0:  # from here on each object has features of its own
                 x, query = features.spread(x), features.spread(query)
-            x = x + self._recall(layer.cross, query, memory)
-            x = x + layer.forward(layer.norms[2](x))
+            x = x + self._cross_attend(layer.cross_attention, query, memory)
+            x = x + layer.feed_forward(layer.norms[2](x))
         return self._norm(x).mT.unflatten(2, images.shape[2:])
 
-    def _look_around(self, layer: Layer, x: torch.Tensor) -> torch.Tensor:
-        query = self._turn(self._split(layer.own.query(x)), self._turns)
-        key = self._turn(self._split(layer.own.key(x)), self._turns)
-        value = self._split(layer.own.value(x))
-        return layer.own.out(_merge(scaled_dot_product_attention(query, key, value)))
+    def _self_attend(self, layer: Layer, x: torch.Tensor) -> torch.Tensor:
+        query = self._rotate(self._split(layer.self_attention.query(x)), self._rope)
+        key = self._rotate(self._split(layer.self_attention.key(x)), self._rope)
+        value = self._split(layer.self_attention.value(x))
+        return layer.self_attention.out(_merge(scaled_dot_product_attention(query, key, value)))
 
-    def _recall(
+    def _cross_attend(
         self, cross: Projections, query: torch.Tensor, memory: MemoryTokens
     ) -> torch.Tensor:
-        """Attention of turned queries [N, heads, h * w, E] to memory, [N, h * w, C]."""
+        """Attention of rotated queries [N, heads, h * w, E] to memory, [N, h * w, C]."""
         if self._heads == 1 and query.device.type == "cpu" and query.dtype == torch.float32:
-            return self._recall_in_cache(cross, query[:, 0], memory)
+            return self._cross_attend_in_cache(cross, query[:, 0], memory)
         tokens, positions = memory.tokens.to(query.dtype), memory.positions.to(query.dtype)
         key = self._split(cross.key(tokens + positions))
         frames = key[:, :, : key.shape[2] - memory.pointer_tokens]
         # The same place turns by the same angle, however old its memory is.
-        frames = frames.unflatten(2, (-1, len(self._memory_turns)))
-        turned = self._turn(frames, self._memory_turns).flatten(2, 3)
-        key = torch.cat([turned, key[:, :, turned.shape[2] :]], 2)
+        frames = frames.unflatten(2, (-1, len(self._memory_rope)))
+        rotated = self._rotate(frames, self._memory_rope).flatten(2, 3)
+        key = torch.cat([rotated, key[:, :, rotated.shape[2] :]], 2)
         value = self._split(cross.value(tokens))
         return cross.out(_merge(scaled_dot_product_attention(query, key, value)))
 
-    def _recall_in_cache(
+    def _cross_attend_in_cache(
         self, cross: Projections, query: torch.Tensor, memory: MemoryTokens
     ) -> torch.Tensor:
         """The same for one head, object by object."""
@@ -142,21 +144,21 @@ class MemoryAttention:
         places, channels = query.shape[1:]
         query = query * channels**-0.5
         key = query.new_empty(length, channels)
-        frames = key[: length - memory.pointer_tokens].view(-1, len(self._memory_turns), channels)
-        turned = torch.view_as_complex(frames.unflatten(-1, (-1, 2)))
-        scores = query.new_empty(min(_ROWS, places), length)
+        frames = key[: length - memory.pointer_tokens].view(-1, len(self._memory_rope), channels)
+        rotated = torch.view_as_complex(frames.unflatten(-1, (-1, 2)))
+        scores = query.new_empty(min(_QUERIES, places), length)
         averages = query.new_empty(count, places, width)
         for number in range(count):
             tokens = memory.tokens[number].to(query.dtype)
             torch.addmm(
                 cross.key.bias, tokens + memory.positions[number], cross.key.weight.T, out=key
             )
-            turned.mul_(self._memory_turns)
-            for start in range(0, places, _ROWS):
-                rows = query[number, start : start + _ROWS]
+            rotated.mul_(self._memory_rope)
+            for start in range(0, places, _QUERIES):
+                rows = query[number, start : start + _QUERIES]
                 part = torch.mm(rows, key.T, out=scores[: len(rows)])
                 torch.softmax(part, -1, out=part)
-                torch.mm(part, tokens, out=averages[number, start : start + _ROWS])
+                torch.mm(part, tokens, out=averages[number, start : start + _QUERIES])
         weight = cross.out.weight @ cross.value.weight
         return linear(averages, weight, cross.out(cross.value.bias))
 
@@ -165,10 +167,10 @@ class MemoryAttention:
         return x.unflatten(2, (self._heads, -1)).transpose(1, 2)
 
     @staticmethod
-    def _turn(x: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-        """Turn pairs of channels [..., T, D] by [T, D / 2]."""
+    def _rotate(x: torch.Tensor, rope: torch.Tensor) -> torch.Tensor:
+        """Rotate pairs of channels [..., T, D] by [T, D / 2]."""
         pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-        return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)
+        return torch.view_as_real(pairs * rope).flatten(-2).to(x.dtype)
 
 
 def _merge(x: torch.Tensor) -> torch.Tensor:

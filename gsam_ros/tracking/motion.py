@@ -10,9 +10,9 @@ import copy
 
 import numpy as np
 
-_ACCELERATION = 4.0  # sizes per second squared that an object may change its speed by
-_READING = 0.06  # sizes by which a detection's box is off
-_GUESS = 0.12  # sizes by which the box around a propagated mask is off
+_PROCESS_NOISE = 4.0  # sizes per second squared that an object may change its speed by
+_DETECTED_NOISE = 0.06  # sizes by which a detection's box is off
+_PROPAGATED_NOISE = 0.12  # sizes by which the box around a propagated mask is off
 _FIRST_SPEED = 1.5  # sizes per second that a new object may have
 _LONGEST = 0.5  # seconds for which an object out of sight is taken to keep its speed
 
@@ -28,10 +28,10 @@ class BoxMotion:
             stamp: seconds.
         """
         self._stamp = stamp
-        self._mean = np.stack([_measured(box), np.zeros(4)], 1)  # [4, 2] value and speed
+        self._mean = np.stack([_measurement(box), np.zeros(4)], 1)  # [4, 2] value and speed
         size = self.size
         self._covariance = np.tile(
-            np.diag([(_READING * size) ** 2, (_FIRST_SPEED * size) ** 2]), (4, 1, 1)
+            np.diag([(_DETECTED_NOISE * size) ** 2, (_FIRST_SPEED * size) ** 2]), (4, 1, 1)
         )
 
     def copy(self) -> BoxMotion:
@@ -45,43 +45,43 @@ class BoxMotion:
         """The square root of the box's area, pixels."""
         return float(max(1.0, np.sqrt(max(self._mean[2, 0], 1.0) * max(self._mean[3, 0], 1.0))))
 
-    def expected(self, stamp: float) -> np.ndarray:
+    def predict(self, stamp: float) -> np.ndarray:
         """[4] float32 xyxy, where the box should be at a time (seconds), not before the last."""
         ahead = min(stamp - self._stamp, _LONGEST)
         x, y, width, height = self._mean[:, 0] + self._mean[:, 1] * (ahead, ahead, 0, 0)
         half = np.array([max(width, 1.0), max(height, 1.0)]) / 2
         return np.array([x - half[0], y - half[1], x + half[0], y + half[1]], np.float32)
 
-    def see(self, box: np.ndarray, stamp: float, detected: bool) -> None:
-        """Take in where the box is.
+    def update(self, box: np.ndarray, stamp: float, detected: bool) -> None:
+        """Correct by where the box is.
 
         Args:
             box: [4] xyxy pixels.
             stamp: seconds.
             detected: by the detector, not guessed from a propagated mask.
         """
-        self._advance(stamp)
-        noise = ((_READING if detected else _GUESS) * self.size) ** 2
+        self._predict_to(stamp)
+        noise = ((_DETECTED_NOISE if detected else _PROPAGATED_NOISE) * self.size) ** 2
         gain = self._covariance[:, :, 0] / (self._covariance[:, 0, 0] + noise)[:, None]
-        surprise = _measured(box) - self._mean[:, 0]
-        self._mean += gain * surprise[:, None]
+        innovation = _measurement(box) - self._mean[:, 0]
+        self._mean += gain * innovation[:, None]
         self._covariance -= gain[:, :, None] * self._covariance[:, None, 0, :]
 
-    def _advance(self, stamp: float) -> None:
+    def _predict_to(self, stamp: float) -> None:
         ahead = stamp - self._stamp
         if ahead <= 0:
             return
         if ahead > _LONGEST:  # nobody knows how it moved meanwhile
             self._mean[:, 1] = 0
-        step = np.array([[1.0, min(ahead, _LONGEST)], [0.0, 1.0]])
-        spread = np.outer((ahead**2 / 2, ahead), (ahead**2 / 2, ahead))
-        spread = spread * (_ACCELERATION * self.size) ** 2
-        self._mean = self._mean @ step.T
-        self._covariance = step @ self._covariance @ step.T + spread
+        transition = np.array([[1.0, min(ahead, _LONGEST)], [0.0, 1.0]])
+        process = np.outer((ahead**2 / 2, ahead), (ahead**2 / 2, ahead))
+        process = process * (_PROCESS_NOISE * self.size) ** 2
+        self._mean = self._mean @ transition.T
+        self._covariance = transition @ self._covariance @ transition.T + process
         self._stamp = stamp
 
 
-def _measured(box: np.ndarray) -> np.ndarray:
+def _measurement(box: np.ndarray) -> np.ndarray:
     """[4] middle, width and height of a box (xyxy)."""
     left, top, right, bottom = (float(edge) for edge in box)
     return np.array([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top])

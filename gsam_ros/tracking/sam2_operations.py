@@ -34,20 +34,20 @@ class Rules:
         image_size: edge of the square that the model sees, pixels.
         num_memories: memory frames, the newest prompted one included.
         max_pointers: object pointers.
-        several_points: (least, most) points of a prompt whose mask is the best of several.
-        several_tracked: whether a propagated mask is the best of several.
-        scale: of a mask's probability before it is remembered.
-        bias: likewise.
+        multimask_points: (least, most) points of a prompt whose mask is the best of several.
+        multimask_tracking: whether a propagated mask is the best of several.
+        memory_scale: of a mask's probability before it is remembered.
+        memory_bias: likewise, added to it.
         timed_pointers: whether pointers carry their age.
     """
 
     image_size: int
     num_memories: int
     max_pointers: int
-    several_points: tuple[int, int]
-    several_tracked: bool
-    scale: float
-    bias: float
+    multimask_points: tuple[int, int]
+    multimask_tracking: bool
+    memory_scale: float
+    memory_bias: float
     timed_pointers: bool
 
 
@@ -123,7 +123,7 @@ class Sam2Operations(ABC):
         points: torch.Tensor,
         labels: torch.Tensor,
         dense: torch.Tensor | None,
-        several: bool,
+        multimask: bool,
     ) -> Decoded:
         """The prompt encoder and the mask decoder.
 
@@ -133,7 +133,7 @@ class Sam2Operations(ABC):
             points: [N, P, 2] pixels of the model's square image.
             labels: [N, P] int, see `SegmentationModel.prompt`.
             dense: [N, 1, 4h, 4w] mask prompts.
-            several: whether M is 3 and not 1.
+            multimask: whether M is 3 and not 1.
         """
 
     @abstractmethod
@@ -171,15 +171,15 @@ class Sam2Operations(ABC):
     def prompt(
         self, features: ImageFeatures, points: torch.Tensor, labels: torch.Tensor
     ) -> Segmentation:
-        least, most = self._rules.several_points
+        least, most = self._rules.multimask_points
         given = (labels >= 0).sum(1)
-        several = (given >= least) & (given <= most)
+        multimask = (given >= least) & (given <= most)
         conditioned = features.top + self._embeddings.no_memory.view(1, -1, 1, 1)
 
-        def decode(features: ImageFeatures, rows: torch.Tensor, several: bool) -> Segmentation:
-            return self._decode(features, conditioned[rows], points[rows], labels[rows], several)
+        def decode(features: ImageFeatures, rows: torch.Tensor, multimask: bool) -> Segmentation:
+            return self._decode(features, conditioned[rows], points[rows], labels[rows], multimask)
 
-        return _by_kind(features, several, decode)
+        return _by_kind(features, multimask, decode)
 
     @torch.inference_mode()
     def adopt(self, features: ImageFeatures, masks: torch.Tensor) -> Segmentation:
@@ -204,8 +204,8 @@ class Sam2Operations(ABC):
     @torch.inference_mode()
     def decode(self, features: ImageFeatures, conditioned: torch.Tensor) -> Segmentation:
         points, labels = self._no_points(len(conditioned))
-        several = self._rules.several_tracked
-        return self._decode(features, conditioned, points, labels, several)
+        multimask = self._rules.multimask_tracking
+        return self._decode(features, conditioned, points, labels, multimask)
 
     @torch.inference_mode()
     def encode_memory(
@@ -221,7 +221,7 @@ class Sam2Operations(ABC):
             shown = torch.where(prompted[:, None, None, None], (shown > 0).float(), shown.sigmoid())
         else:
             shown.sigmoid_()
-        shown = shown.mul_(self._rules.scale).add_(self._rules.bias).to(self.dtype)
+        shown = shown.mul_(self._rules.memory_scale).add_(self._rules.memory_bias).to(self.dtype)
         memory = self._encode_masks(features, shown)
         if self._embeddings.no_object is not None:
             hidden = (masks.presence <= 0).to(memory.dtype)
@@ -264,11 +264,11 @@ class Sam2Operations(ABC):
         conditioned: torch.Tensor,
         points: torch.Tensor,
         labels: torch.Tensor,
-        several: bool,
+        multimask: bool,
         dense: torch.Tensor | None = None,
     ) -> Segmentation:
         """Of several masks the best by predicted IoU."""
-        decoded = self._prompt_and_decode(features, conditioned, points, labels, dense, several)
+        decoded = self._prompt_and_decode(features, conditioned, points, labels, dense, multimask)
         each = torch.arange(len(conditioned), device=self.device)
         best = decoded.quality.argmax(-1)
         # In fallback by stability there is one mask and one token, whichever mask was taken.

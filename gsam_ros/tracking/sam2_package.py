@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from gsam_ros.tracking import sam2_checkpoint
-from gsam_ros.tracking.memory_attention import Layer, MemoryAttention, Projections, axial_turns
+from gsam_ros.tracking.memory_attention import Layer, MemoryAttention, Projections, axial_rope
 from gsam_ros.tracking.model import ImageFeatures
 from gsam_ros.tracking.sam2_operations import Decoded, Embeddings, Rules, Sam2Operations
 
@@ -44,16 +44,16 @@ class Sam2Package(Sam2Operations):
         """
         self.model: Any = sam2_checkpoint.load(name, image_size, device)
         model, self._autocast = self.model, dtype
-        several = model.multimask_output_in_sam
+        multimask = model.multimask_output_in_sam
         points = (model.multimask_min_pt_num, model.multimask_max_pt_num)
         rules = Rules(
             image_size=model.image_size,
             num_memories=model.num_maskmem,
             max_pointers=model.max_obj_ptrs_in_encoder,
-            several_points=points if several else (1, 0),
-            several_tracked=several and model.multimask_output_for_tracking and points[0] == 0,
-            scale=model.sigmoid_scale_for_mem_enc,
-            bias=model.sigmoid_bias_for_mem_enc,
+            multimask_points=points if multimask else (1, 0),
+            multimask_tracking=multimask and model.multimask_output_for_tracking and points[0] == 0,
+            memory_scale=model.sigmoid_scale_for_mem_enc,
+            memory_bias=model.sigmoid_bias_for_mem_enc,
             timed_pointers=model.add_tpos_enc_to_obj_ptrs,
         )
         absent = model.no_obj_embed_spatial
@@ -86,7 +86,7 @@ class Sam2Package(Sam2Operations):
         points: torch.Tensor,
         labels: torch.Tensor,
         dense: torch.Tensor | None,
-        several: bool,
+        multimask: bool,
     ) -> Decoded:
         with self._precision():
             sparse, dense = self.model.sam_prompt_encoder((points, labels), None, dense)
@@ -95,7 +95,7 @@ class Sam2Package(Sam2Operations):
                 image_pe=self._image_positions,
                 sparse_prompt_embeddings=sparse,
                 dense_prompt_embeddings=dense,
-                multimask_output=several,
+                multimask_output=multimask,
                 repeat_image=False,
                 high_res_features=list(features.high),
             )
@@ -128,17 +128,17 @@ class Sam2Package(Sam2Operations):
         first = attention.layers[0].cross_attn_image
         edge = self.model.sam_image_embedding_size
         theta = first.compute_cis.keywords["theta"]
-        turns = axial_turns(edge, edge, first.internal_dim // first.num_heads, theta).to(device)
+        rope = axial_rope(edge, edge, first.internal_dim // first.num_heads, theta).to(device)
         layers = [
             Layer(
-                own=_projections(layer.self_attn),
-                cross=_projections(layer.cross_attn_image),
+                self_attention=_projections(layer.self_attn),
+                cross_attention=_projections(layer.cross_attn_image),
                 norms=(layer.norm1, layer.norm2, layer.norm3),
-                forward=_feed_forward(layer),
+                feed_forward=_feed_forward(layer),
             )
             for layer in attention.layers
         ]
-        return MemoryAttention(layers, attention.norm, first.num_heads, turns, turns)
+        return MemoryAttention(layers, attention.norm, first.num_heads, rope, rope)
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(

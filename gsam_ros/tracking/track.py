@@ -178,11 +178,11 @@ class Track:
         if self.motion is None:
             self.motion = BoxMotion(box, stamp / _SECOND)
         else:
-            self.motion.see(box, stamp / _SECOND, detected)
+            self.motion.update(box, stamp / _SECOND, detected)
 
     def expected(self, stamp: int) -> np.ndarray:
         """[4] xyxy pixels, where it should be on a frame."""
-        return self.box if self.motion is None else self.motion.expected(stamp / _SECOND)
+        return self.box if self.motion is None else self.motion.predict(stamp / _SECOND)
 
     def hide(self) -> None:
         """Its mask lies on another object: it is out of sight, and over if it is new."""

@@ -14,14 +14,14 @@ from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.association import Outlines
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.effort import Owned, choose, due, segment_known
-from gsam_ros.tracking.found import Found, segment_found
 from gsam_ros.tracking.fragments import whole_parts
 from gsam_ros.tracking.keyframe import Keyframe
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+from gsam_ros.tracking.object_limits import ObjectLimits
 from gsam_ros.tracking.pointing import lies_on, names_of, segment_pointed
 from gsam_ros.tracking.remembering import Taken, write
-from gsam_ros.tracking.room import Room
+from gsam_ros.tracking.segmented_detections import SegmentedDetections, segment_detections
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track
 from gsam_ros.tracking.tracked_cameras import TrackedCameras
@@ -36,13 +36,13 @@ class InstanceTracker(TrackedCameras):
         super().__init__()
         self.model = model
         self.settings = settings
-        self.room = Room()
+        self.limits = ObjectLimits()
 
     def fork(self, camera: str, state: CameraTracks) -> InstanceTracker:
         """One that goes its own way with one camera's tracks, by the same model and rules."""
         other = InstanceTracker(self.model, self.settings)
         other.cameras[camera] = state
-        other.room = self.room
+        other.limits = self.limits
         other._classes = {None: self._classes_of(camera)}
         other.name_all(camera)
         return other
@@ -66,7 +66,7 @@ class InstanceTracker(TrackedCameras):
         """
         state = self._camera(view)
         follow = partial(self._point_out, state, features, view, prompt)
-        return self.room.one_more(state, follow)
+        return self.limits.one_more(state, follow)
 
     def _point_out(
         self, state: CameraTracks, features: ImageFeatures, view: View, prompt: VisualPrompt
@@ -95,17 +95,18 @@ class InstanceTracker(TrackedCameras):
     def step(self, features: ImageFeatures, views: Sequence[View]) -> list[Instances]:
         """Bring every camera of this step to its newest frame.
 
+        Where the device's memory does not hold even one object at a time, tracks end: see
+        `ObjectLimits.go`.
+
         Args:
             features: of B images.
             views: the B images, each of another camera.
-
-        Where the device's memory does not hold even one object at a time, tracks end (`Room.go`).
 
         Returns:
             What is visible in each image.
         """
         states = {view.camera: self._camera(view) for view in views}
-        return self.room.go(states, partial(self._step, features, views, list(states.values())))
+        return self.limits.go(states, partial(self._step, features, views, list(states.values())))
 
     def _step(
         self, features: ImageFeatures, views: Sequence[View], states: Sequence[CameraTracks]
@@ -119,7 +120,7 @@ class InstanceTracker(TrackedCameras):
         if masks is not None:
             self._show(known, masks, views)
             self._believe(known, masks, views, states)
-        prompted, found = segment_found(self.model, features, views, states, self.settings)
+        prompted, found = segment_detections(self.model, features, views, states, self.settings)
         taken: list[Taken] = []
         for index, seen in found.items():
             taken += self._look(index, views[index], states[index], seen, prompted)
@@ -131,7 +132,7 @@ class InstanceTracker(TrackedCameras):
 
     def _most(self, view: View) -> int:
         """How many objects a camera may have."""
-        return self.room.of(view.camera, self.settings.max_objects)
+        return self.limits.of(view.camera, self.settings.max_objects)
 
     def _camera(self, view: View) -> CameraTracks:
         state = self.cameras.setdefault(view.camera, CameraTracks())
@@ -174,7 +175,12 @@ class InstanceTracker(TrackedCameras):
                 track.appear(views[index].stamp, masks.pointer[row])
 
     def _look(
-        self, index: int, view: View, state: CameraTracks, found: Found, masks: Segmentation
+        self,
+        index: int,
+        view: View,
+        state: CameraTracks,
+        found: SegmentedDetections,
+        masks: Segmentation,
     ) -> list[Taken]:
         """Compare one camera's tracks with what the detector found.
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import EdgeTamVideoConfig, EdgeTamVideoModel
 
-from gsam_ros.tracking.memory_attention import axial_turns
+from gsam_ros.tracking.memory_attention import axial_rope
 from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 
 
@@ -64,13 +64,13 @@ class TransformersEdgeTam(TransformersSam2):
         anywhere = torch.zeros(config.perceiver_resampler_num_latents, width).to(device, dtype)
         return torch.cat([anywhere, grid[0].flatten(1).mT])
 
-    def _memory_turns(self, turns: torch.Tensor) -> torch.Tensor:
+    def _memory_rope(self, rope: torch.Tensor) -> torch.Tensor:
         """Latents of the whole image don't turn; those of the grid do by a grid of their own."""
         config = self.model.config
         size = config.memory_attention_rope_k_sizes
         theta = config.rope_parameters["rope_theta"]
-        grid = axial_turns(size[0], size[1], 2 * turns.shape[1], theta).to(turns.device)
-        still = grid.new_ones(config.perceiver_resampler_num_latents, turns.shape[1])
+        grid = axial_rope(size[0], size[1], 2 * rope.shape[1], theta).to(rope.device)
+        still = grid.new_ones(config.perceiver_resampler_num_latents, rope.shape[1])
         return torch.cat([still, grid])
 
     @staticmethod

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import get_1d_sine_pe
 
 from gsam_ros import checkpoints
-from gsam_ros.tracking.memory_attention import Layer, MemoryAttention, Projections, axial_turns
+from gsam_ros.tracking.memory_attention import Layer, MemoryAttention, Projections, axial_rope
 from gsam_ros.tracking.model import ImageFeatures
 from gsam_ros.tracking.sam2_operations import Decoded, Embeddings, Rules, Sam2Operations
 
@@ -58,18 +58,18 @@ class TransformersSam2(Sam2Operations):
             image_size=config.image_size,
             num_memories=config.num_maskmem,
             max_pointers=config.max_object_pointers_in_encoder,
-            several_points=(
+            multimask_points=(
                 (config.multimask_min_pt_num, config.multimask_max_pt_num)
                 if config.multimask_output_in_sam
                 else (1, 0)
             ),
-            several_tracked=(
+            multimask_tracking=(
                 config.multimask_output_in_sam
                 and config.multimask_output_for_tracking
                 and config.multimask_min_pt_num == 0
             ),
-            scale=config.sigmoid_scale_for_mem_enc,
-            bias=config.sigmoid_bias_for_mem_enc,
+            memory_scale=config.sigmoid_scale_for_mem_enc,
+            memory_bias=config.sigmoid_bias_for_mem_enc,
             timed_pointers=config.enable_temporal_pos_encoding_for_object_pointers,
         )
         absent = self.model.occlusion_spatial_embedding_parameter
@@ -103,7 +103,7 @@ class TransformersSam2(Sam2Operations):
         points: torch.Tensor,
         labels: torch.Tensor,
         dense: torch.Tensor | None,
-        several: bool,
+        multimask: bool,
     ) -> Decoded:
         sparse, dense = self.model.prompt_encoder(
             input_points=points[:, None],
@@ -116,7 +116,7 @@ class TransformersSam2(Sam2Operations):
             image_positional_embeddings=self._image_positions.expand(len(conditioned), -1, -1, -1),
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
-            multimask_output=several,
+            multimask_output=multimask,
             high_resolution_features=list(features.high),
         )
         return Decoded(masks[:, 0], quality[:, 0], tokens[:, 0], presence[:, 0])
@@ -146,23 +146,21 @@ class TransformersSam2(Sam2Operations):
         attention, config = self.model.memory_attention, self.model.config
         heads = config.memory_attention_num_attention_heads
         width = config.memory_attention_hidden_size // config.memory_attention_downsample_rate
-        turns = _turns(config, config.memory_attention_rope_feat_sizes, width // heads).to(device)
+        rope = _rope(config, config.memory_attention_rope_feat_sizes, width // heads).to(device)
         layers = [
             Layer(
-                own=_projections(layer.self_attn),
-                cross=_projections(layer.cross_attn_image),
+                self_attention=_projections(layer.self_attn),
+                cross_attention=_projections(layer.cross_attn_image),
                 norms=(layer.layer_norm1, layer.layer_norm2, layer.layer_norm3),
-                forward=self._feed_forward(layer),
+                feed_forward=self._feed_forward(layer),
             )
             for layer in attention.layers
         ]
-        return MemoryAttention(
-            layers, attention.layer_norm, heads, turns, self._memory_turns(turns)
-        )
+        return MemoryAttention(layers, attention.layer_norm, heads, rope, self._memory_rope(rope))
 
-    def _memory_turns(self, turns: torch.Tensor) -> torch.Tensor:
-        """Of the tokens of a memory frame, where the image's are `turns`."""
-        return turns
+    def _memory_rope(self, rope: torch.Tensor) -> torch.Tensor:
+        """Of the tokens of a memory frame, where the image's are `rope`."""
+        return rope
 
     @staticmethod
     def _feed_forward(layer: Any) -> Any:
@@ -188,5 +186,5 @@ def _resized(image_size: int) -> Callable[[Any], None]:
     return change
 
 
-def _turns(config: Any, size: tuple[int, int], channels: int) -> torch.Tensor:
-    return axial_turns(size[0], size[1], channels, config.rope_parameters["rope_theta"])
+def _rope(config: Any, size: tuple[int, int], channels: int) -> torch.Tensor:
+    return axial_rope(size[0], size[1], channels, config.rope_parameters["rope_theta"])

@@ -20,7 +20,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from gsam_ros.bridge.endpoints import override_parameter
 
 
-class Misfit(NamedTuple):
+class Mismatch(NamedTuple):
     """Somebody on one of the node's topics whom it does not meet."""
 
     topic: str
@@ -32,17 +32,17 @@ class _Own(NamedTuple):
     profile: QoSProfile
 
 
-def misfits(node: Node) -> list[Misfit]:
+def mismatches(node: Node) -> list[Mismatch]:
     """Everybody on the node's own topics whom none of its publishers or subscriptions meets."""
     found = []
     for topic, own in _by_topic(node.subscriptions):
         for other in node.get_publishers_info_by_topic(topic):
             if conflict := _from_publisher(node, topic, own, other):
-                found.append(Misfit(topic, f"{topic}: {conflict}"))
+                found.append(Mismatch(topic, f"{topic}: {conflict}"))
     for topic, own in _by_topic(node.publishers):
         for other in node.get_subscriptions_info_by_topic(topic):
             if conflict := _to_subscription(node, topic, own, other):
-                found.append(Misfit(topic, f"{topic}: {conflict}"))
+                found.append(Mismatch(topic, f"{topic}: {conflict}"))
     return found
 
 

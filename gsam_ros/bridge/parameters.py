@@ -1,6 +1,6 @@
 """The node's parameters: declared, read and documented from the settings' dataclasses.
 
-`python -m gsam_ros.ros_parameters > config/gsam.yaml` writes the parameter file.
+`python -m gsam_ros.bridge.parameters > config/gsam.yaml` writes the parameter file.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import torch
 from gsam_ros.instances import Detections, TrackState
 from gsam_ros.tracking.association import Outlines
 from gsam_ros.tracking.camera_tracks import View
-from gsam_ros.tracking.found import distinct
+from gsam_ros.tracking.segmented_detections import distinct
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.tracking.transformers_sam2 import TransformersSam2

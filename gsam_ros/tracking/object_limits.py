@@ -14,7 +14,7 @@ from gsam_ros.tracking.camera_tracks import CameraTracks
 R = TypeVar("R")
 
 
-class Room:
+class ObjectLimits:
     """How many objects each camera may have; `tracker.max_objects` while memory is enough."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ _PART = 0.8  # share of the smaller mask that the other has, where both have one
 
 
 @dataclass(frozen=True)
-class Found:
+class SegmentedDetections:
     """M detections of one camera.
 
     Attributes:
@@ -56,13 +56,13 @@ def distinct(detections: Detections, outlines: Outlines) -> np.ndarray:
     return np.array(kept, np.int64)
 
 
-def segment_found(
+def segment_detections(
     model: SegmentationModel,
     features: ImageFeatures,
     views: Sequence[View],
     states: Sequence[CameraTracks],
     settings: TrackerSettings,
-) -> tuple[Segmentation, dict[int, Found]]:
+) -> tuple[Segmentation, dict[int, SegmentedDetections]]:
     """Masks for the detections of all cameras at once.
 
     Args:
@@ -107,6 +107,8 @@ def segment_found(
         rows = np.arange(start, start + len(detections))
         outlines = Outlines(inside[rows], detections.boxes, close[rows].astype(bool))
         apart = distinct(detections, outlines)
-        found[index] = Found(detections[apart], sure[apart], rows[apart], outlines[apart])
+        found[index] = SegmentedDetections(
+            detections[apart], sure[apart], rows[apart], outlines[apart]
+        )
         start += len(detections)
     return masks, found
