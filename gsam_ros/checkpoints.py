@@ -9,7 +9,13 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from transformers import PreTrainedModel
+from transformers import (
+    AutoImageProcessor,
+    AutoTokenizer,
+    BaseImageProcessor,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from gsam_ros.errors import first_line
 
@@ -102,6 +108,21 @@ def load(
             f"another shape, the first is {missing[0]}"
         )
     return model.eval().requires_grad_(False)
+
+
+def load_processors(name: str) -> tuple[PreTrainedTokenizerBase, BaseImageProcessor]:
+    """What turns text and images into a detector's inputs; `name` as in `locate`.
+
+    Raises:
+        CheckpointError: the checkpoint comes without them.
+    """
+    source = locate(name)
+    try:
+        return AutoTokenizer.from_pretrained(source), AutoImageProcessor.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"the model {name!r} comes without a tokenizer or preprocessor_config.json: {error}"
+        ) from error
 
 
 def _check_type(name: str, config: dict[str, Any], model_type: str) -> None:

@@ -11,9 +11,9 @@ from torchvision.ops import box_iou as torch_box_iou
 
 from gsam_ros.tracking.association import (
     Outlines,
+    affinities,
     assign,
     box_iou,
-    affinities,
     mask_overlap,
     match,
     overlap,

@@ -34,7 +34,7 @@ def count(text: str) -> int:
 
 
 def add_truth_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be typed to score a run."""
+    """Declare the arguments that say how a run is scored."""
     parser.add_argument(
         "--truth",
         action="append",

@@ -15,7 +15,7 @@ ABOUT = "tell what a second run, or set of runs, does better or worse"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be typed."""
+    """Declare the arguments of `gsam compare`."""
     for name, meaning in (("RUN_A", "the run to compare with"), ("RUN_B", "the run in question")):
         parser.add_argument(
             name.lower(),

@@ -11,7 +11,7 @@ ABOUT = "play a sample recording through the node and score the result"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be typed."""
+    """Declare the arguments of `gsam demo`."""
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for everything")
     parser.add_argument(
         "--runs",

@@ -13,7 +13,7 @@ ABOUT = "find and segment in single images, each on its own"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be typed."""
+    """Declare the arguments of `gsam detect`."""
     parser.add_argument("source", help="image or folder of images; frames of a video or bag, too")
     parser.add_argument("--prompt", required=True, help='what to look for: "red mug. person."')
     parser.add_argument(

@@ -12,7 +12,7 @@ ABOUT = "score a run of the node or of `gsam track` against the truth"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be typed."""
+    """Declare the arguments of `gsam evaluate`."""
     parser.add_argument(
         "run_folder",
         type=Path,

@@ -25,7 +25,7 @@ _AMOUNTS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be typed."""
+    """Declare the arguments of `gsam evaluate world`."""
     parser.add_argument(
         "--detector",
         metavar="MODEL",

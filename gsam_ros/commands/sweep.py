@@ -13,7 +13,7 @@ ABOUT = "track many recordings under many settings, and say which setting is bes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be typed."""
+    """Declare the arguments of `gsam sweep`."""
     parser.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help="as of gsam track")
     parser.add_argument(
         "--set",

@@ -13,7 +13,7 @@ ABOUT = "take a bag, a video, images or a webcam through the machine, without RO
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be typed."""
+    """Declare the arguments of `gsam track`."""
     parser.add_argument(
         "source",
         help="rosbag2 (folder, .mcap, .db3), video, image, folder of images, or a webcam: 0, "

@@ -19,7 +19,7 @@ ABOUT = "fine-tune a detector on images of your own, or make the bundled models 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be typed."""
+    """Declare the arguments of `gsam train`."""
     models = parser.add_subparsers(required=True, metavar="MODEL")
     detector = models.add_parser("detector", help="Grounding DINO, on COCO data")
     detector.add_argument("--data", type=Path, required=True, help="COCO file (.json)")

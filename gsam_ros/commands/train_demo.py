@@ -14,7 +14,7 @@ _SCENES = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be typed."""
+    """Declare the arguments of `gsam train demo`."""
     parser.add_argument(
         "--out",
         type=Path,

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObjectDetection
+from transformers import GroundingDinoForObjectDetection
 
 from gsam_ros import checkpoints
 from gsam_ros.detection.layers import replace_layers
@@ -66,14 +66,7 @@ class GroundingDetector:
             for where in dict.fromkeys([device, *devices])
         }
         self.model = models[device]
-        source = checkpoints.locate(name)
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(source)
-            self.processor = AutoImageProcessor.from_pretrained(source)
-        except (OSError, ValueError) as error:
-            raise checkpoints.CheckpointError(
-                f"the model {name!r} comes without a tokenizer or preprocessor_config.json: {error}"
-            ) from error
+        self.tokenizer, self.processor = checkpoints.load_processors(name)
         self._replicas = [Replica(models[where], self.processor) for where in (devices or [device])]
 
     @property

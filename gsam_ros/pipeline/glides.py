@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gsam_ros.instances import Frame, Instances
+from gsam_ros.pipeline.rates import is_due
 from gsam_ros.tracking.gliding import Glide
 
 
@@ -34,8 +35,7 @@ class Glides:
             or glide is None
             or frame.stamp < glide.stamp
             or frame.image.shape[:2] != glide.size
-            # Stamps jitter: a frame that comes a little early is the one that was meant.
-            or (frame.stamp - glide.start) * rate >= 0.9e9
+            or is_due(frame.stamp - glide.start, rate)
         ):
             return False
         return glide.follow(frame)

@@ -15,6 +15,7 @@ from gsam_ros.detection.regions import TileTurns
 from gsam_ros.detection.text import EncodedText
 from gsam_ros.errors import first_sentence
 from gsam_ros.instances import Detections, Frame
+from gsam_ros.pipeline.rates import is_due
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.tracking.camera_tracks import CameraTracks
 
@@ -71,12 +72,7 @@ class Keyframes:
         )
         if starts:
             self.turns.pop(frame.camera, None)
-        return (
-            last is None
-            or starts
-            # Stamps jitter: a frame that comes a little early is the one that was meant.
-            or (frame.stamp - last) * rate >= 0.9e9
-        )
+        return last is None or starts or is_due(frame.stamp - last, rate)
 
     def job(
         self, frames: Sequence[Frame], cameras: Mapping[str, CameraTracks], settings: Settings

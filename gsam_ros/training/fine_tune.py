@@ -25,7 +25,7 @@ from accelerate.utils import (
 )
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
-from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObjectDetection
+from transformers import GroundingDinoForObjectDetection
 from transformers.utils import logging as transformers_logging
 
 from gsam_ros import checkpoints
@@ -80,15 +80,7 @@ class FineTuning:
             torch.device("cpu"),
             torch.float32,
         )
-        source = checkpoints.locate(settings.start)
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(source)
-            processor = AutoImageProcessor.from_pretrained(source)
-        except (OSError, ValueError) as error:
-            raise checkpoints.CheckpointError(
-                f"the model {settings.start!r} comes without a tokenizer or "
-                f"preprocessor_config.json: {error}"
-            ) from error
+        tokenizer, processor = checkpoints.load_processors(settings.start)
         limit = model.config.max_text_len
         prompts = PromptMaker(data.phrases, tokenizer, limit, settings.negatives)
         if validation:
@@ -98,22 +90,10 @@ class FineTuning:
         whole = settings.phrases == "categories"
         self.shelf = Shelf(out, (tokenizer, processor), validation, whole)
 
-        self.accelerator = Accelerator(
-            cpu=cpu,
-            mixed_precision="bf16" if settings.bf16 else "no",
-            kwargs_handlers=[
-                DistributedDataParallelKwargs(find_unused_parameters=True),
-                # The others wait while one validates.
-                InitProcessGroupKwargs(timeout=timedelta(hours=12)),
-            ],
-        )
+        self.accelerator = _accelerator(cpu, settings.bf16)
         set_trainable(model, settings.freeze)
         loss = DetectorLoss(model, settings.denoising > 0)
-        groups = parameter_groups([loss], settings.rate, self._rate_share)
-        optimiser = torch.optim.AdamW(
-            [{"params": g["params"], "lr": g["full_rate"]} for g in groups],
-            weight_decay=settings.weight_decay,
-        )
+        optimiser = self._optimiser(loss)
         self.loss, self.optimiser = self.accelerator.prepare(loss, optimiser)
         self.schedule = LambdaLR(optimiser, self._rate_factor)
         self.model = self.accelerator.unwrap_model(self.loss).model
@@ -121,6 +101,13 @@ class FineTuning:
         self.progress = Progress()
         kept = [self.schedule, self.progress, *([self.average.model] if self.average else [])]
         self.accelerator.register_for_checkpointing(*kept)
+
+    def _optimiser(self, loss: DetectorLoss) -> torch.optim.AdamW:
+        groups = parameter_groups([loss], self.settings.rate, self._rate_share)
+        return torch.optim.AdamW(
+            [{"params": g["params"], "lr": g["full_rate"]} for g in groups],
+            weight_decay=self.settings.weight_decay,
+        )
 
     @property
     def leads(self) -> bool:
@@ -244,6 +231,18 @@ class FineTuning:
 def is_pretrained(name: str) -> bool:
     """Whether a parameter is of the image backbone or the text encoder."""
     return "backbone.conv_encoder" in name or "text_backbone" in name
+
+
+def _accelerator(cpu: bool, bf16: bool) -> Accelerator:
+    return Accelerator(
+        cpu=cpu,
+        mixed_precision="bf16" if bf16 else "no",
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(find_unused_parameters=True),
+            # The others wait while one validates.
+            InitProcessGroupKwargs(timeout=timedelta(hours=12)),
+        ],
+    )
 
 
 def set_trainable(model: GroundingDinoForObjectDetection, freeze: tuple[str, ...]) -> None:
