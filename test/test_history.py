@@ -210,6 +210,23 @@ def test_bytes_are_bounded(film):
     assert sum(frame.bytes for frame in before) <= 3e6
 
 
+def test_a_camera_keeps_no_masks_of_others(film):
+    """They share steps, and what one keeps counts against its own bound."""
+    alone, together = Stream(film), Stream(film)
+    for index in range(3):
+        found = seen(film, index) if index == 0 else None
+        alone.show(index, found=found)
+        view = replace(together.view(index), detections=found)
+        several = [view, *(replace(view, camera=f"other {n}") for n in range(3))]
+        one = film.features[index]
+        images = [torch.cat([each] * 4) for each in (one.image_top, *one.image_high)]
+        features = ImageFeatures(images[0], tuple(images[1:]))
+        together.tracker.step(features, together.history.step(features, several, {}))
+    assert len(together.tracks) == len(alone.tracks) > 1
+    bytes_of = [sum(frame.bytes for frame in stream.kept.since(0)) for stream in (alone, together)]
+    assert bytes_of[0] == bytes_of[1]
+
+
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_what_is_young_is_kept_more_densely(film, count):
     stream = Stream(film, kept_frames=count)

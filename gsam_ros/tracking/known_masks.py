@@ -110,9 +110,15 @@ def propagate_once(
         masks = propagate(
             model, features, [image_index[n] for n in new], [memories[n] for n in new]
         )
-        for row, place in enumerate(new):
-            if own := known[place]:
-                own.add(memories[place].edition, masks, row)
+        device = masks.logits.device
+        for own in {id(each): each for each in known if each is not None}.values():
+            rows = [row for row, place in enumerate(new) if known[place] is own]
+            if not rows:
+                continue
+            # A copy where others are among them: those would be kept, too, for as long.
+            kept = masks if len(rows) == len(new) else masks[torch.tensor(rows, device=device)]
+            for place, row in enumerate(rows):
+                own.add(memories[new[row]].edition, kept, place)
         if not given:
             return masks
         parts.append(masks)
