@@ -16,9 +16,11 @@ from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
     ExecuteProcess,
+    GroupAction,
     IncludeLaunchDescription,
     OpaqueFunction,
     RegisterEventHandler,
+    SetEnvironmentVariable,
     TimerAction,
 )
 from launch.event_handlers import OnProcessExit, OnProcessIO
@@ -38,6 +40,7 @@ from gsam_ros.evaluation.replay_commands import (
     player_command,
     recorder_command,
 )
+from gsam_ros.launching import profile_variables
 from launch import Action, LaunchContext, LaunchDescription
 
 # The overlay is left out: it is drawn only where somebody looks.
@@ -45,11 +48,14 @@ RECORDED = (
     ".*/gsam_node/(.+/)?(detections|detections_3d|instances|instance_mask|semantic_mask|label_info|"
     "frame_status)"
 )
+# Node and recorder need up to 3 s to find a player, and what is sent before is lost.
+DELAY = "5.0"
 LAST_RESULTS = 3.0  # seconds between the recording's end and ours
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe what is started."""
+    profiles = [SetEnvironmentVariable(name, path) for name, path in _profile().items()]
     # It declares prompt, models, device, ... and takes what was given to this file.
     node = IncludeLaunchDescription(
         PathJoinSubstitution([FindPackageShare("gsam_ros"), "launch", "gsam.launch.py"]),
@@ -62,6 +68,11 @@ def generate_launch_description() -> LaunchDescription:
                 "result", default_value="gsam_result", description="Recording to write; a new name"
             ),
             DeclareLaunchArgument("rate", default_value="1.0", description="Speed of the playing"),
+            DeclareLaunchArgument(
+                "delay",
+                default_value=DELAY,
+                description="Seconds that the player of live mode waits before it begins",
+            ),
             DeclareLaunchArgument("mode", default_value="live", description="live or lossless"),
             DeclareLaunchArgument(
                 "image_topic", default_value="/image", description="Images of the recording"
@@ -92,7 +103,8 @@ def generate_launch_description() -> LaunchDescription:
                 )
             ),
             OpaqueFunction(function=_player_and_recorder),
-            node,
+            # A group has an environment of its own: nodes that are started beside keep theirs.
+            GroupAction([*profiles, node]),
         ]
     )
 
@@ -125,12 +137,10 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
             OnProcessIO(target_action=record, on_stdout=start),
         ]
     else:
-        play = ExecuteProcess(
-            cmd=["ros2", "bag", "play", bag, "--clock", "100", "--rate", rate], output="screen"
-        )
-        record = ExecuteProcess(
-            cmd=["ros2", "bag", "record", "--output", result, "--regex", RECORDED], output="screen"
-        )
+        delay = _seconds(argument("delay"), "delay")
+        wait = ["--delay", str(delay)] if delay else []  # ros2 bag play refuses a 0
+        play = _process(["ros2", "bag", "play", bag, "--clock", "100", "--rate", rate, *wait])
+        record = _process(["ros2", "bag", "record", "--output", result, "--regex", RECORDED])
         begin = [OnStateTransition(goal_state="active", entities=[play])]
     # The recorder ends after all others, unless it can't write: its folder is there already, say.
     unrecorded = _stop(f"the recorder has ended: is {result} there already? Give result:=")
@@ -172,7 +182,26 @@ def _stop(reason: str) -> OpaqueFunction:
     return OpaqueFunction(function=stop)
 
 
+def _seconds(text: str, argument: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{argument} is {text!r}: write seconds, 0 or more")
+    return seconds
+
+
 def _python(command: list[str]) -> ExecuteProcess:
-    return ExecuteProcess(
-        cmd=[sys.executable, *command], output="screen", additional_env={"PYTHONUNBUFFERED": "1"}
-    )
+    return _process([sys.executable, *command])
+
+
+def _process(command: list[str]) -> ExecuteProcess:
+    # It is started by an event, when the environment of the node's group is gone.
+    environment = {"PYTHONUNBUFFERED": "1", **_profile()}
+    return ExecuteProcess(cmd=command, output="screen", additional_env=environment)
+
+
+def _profile() -> dict[str, str | PathJoinSubstitution]:
+    path = PathJoinSubstitution([FindPackageShare("gsam_ros"), "config", "fastdds.xml"])
+    return profile_variables(path)

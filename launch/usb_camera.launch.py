@@ -6,8 +6,6 @@ The driver is v4l2_camera (`sudo apt install ros-$ROS_DISTRO-v4l2-camera`). Ever
 gsam.launch.py may be given as well; rviz:=true shows the results.
 """
 
-import os
-
 from launch.actions import (
     DeclareLaunchArgument,
     GroupAction,
@@ -20,23 +18,18 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from gsam_ros.launching import profile_variables
 from launch import LaunchDescription
 
 IMAGE_TOPIC = "/camera/image_raw"
-# Raw images don't fit through Fast DDS's default shared memory; other middlewares don't read these.
-PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe what is started."""
     share = FindPackageShare("gsam_ros")
     profile = PathJoinSubstitution([share, "config", "fastdds.xml"])
-    # Jazzy reads the one, Kilted the other: whichever is set counts for both.
-    given = next((os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)), profile)
     profiles = [
-        SetEnvironmentVariable(name, given)
-        for name in PROFILE_VARIABLES
-        if not os.environ.get(name)
+        SetEnvironmentVariable(name, path) for name, path in profile_variables(profile).items()
     ]
     size = ParameterValue(LaunchConfiguration("image_size"), value_type=list[int])
     driver = Node(

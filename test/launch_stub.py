@@ -51,8 +51,9 @@ def kinds(*names: str) -> dict[str, type]:
     return {name: type(name, (Said,), {}) for name in names}
 
 
-ACTIONS = kinds("DeclareLaunchArgument", "EmitEvent", "ExecuteProcess", "IncludeLaunchDescription",
-                "OpaqueFunction", "RegisterEventHandler", "TimerAction")  # fmt: skip
+ACTIONS = kinds("DeclareLaunchArgument", "EmitEvent", "ExecuteProcess", "GroupAction",
+                "IncludeLaunchDescription", "LogInfo", "OpaqueFunction", "RegisterEventHandler",
+                "SetEnvironmentVariable", "TimerAction")  # fmt: skip
 MODULES: dict[str, dict[str, Any]] = {
     "launch": kinds("Action", "LaunchContext", "LaunchDescription"),
     "launch.actions": ACTIONS,
@@ -86,6 +87,11 @@ def describe(file: str, **given: str) -> list[Any]:
         return list(_actions(ROOT / "launch" / file, dict(given)))
 
 
+def environment(process: Any) -> dict[str, str]:
+    """What is set for a process beside the environment of the launch."""
+    return {name: performed(value, {}) for name, value in process.additional_env.items()}
+
+
 def _actions(path: Path, context: dict[str, str]) -> Iterator[Any]:
     description = runpy.run_path(str(path))["generate_launch_description"]()
     for action in description.given[0]:
@@ -104,6 +110,15 @@ def _performed(action: Any, context: dict[str, str]) -> Iterator[Any]:
     elif kind == "IncludeLaunchDescription":
         context.update(action.launch_arguments)
         yield from _actions(Path(performed(action.given[0], context)), context)
+    elif kind == "GroupAction":
+        variables: dict[str, str] = {}
+        for member in action.given[0]:
+            if type(member).__name__ == "SetEnvironmentVariable":
+                variables[member.given[0]] = performed(member.given[1], context)
+                continue
+            for inner in _performed(member, context):
+                inner.additional_env = variables | getattr(inner, "additional_env", {})
+                yield inner
     else:
         yield action
 

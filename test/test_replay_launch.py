@@ -191,6 +191,41 @@ def test_live_is_ros2_bag() -> None:
     assert play.cmd[:3] == ["ros2", "bag", "play"]
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, ["--delay", "5.0"]), ({"delay": "2"}, ["--delay", "2.0"]), ({"delay": "0"}, [])],
+)
+def test_the_live_player_waits_until_it_is_found(
+    given: dict[str, str], expected: list[str]
+) -> None:
+    actions = launch_stub.describe("replay.launch.py", bag="b", **given)
+    [play] = launch_stub.handlers(actions, "OnStateTransition")[-1].entities
+    assert play.cmd[8:] == expected
+
+
+@pytest.mark.parametrize("delay", ["soon", "-1", "nan"])
+def test_a_delay_is_a_time(delay: str) -> None:
+    with pytest.raises(ValueError, match=f"delay is '{delay}': write seconds, 0 or more"):
+        launch_stub.describe("replay.launch.py", bag="b", delay=delay)
+
+
+@pytest.mark.parametrize("mode", ["live", "lossless"])
+@pytest.mark.parametrize("own", ["", "/mine.xml"])
+def test_images_fit_through_fast_dds(mode: str, own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 20 raw images that ros2 bag plays, 1 or 2 arrive without the profile."""
+    jazzy, kilted = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+    monkeypatch.delenv(jazzy, raising=False)
+    monkeypatch.setenv(kilted, own)
+    expected = own or str(launch_stub.ROOT / "config" / "fastdds.xml")
+    actions = launch_stub.describe("replay.launch.py", bag="b", mode=mode)
+    exits = launch_stub.handlers(actions, "OnProcessExit")
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    for process in (node, *(handler.target_action for handler in exits[1:])):
+        environment = launch_stub.environment(process)
+        assert environment[jazzy] == expected
+        assert environment.get(kilted, own) == expected
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_node_says_what_gsam_track_says(sample: Path, tmp_path: Path) -> None:
