@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 _PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """Kilted reads the one, Jazzy the other."""
@@ -20,3 +21,17 @@ def profile_variables(profile: T) -> dict[str, T | str]:
     set_already = [name for name in _PROFILE_VARIABLES if os.environ.get(name)]
     value = os.environ[set_already[0]] if set_already else profile
     return {name: value for name in _PROFILE_VARIABLES if name not in set_already}
+
+
+def failing(reason: str) -> Callable[[Any], None]:
+    """What an OpaqueFunction calls to end a launch with exit status 1; `reason` is logged.
+
+    Only an exception gives another status than 0, and launch_ros doesn't stand one that comes when
+    the launch is ending.
+    """
+
+    def fail(context: Any) -> None:
+        if not context.is_shutdown:
+            raise RuntimeError(reason)
+
+    return fail

@@ -18,6 +18,7 @@ from launch.actions import (
     ExecuteProcess,
     GroupAction,
     IncludeLaunchDescription,
+    LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
@@ -40,7 +41,7 @@ from gsam_ros.evaluation.replay_commands import (
     player_command,
     recorder_command,
 )
-from gsam_ros.launching import profile_variables
+from gsam_ros.launching import failing, profile_variables
 from launch import Action, LaunchContext, LaunchDescription
 
 # The overlay is left out: it is drawn only where somebody looks.
@@ -89,17 +90,17 @@ def generate_launch_description() -> LaunchDescription:
             *(
                 RegisterEventHandler(
                     OnStateTransition(
-                        start_state=failing,
+                        start_state=state,
                         goal_state="unconfigured",
-                        entities=[_stop("gsam_node could not be configured")],
+                        entities=[_fail("gsam_node could not be configured: it said why above")],
                     )
                 )
-                for failing in ("configuring", "errorprocessing")
+                for state in ("configuring", "errorprocessing")
             ),
             RegisterEventHandler(
                 OnProcessExit(
                     target_action=lambda action: isinstance(action, LifecycleNode),
-                    on_exit=[_stop("gsam_node has ended")],
+                    on_exit=[_fail("gsam_node has ended before the recording has")],
                 )
             ),
             OpaqueFunction(function=_player_and_recorder),
@@ -142,8 +143,8 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
         play = _process(["ros2", "bag", "play", bag, "--clock", "100", "--rate", rate, *wait])
         record = _process(["ros2", "bag", "record", "--output", result, "--regex", RECORDED])
         begin = [OnStateTransition(goal_state="active", entities=[play])]
-    # The recorder ends after all others, unless it can't write: its folder is there already, say.
-    unrecorded = _stop(f"the recorder has ended: is {result} there already? Give result:=")
+    # The recorder ends after all others, unless it can't write.
+    unrecorded = _fail("the recorder has ended before the recording has: it said why above")
     handlers = [
         *begin,
         OnProcessExit(target_action=play, on_exit=_when_played),
@@ -169,17 +170,20 @@ def _depth_topics(argument: Callable[[str], str], cameras: list[str], namespace:
 def _when_played(event: ProcessExited, _: LaunchContext) -> list[Action]:
     if event.returncode:
         reason = f"the player has failed, with exit status {event.returncode}: it said why above"
-        return [_stop(reason)]
-    return [TimerAction(period=LAST_RESULTS, actions=[_stop("the recording is over")])]
+        return [_fail(reason)]
+    return [TimerAction(period=LAST_RESULTS, actions=[OpaqueFunction(function=_end)])]
 
 
-def _stop(reason: str) -> OpaqueFunction:
+def _end(context: LaunchContext) -> list[Action]:
     """End the launch, unless it is ending: launch_ros fails if it is told a second time."""
+    if context.is_shutdown:
+        return []
+    reason = "the recording is over"  # which the event only keeps
+    return [LogInfo(msg=reason), EmitEvent(event=Shutdown(reason=reason))]
 
-    def stop(context: LaunchContext) -> list[Action]:
-        return [] if context.is_shutdown else [EmitEvent(event=Shutdown(reason=reason))]
 
-    return OpaqueFunction(function=stop)
+def _fail(reason: str) -> OpaqueFunction:
+    return OpaqueFunction(function=failing(reason))
 
 
 def _seconds(text: str, argument: str) -> float:

@@ -71,9 +71,19 @@ def test_the_player_waits_for_node_and_recorder() -> None:
     }  # fmt: skip
 
 
+def failures(actions: list[Any]) -> list[Any]:
+    """What is done when something goes wrong."""
+    exits = launch_stub.handlers(actions, "OnProcessExit")
+    of_node, of_player, of_recorder = (handler.on_exit for handler in exits)
+    of_states = launch_stub.handlers(actions, "OnStateTransition")[:-1]
+    return [
+        *of_node, *of_recorder, *of_player(SimpleNamespace(returncode=1), None),
+        *(handler.entities[0] for handler in of_states),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("mode", ["live", "lossless"])
 def test_nobody_waits_for_a_recorder_that_has_ended(mode: str) -> None:
-    """It ends at once where its folder is there already."""
     actions = launch_stub.describe("replay.launch.py", bag="b", mode=mode, result="again")
     *_, of_recorder = launch_stub.handlers(actions, "OnProcessExit")
     [record] = launch_stub.of_kind(actions, "ExecuteProcess") or [
@@ -81,20 +91,25 @@ def test_nobody_waits_for_a_recorder_that_has_ended(mode: str) -> None:
     ]
     assert of_recorder.target_action is record and "again" in record.cmd
     [stop] = of_recorder.on_exit
-    [shutdown] = stop.function(SimpleNamespace(is_shutdown=False))
-    assert "the recorder has ended: is again there already?" in shutdown.event.reason
+    with pytest.raises(RuntimeError, match="the recorder has ended before the recording"):
+        stop.function(SimpleNamespace(is_shutdown=False))
+
+
+def test_what_fails_ends_the_launch_with_an_error() -> None:
+    """An exception is what gives `ros2 launch` an exit status other than 0."""
+    actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless")
+    for stop in failures(actions):
+        with pytest.raises(RuntimeError):
+            stop.function(SimpleNamespace(is_shutdown=False))
 
 
 def test_what_is_ending_is_not_told_to_end_again() -> None:
     """launch_ros raises where it is told twice, and the launch then ends with an error."""
     actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless")
-    exits = launch_stub.handlers(actions, "OnProcessExit")
-    of_node, of_player, of_recorder = (handler.on_exit for handler in exits)
-    stops = [*of_node, *of_recorder, *of_player(SimpleNamespace(returncode=1), None)]
-    stops += of_player(SimpleNamespace(returncode=0), None)[0].actions
-    stops += [h.entities[0] for h in launch_stub.handlers(actions, "OnStateTransition")[:-1]]
-    ending = [stop.function(SimpleNamespace(is_shutdown=True)) for stop in stops]
-    assert ending == [[]] * 6
+    _, of_player, _ = launch_stub.handlers(actions, "OnProcessExit")
+    [later] = of_player.on_exit(SimpleNamespace(returncode=0), None)
+    for stop in [*failures(actions), *later.actions]:
+        assert not stop.function(SimpleNamespace(is_shutdown=True))
 
 
 def test_a_namespace_is_that_of_all() -> None:
@@ -168,17 +183,14 @@ def test_what_the_node_subscribes_is_played(
 def test_a_player_that_fails_is_no_recording_that_is_over(mode: str) -> None:
     actions = launch_stub.describe("replay.launch.py", bag="b", mode=mode)
     [_, of_player, _] = launch_stub.handlers(actions, "OnProcessExit")
-
-    def reason(stop: Any) -> str:
-        [shutdown] = stop.function(SimpleNamespace(is_shutdown=False))
-        return str(shutdown.event.reason)
-
     [stop] = of_player.on_exit(SimpleNamespace(returncode=1), None)
-    assert "the player has failed, with exit status 1" in reason(stop)
+    with pytest.raises(RuntimeError, match="the player has failed, with exit status 1"):
+        stop.function(SimpleNamespace(is_shutdown=False))
     [later] = of_player.on_exit(SimpleNamespace(returncode=0), None)
     assert later.period > 0
     [stop] = later.actions
-    assert reason(stop) == "the recording is over"
+    told, shutdown = stop.function(SimpleNamespace(is_shutdown=False))
+    assert told.msg == shutdown.event.reason == "the recording is over"
 
 
 def test_live_is_ros2_bag() -> None:
