@@ -16,6 +16,7 @@ from gsam_ros.pipeline.settings import Settings
 from gsam_ros.pipeline.single_image import find
 from gsam_ros.pipeline.tracker_state import TrackerState
 from gsam_ros.pipeline.warm_up import warm_up
+from gsam_ros.process_memory import RegularTrim
 from gsam_ros.prompts import Prompt, parse_prompt
 from gsam_ros.tracking.history import History
 from gsam_ros.tracking.packages import load_segmenter
@@ -86,6 +87,7 @@ class GroundedTracker:
             self._history,
             self._prompts,
         )
+        self._trim = RegularTrim()
         self.when_detected: Callable[[], None] = lambda: None
         beside = self.settings.detector.beside
         if beside == "always" or (beside == "auto" and live):
@@ -235,6 +237,7 @@ class GroundedTracker:
         self._newest.keep(frames)
         asked = [frame for frame in frames if self._is_asked(frame.camera)]
         answers = {each.frame.camera: each for each in self._following.step(asked)} if asked else {}
+        self._trim()
         return [answers.get(frame.camera) or self._nothing(frame) for frame in frames]
 
     def _is_asked(self, camera: str) -> bool:
