@@ -51,3 +51,18 @@ def parse_camera_prompts(text: str, cameras: Collection[str]) -> list[str]:
                 f"{', '.join(map(repr, cameras)) or 'given by cameras:=NAME=IMAGE_TOPIC'}"
             )
     return [given.get(name, "") for name in cameras]
+
+
+def absolute(topic: str, namespace: str) -> str:
+    """What ROS makes of a name that the node in `namespace` is given.
+
+    >>> absolute("left/image", "robot"), absolute("/image", "robot")
+    ('/robot/left/image', '/image')
+    """
+    if topic.startswith("/"):
+        return topic
+    above = namespace.strip("/")
+    root = f"/{above}" if above else ""
+    if topic.startswith("~/"):
+        return f"{root}/gsam_node/{topic.removeprefix('~/')}"
+    return f"{root}/{topic}"

@@ -10,7 +10,8 @@ frame is lost, and ids and boxes are those of `gsam track` on the same recording
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
 
 from launch.actions import (
     DeclareLaunchArgument,
@@ -24,7 +25,7 @@ from launch.actions import (
     SetEnvironmentVariable,
     TimerAction,
 )
-from launch.event_handlers import OnProcessExit, OnProcessIO
+from launch.event_handlers import OnProcessExit, OnProcessIO, OnProcessStart
 from launch.events import Shutdown
 from launch.events.process import ProcessExited, ProcessIO
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
@@ -32,23 +33,25 @@ from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.substitutions import FindPackageShare
 
-from gsam_ros.camera_topics import parse_cameras
+from gsam_ros.camera_topics import absolute, parse_cameras
+from gsam_ros.evaluation.replay_check import check_paths, check_topics
 from gsam_ros.evaluation.replay_commands import (
+    LEFT_OUT,
     NODE,
     RECORDER_READY,
     RESULT_DEPTH,
     Stream,
+    live_recorder_command,
     player_command,
     recorder_command,
 )
 from gsam_ros.launching import failing, profile_variables
-from launch import Action, LaunchContext, LaunchDescription
+from launch import Action, EventHandler, LaunchContext, LaunchDescription
 
-# The overlay is left out: it is drawn only where somebody looks.
-RECORDED = (
-    ".*/gsam_node/(.+/)?(detections|detections_3d|instances|instance_mask|semantic_mask|label_info|"
-    "frame_status)"
-)
+Argument = Callable[[str], str]
+# Player, recorder, and what starts them.
+Replay = tuple[ExecuteProcess, ExecuteProcess, list[EventHandler]]
+
 # Node and recorder need up to 3 s to find a player, and what is sent before is lost.
 DELAY = "5.0"
 LAST_RESULTS = 3.0  # seconds between the recording's end and ours
@@ -99,7 +102,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             RegisterEventHandler(
                 OnProcessExit(
-                    target_action=lambda action: isinstance(action, LifecycleNode),
+                    target_action=_is_node,
                     on_exit=[_fail("gsam_node has ended before the recording has")],
                 )
             ),
@@ -115,34 +118,10 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
         # Those of gsam.launch.py have no default yet: it is included after this.
         return LaunchConfiguration(name, default="").perform(context)
 
-    bag, result, rate = argument("bag"), argument("result"), argument("rate")
-    lossless = argument("mode") == "lossless"
-    if lossless:
-        namespace = argument("namespace").strip("/")
-        name = f"/{namespace}{NODE}" if namespace else NODE
-        cameras = parse_cameras(argument("cameras"))
-        transport = "/compressed" * (argument("image_transport") == "compressed")
-        images = {f"{name}/{camera}": topic for camera, topic in cameras.items()}
-        images = images or {name: argument("image_topic")}
-        streams = [Stream(topic + transport, results) for results, topic in images.items()]
-        depth = _depth_topics(argument, list(cameras), f"/{namespace}".rstrip("/"))
-        record = _python(recorder_command(result, streams, name))
-        prompt = argument("prompt_topic")
-        play = _python(player_command(bag, streams, prompt=prompt, others=depth, rate=rate))
-
-        def start(event: ProcessIO) -> list[Action]:
-            return [play] if RECORDER_READY in event.text.decode(errors="replace") else []
-
-        begin = [
-            OnStateTransition(goal_state="active", entities=[record]),
-            OnProcessIO(target_action=record, on_stdout=start),
-        ]
-    else:
-        delay = _seconds(argument("delay"), "delay")
-        wait = ["--delay", str(delay)] if delay else []  # ros2 bag play refuses a 0
-        play = _process(["ros2", "bag", "play", bag, "--clock", "100", "--rate", rate, *wait])
-        record = _process(["ros2", "bag", "record", "--output", result, "--regex", RECORDED])
-        begin = [OnStateTransition(goal_state="active", entities=[play])]
+    bag, result = (Path(argument(name)).expanduser() for name in ("bag", "result"))
+    check_paths(bag, result)
+    replay = _lossless if argument("mode") == "lossless" else _live
+    play, record, begin = replay(argument, bag, result)
     # The recorder ends after all others, unless it can't write.
     unrecorded = _fail("the recorder has ended before the recording has: it said why above")
     handlers = [
@@ -150,21 +129,76 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
         OnProcessExit(target_action=play, on_exit=_when_played),
         OnProcessExit(target_action=record, on_exit=[unrecorded]),
     ]
-    started = [] if lossless else [record]
-    return [*map(RegisterEventHandler, handlers), *started]
+    return list(map(RegisterEventHandler, handlers))
 
 
-def _depth_topics(argument: Callable[[str], str], cameras: list[str], namespace: str) -> list[str]:
-    """Topics of depth images and of their camera_info, as gsam.launch.py has the node subscribe."""
+def _lossless(argument: Argument, bag: Path, result: Path) -> Replay:
+    namespace, prompt = argument("namespace"), argument("prompt_topic")
+    node = absolute(NODE.removeprefix("/"), namespace)
+    cameras = parse_cameras(argument("cameras"))
+    images = {f"{node}/{camera}": topic for camera, topic in cameras.items()}
+    images = images or {node: argument("image_topic")}
+    transport = "/compressed" * (argument("image_transport") == "compressed")
+    streams = [
+        Stream(absolute(topic, namespace) + transport, results) for results, topic in images.items()
+    ]
+    depth = {
+        absolute(topic, namespace): name for topic, name in _depth_topics(argument, cameras).items()
+    }
+    played = {stream.image: "cameras" if cameras else "image_topic" for stream in streams} | depth
+    if prompt:
+        prompt = absolute(prompt, namespace)
+        played[prompt] = "prompt_topic"
+    check_topics(bag, played)
+    rate = argument("rate")
+    play = _python(player_command(bag, streams, prompt=prompt, others=list(depth), rate=rate))
+    record = _python(recorder_command(result, streams, node, LEFT_OUT))
+
+    def start(event: ProcessIO) -> list[Action]:
+        return [play] if RECORDER_READY in event.text.decode(errors="replace") else []
+
+    begin = [
+        OnStateTransition(goal_state="active", entities=[record]),
+        OnProcessIO(target_action=record, on_stdout=start),
+    ]
+    return play, record, begin
+
+
+def _live(argument: Argument, bag: Path, result: Path) -> Replay:
+    delay = _seconds(argument("delay"), "delay")
+    wait = ["--delay", str(delay)] if delay else []  # ros2 bag play refuses a 0
+    clock = ["--clock", "100", "--rate", argument("rate")]
+    play = _process(["ros2", "bag", "play", str(bag), *clock, *wait])
+    node = absolute(NODE.removeprefix("/"), argument("namespace"))
+    record = _process(live_recorder_command(result, node, LEFT_OUT))
+    begin = [
+        # Not at once: what is started beside a node that can't be started is left running.
+        OnProcessStart(target_action=_is_node, on_start=[record]),
+        OnStateTransition(goal_state="active", entities=[play]),
+    ]
+    return play, record, begin
+
+
+def _depth_topics(argument: Argument, cameras: Collection[str]) -> dict[str, str]:
+    """Topics of depth images and of their camera_info, as gsam.launch.py has the node subscribe.
+
+    Each with the argument that asks for it.
+    """
     depth, info = argument("depth_topic"), argument("camera_info_topic")
     if not depth:
-        return []
-    if not cameras:
-        return [depth, info or f"{namespace}/camera_info"]
-    depths = parse_cameras(depth, "depth_topic")
-    infos = {camera: f"{namespace}/{camera}/camera_info" for camera in depths}
-    infos |= parse_cameras(info, "camera_info_topic")
-    return [*depths.values(), *infos.values()]
+        return {}
+    depths, infos = {"": depth}, {"": info or "camera_info"}
+    if cameras:
+        depths = parse_cameras(depth, "depth_topic")
+        infos = {camera: f"{camera}/camera_info" for camera in depths}
+        infos |= parse_cameras(info, "camera_info_topic")
+    return dict.fromkeys(depths.values(), "depth_topic") | dict.fromkeys(
+        infos.values(), "camera_info_topic"
+    )
+
+
+def _is_node(action: Action) -> bool:
+    return isinstance(action, LifecycleNode)
 
 
 def _when_played(event: ProcessExited, _: LaunchContext) -> list[Action]:

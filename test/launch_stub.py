@@ -55,9 +55,9 @@ ACTIONS = kinds("DeclareLaunchArgument", "EmitEvent", "ExecuteProcess", "GroupAc
                 "IncludeLaunchDescription", "LogInfo", "OpaqueFunction", "RegisterEventHandler",
                 "SetEnvironmentVariable", "TimerAction")  # fmt: skip
 MODULES: dict[str, dict[str, Any]] = {
-    "launch": kinds("Action", "LaunchContext", "LaunchDescription"),
+    "launch": kinds("Action", "EventHandler", "LaunchContext", "LaunchDescription"),
     "launch.actions": ACTIONS,
-    "launch.event_handlers": kinds("OnProcessExit", "OnProcessIO"),
+    "launch.event_handlers": kinds("OnProcessExit", "OnProcessIO", "OnProcessStart"),
     "launch.events": kinds("Shutdown"),
     "launch.events.process": kinds("ProcessExited", "ProcessIO"),
     "launch.substitutions": {

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from gsam_ros.bridge.parameters import all_leaves
+from gsam_ros.evaluation.replay_commands import LEFT_OUT, live_recorder_command, recorder_command
 
 ROOT = Path(__file__).parent.parent
 LAUNCH = ROOT / "launch"
@@ -104,13 +105,16 @@ def test_rviz_shows_topics_that_are_published() -> None:
     assert shown <= {f"/gsam_node/{topic}" for topic in published()}
 
 
-def test_what_is_recorded_is_what_is_published() -> None:
-    for node in parse(LAUNCH / "replay.launch.py").body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "RECORDED":
-            pattern = ast.literal_eval(node.value)
-    for node in ("/gsam_node/", "/robot/gsam_node/", "/gsam_node/left/"):
-        recorded = {topic for topic in published() if re.fullmatch(pattern, node + topic)}
-        assert recorded == published() - {"overlay", "instance_cloud"}
+@pytest.mark.parametrize("node", ["/gsam_node", "/robot/gsam_node"])
+def test_both_modes_record_what_is_not_made_only_to_be_looked_at(node: str) -> None:
+    *_, pattern = live_recorder_command("out", node, LEFT_OUT)
+    lossless = recorder_command("out", [], node, LEFT_OUT)
+    ends = tuple(lossless[lossless.index("--leave-out") + 1 :])
+    for name in (f"{node}/", f"{node}/left/"):
+        live = {topic for topic in published() if re.search(pattern, name + topic)}
+        assert live == {topic for topic in published() if not (name + topic).endswith(ends)}
+        assert live == published() - {"overlay", "instance_cloud"}
+    assert not re.search(pattern, "/other/detections")
 
 
 def test_arguments_that_the_readme_shows_are_declared() -> None:

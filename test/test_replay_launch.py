@@ -12,8 +12,9 @@ import launch_stub
 import pytest
 
 from gsam_ros.cli import main
-from gsam_ros.evaluation.bag import open_bag
+from gsam_ros.evaluation.bag import BagWriter, open_bag
 from gsam_ros.evaluation.compare_runs import compare_runs, result_topic
+from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.objects import read_objects
 from gsam_ros.evaluation.processes import Family
 from gsam_ros.evaluation.replay import replay
@@ -25,6 +26,24 @@ pytestmark = pytest.mark.alone
 FRAMES = 12
 TOPIC = "/left/image"
 PROMPT = prompts_of(Scene(1).pairs)[0]
+
+
+TOPICS = [
+    "/image", "/image/compressed", "/prompt", "/l/raw", "/r/raw", "/raw", "/raw/compressed", "/d",
+    "/i", "/n/camera_info", "/n/b/camera_info", "/n/front/image", "/a", "/b",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Whose topics are all that these tests name."""
+    path = tmp_path_factory.mktemp("replay") / "bag"
+    with BagWriter(path) as writer:
+        text = typestore().types["std_msgs/msg/String"]("")
+        for topic in TOPICS:
+            writer.add_topic(topic, "std_msgs/msg/String")
+            writer.write(topic, 1, text)
+    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +75,8 @@ def replayed(sample: Path, result: Path, logs: Path, **arguments: str) -> None:
         family.stop(running)
 
 
-def test_the_player_waits_for_node_and_recorder() -> None:
-    actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless", prompt="mug.")
+def test_the_player_waits_for_node_and_recorder(bag: str) -> None:
+    actions = launch_stub.describe("replay.launch.py", bag=bag, mode="lossless", prompt="mug.")
     [begin] = launch_stub.handlers(actions, "OnProcessIO")
     assert begin.on_stdout(SimpleNamespace(text=b"waiting\n")) == []
     [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording 3 topics\n"))
@@ -83,45 +102,42 @@ def failures(actions: list[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("mode", ["live", "lossless"])
-def test_nobody_waits_for_a_recorder_that_has_ended(mode: str) -> None:
-    actions = launch_stub.describe("replay.launch.py", bag="b", mode=mode, result="again")
+def test_nobody_waits_for_a_recorder_that_has_ended(bag: str, mode: str) -> None:
+    actions = launch_stub.describe("replay.launch.py", bag=bag, mode=mode, result="again")
     *_, of_recorder = launch_stub.handlers(actions, "OnProcessExit")
-    [record] = launch_stub.of_kind(actions, "ExecuteProcess") or [
-        launch_stub.handlers(actions, "OnStateTransition")[-1].entities[0]
-    ]
-    assert of_recorder.target_action is record and "again" in record.cmd
+    assert "again" in of_recorder.target_action.cmd
     [stop] = of_recorder.on_exit
     with pytest.raises(RuntimeError, match="the recorder has ended before the recording"):
         stop.function(SimpleNamespace(is_shutdown=False))
 
 
-def test_what_fails_ends_the_launch_with_an_error() -> None:
+def test_what_fails_ends_the_launch_with_an_error(bag: str) -> None:
     """An exception is what gives `ros2 launch` an exit status other than 0."""
-    actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless")
+    actions = launch_stub.describe("replay.launch.py", bag=bag, mode="lossless")
     for stop in failures(actions):
         with pytest.raises(RuntimeError):
             stop.function(SimpleNamespace(is_shutdown=False))
 
 
-def test_what_is_ending_is_not_told_to_end_again() -> None:
+def test_what_is_ending_is_not_told_to_end_again(bag: str) -> None:
     """launch_ros raises where it is told twice, and the launch then ends with an error."""
-    actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless")
+    actions = launch_stub.describe("replay.launch.py", bag=bag, mode="lossless")
     _, of_player, _ = launch_stub.handlers(actions, "OnProcessExit")
     [later] = of_player.on_exit(SimpleNamespace(returncode=0), None)
     for stop in [*failures(actions), *later.actions]:
         assert not stop.function(SimpleNamespace(is_shutdown=True))
 
 
-def test_a_namespace_is_that_of_all() -> None:
-    actions = launch_stub.describe("replay.launch.py", bag="b", mode="lossless", namespace="/a/b/")
+def test_a_namespace_is_that_of_all(bag: str) -> None:
+    actions = launch_stub.describe("replay.launch.py", bag=bag, mode="lossless", namespace="/a/b/")
     [*_, active] = launch_stub.handlers(actions, "OnStateTransition")
     [record] = active.entities
     assert record.cmd[record.cmd.index("--below") + 1] == "/a/b/gsam_node"
 
 
-def test_prompts_may_come_from_the_recording() -> None:
+def test_prompts_may_come_from_the_recording(bag: str) -> None:
     actions = launch_stub.describe(
-        "replay.launch.py", bag="b", mode="lossless", prompt_topic="/prompt"
+        "replay.launch.py", bag=bag, mode="lossless", prompt_topic="/prompt"
     )
     [begin] = launch_stub.handlers(actions, "OnProcessIO")
     [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording 3 topics\n"))
@@ -130,9 +146,9 @@ def test_prompts_may_come_from_the_recording() -> None:
     assert ("~/prompt", "/prompt") in node.remappings
 
 
-def test_several_cameras_are_played_and_recorded() -> None:
+def test_several_cameras_are_played_and_recorded(bag: str) -> None:
     actions = launch_stub.describe(
-        "replay.launch.py", bag="b", mode="lossless", cameras="left=/l/raw right=/r/raw"
+        "replay.launch.py", bag=bag, mode="lossless", cameras="left=/l/raw right=/r/raw"
     )
     [begin] = launch_stub.handlers(actions, "OnProcessIO")
     [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording 6 topics\n"))
@@ -151,6 +167,7 @@ def test_several_cameras_are_played_and_recorded() -> None:
     [
         ({"image_topic": "/raw"}, ["/raw"], []),
         ({"image_topic": "/raw", "image_transport": "compressed"}, ["/raw/compressed"], []),
+        ({"image_topic": "front/image"}, ["/n/front/image"], []),
         ({"depth_topic": "/d"}, ["/image"], ["/d", "/n/camera_info"]),
         ({"depth_topic": "/d", "camera_info_topic": "/i"}, ["/image"], ["/d", "/i"]),
         (
@@ -166,10 +183,10 @@ def test_several_cameras_are_played_and_recorded() -> None:
     ],
 )
 def test_what_the_node_subscribes_is_played(
-    arguments: dict[str, str], images: list[str], others: list[str]
+    bag: str, arguments: dict[str, str], images: list[str], others: list[str]
 ) -> None:
     actions = launch_stub.describe(
-        "replay.launch.py", bag="b", mode="lossless", namespace="n", **arguments
+        "replay.launch.py", bag=bag, mode="lossless", namespace="n", **arguments
     )
     [begin] = launch_stub.handlers(actions, "OnProcessIO")
     [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording\n"))
@@ -180,8 +197,8 @@ def test_what_the_node_subscribes_is_played(
 
 
 @pytest.mark.parametrize("mode", ["live", "lossless"])
-def test_a_player_that_fails_is_no_recording_that_is_over(mode: str) -> None:
-    actions = launch_stub.describe("replay.launch.py", bag="b", mode=mode)
+def test_a_player_that_fails_is_no_recording_that_is_over(bag: str, mode: str) -> None:
+    actions = launch_stub.describe("replay.launch.py", bag=bag, mode=mode)
     [_, of_player, _] = launch_stub.handlers(actions, "OnProcessExit")
     [stop] = of_player.on_exit(SimpleNamespace(returncode=1), None)
     with pytest.raises(RuntimeError, match="the player has failed, with exit status 1"):
@@ -193,9 +210,12 @@ def test_a_player_that_fails_is_no_recording_that_is_over(mode: str) -> None:
     assert told.msg == shutdown.event.reason == "the recording is over"
 
 
-def test_live_is_ros2_bag() -> None:
-    actions = launch_stub.describe("replay.launch.py", bag="b")
-    [record] = launch_stub.of_kind(actions, "ExecuteProcess")
+def test_live_is_ros2_bag(bag: str) -> None:
+    actions = launch_stub.describe("replay.launch.py", bag=bag)
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    [of_node] = launch_stub.handlers(actions, "OnProcessStart")
+    assert of_node.target_action(node)
+    [record] = of_node.on_start
     assert record.cmd[:3] == ["ros2", "bag", "record"]
     [*failing, active] = launch_stub.handlers(actions, "OnStateTransition")
     assert [handler.start_state for handler in failing] == ["configuring", "errorprocessing"]
@@ -208,34 +228,76 @@ def test_live_is_ros2_bag() -> None:
     [({}, ["--delay", "5.0"]), ({"delay": "2"}, ["--delay", "2.0"]), ({"delay": "0"}, [])],
 )
 def test_the_live_player_waits_until_it_is_found(
-    given: dict[str, str], expected: list[str]
+    bag: str, given: dict[str, str], expected: list[str]
 ) -> None:
-    actions = launch_stub.describe("replay.launch.py", bag="b", **given)
+    actions = launch_stub.describe("replay.launch.py", bag=bag, **given)
     [play] = launch_stub.handlers(actions, "OnStateTransition")[-1].entities
     assert play.cmd[8:] == expected
 
 
 @pytest.mark.parametrize("delay", ["soon", "-1", "nan"])
-def test_a_delay_is_a_time(delay: str) -> None:
+def test_a_delay_is_a_time(bag: str, delay: str) -> None:
     with pytest.raises(ValueError, match=f"delay is '{delay}': write seconds, 0 or more"):
-        launch_stub.describe("replay.launch.py", bag="b", delay=delay)
+        launch_stub.describe("replay.launch.py", bag=bag, delay=delay)
 
 
 @pytest.mark.parametrize("mode", ["live", "lossless"])
 @pytest.mark.parametrize("own", ["", "/mine.xml"])
-def test_images_fit_through_fast_dds(mode: str, own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_fit_through_fast_dds(
+    bag: str, mode: str, own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of 20 raw images that ros2 bag plays, 1 or 2 arrive without the profile."""
     jazzy, kilted = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
     monkeypatch.delenv(jazzy, raising=False)
     monkeypatch.setenv(kilted, own)
     expected = own or str(launch_stub.ROOT / "config" / "fastdds.xml")
-    actions = launch_stub.describe("replay.launch.py", bag="b", mode=mode)
+    actions = launch_stub.describe("replay.launch.py", bag=bag, mode=mode)
     exits = launch_stub.handlers(actions, "OnProcessExit")
     [node] = launch_stub.of_kind(actions, "LifecycleNode")
     for process in (node, *(handler.target_action for handler in exits[1:])):
         environment = launch_stub.environment(process)
         assert environment[jazzy] == expected
         assert environment.get(kilted, own) == expected
+
+
+@pytest.mark.parametrize("mode", ["live", "lossless"])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"bag": "/nowhere"}, "bag is '/nowhere', which does not exist: give the folder"),
+        ({"result": "/tmp"}, "result is '/tmp', which exists already: give a new name or remove"),
+    ],
+)
+def test_wrong_paths_are_told_before_anything_starts(
+    mode: str, given: dict[str, str], words: str, bag: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        launch_stub.describe("replay.launch.py", **{"bag": bag, "mode": mode} | given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"image_topic": "/c"}, "image_topic asks for /c, which .* does not have: give one of /a,"),
+        ({"image_topic": "/a", "image_transport": "compressed"}, "asks for /a/compressed, which"),
+        ({"cameras": "left=/c"}, "cameras asks for /c,"),
+        ({"depth_topic": "/c", "camera_info_topic": "/i"}, "depth_topic asks for /c,"),
+        ({"depth_topic": "/d"}, "camera_info_topic asks for /camera_info,"),
+        ({"prompt_topic": "/c"}, "prompt_topic asks for /c,"),
+    ],
+)
+def test_topics_that_are_not_recorded_are_told_before_anything_starts(
+    given: dict[str, str], words: str, bag: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        launch_stub.describe("replay.launch.py", bag=bag, mode="lossless", **given)
+
+
+def test_what_is_no_recording_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"bag can't be played: .* is no rosbag2 recording"):
+        launch_stub.describe(
+            "replay.launch.py", bag=str(tmp_path), mode="lossless", result=str(tmp_path / "new")
+        )
 
 
 @pytest.mark.slow

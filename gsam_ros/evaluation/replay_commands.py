@@ -15,6 +15,11 @@ RECORDER_READY = "ready, recording"
 RESULT_DEPTH = 500
 """Results that wait for a recorder on a slow disk: the node's `result_depth`."""
 
+LEFT_OUT = ("overlay", "instance_cloud")
+"""Results that replay.launch.py doesn't record: the node makes them only for somebody who looks,
+they are the largest, and both follow from others and the recording played: the overlay from image
+and instances, the cloud from depth and instance mask."""
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -34,8 +39,13 @@ def streams_of(cameras: Sequence[str], node: str = NODE) -> list[Stream]:
     return [Stream(f"/{name}/image", f"{node}/{name}") for name in cameras]
 
 
-def recorder_command(result: Path | str, streams: Sequence[Stream], node: str = NODE) -> list[str]:
-    """What follows `python`: record all that the node says into a new bag.
+def recorder_command(
+    result: Path | str,
+    streams: Sequence[Stream],
+    node: str = NODE,
+    leave_out: Sequence[str] = (),
+) -> list[str]:
+    """What follows `python`: record what the node says into a new bag, but for `leave_out`.
 
     It says `RECORDER_READY` when no message can be missed any more.
     """
@@ -47,7 +57,14 @@ def recorder_command(result: Path | str, streams: Sequence[Stream], node: str = 
     return [
         *("-m", "gsam_ros.evaluation.record", str(result)),
         *("--below", node, "--expect", *expected),
+        *(["--leave-out", *(f"/{kind}" for kind in leave_out)] if leave_out else []),
     ]
+
+
+def live_recorder_command(result: Path | str, node: str, leave_out: Sequence[str]) -> list[str]:
+    """The same topics with ROS 2's own recorder."""
+    pattern = f"^{node}/(?!(.+/)?({'|'.join(leave_out)})$)"
+    return ["ros2", "bag", "record", "--output", str(result), "--regex", pattern]
 
 
 def player_command(
