@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 _PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """Kilted reads the one, Jazzy the other."""
 
+BOOLEANS = ["true", "false", "True", "False", "1", "0"]
+"""What launch itself takes for one, in its conditions."""
+
 T = TypeVar("T")
+
+
+def is_true(text: str) -> bool:
+    """Whether one of `BOOLEANS` says yes."""
+    return text in ("true", "True", "1")
 
 
 def profile_variables(profile: T) -> dict[str, T | str]:

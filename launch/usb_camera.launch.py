@@ -6,49 +6,38 @@ The driver is v4l2_camera (`sudo apt install ros-$ROS_DISTRO-v4l2-camera`). Ever
 gsam.launch.py may be given as well; rviz:=true shows the results.
 """
 
+import re
+from pathlib import Path
+
 from launch.actions import (
     DeclareLaunchArgument,
     GroupAction,
     IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
     SetEnvironmentVariable,
 )
-from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessStart
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
+from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from gsam_ros.launching import profile_variables
-from launch import LaunchDescription
+from gsam_ros.camera_topics import absolute
+from gsam_ros.launching import BOOLEANS, failing, is_true, profile_variables
+from launch import Action, LaunchContext, LaunchDescription
 
-IMAGE_TOPIC = "/camera/image_raw"
+SHARE = FindPackageShare("gsam_ros")
+PROFILE = PathJoinSubstitution([SHARE, "config", "fastdds.xml"])
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe what is started."""
-    share = FindPackageShare("gsam_ros")
-    profile = PathJoinSubstitution([share, "config", "fastdds.xml"])
     profiles = [
-        SetEnvironmentVariable(name, path) for name, path in profile_variables(profile).items()
+        SetEnvironmentVariable(name, path) for name, path in profile_variables(PROFILE).items()
     ]
-    size = ParameterValue(LaunchConfiguration("image_size"), value_type=list[int])
-    driver = Node(
-        package="v4l2_camera",
-        executable="v4l2_camera_node",
-        namespace="/camera",
-        parameters=[{"video_device": LaunchConfiguration("video_device"), "image_size": size}],
-        output="screen",
-    )
-    gsam = IncludeLaunchDescription(
-        PathJoinSubstitution([share, "launch", "gsam.launch.py"]),
-        launch_arguments={"image_topic": IMAGE_TOPIC}.items(),
-    )
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        arguments=["-d", PathJoinSubstitution([share, "config", "gsam.rviz"])],
-        condition=IfCondition(LaunchConfiguration("rviz")),
-    )
+    # It takes what was given to this file.
+    gsam = IncludeLaunchDescription(PathJoinSubstitution([SHARE, "launch", "gsam.launch.py"]))
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -57,8 +46,67 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "image_size", default_value="[640, 480]", description="Width and height in pixels"
             ),
-            DeclareLaunchArgument("rviz", default_value="false", description="Show the results"),
+            DeclareLaunchArgument(
+                "image_topic",
+                default_value="/camera/image_raw",
+                description="Where the camera's images go",
+            ),
+            DeclareLaunchArgument("namespace", default_value="", description="Of gsam_node"),
+            DeclareLaunchArgument(
+                "rviz", default_value="false", choices=BOOLEANS, description="Show the results"
+            ),
+            OpaqueFunction(function=_driver_and_rviz),
             # A group has an environment of its own: nodes that are started beside keep theirs.
-            GroupAction([*profiles, driver, gsam, rviz]),
+            GroupAction([*profiles, gsam]),
         ]
     )
+
+
+def _driver_and_rviz(context: LaunchContext) -> list[Action]:
+    def argument(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    device, size = argument("video_device"), argument("image_size")
+    if not Path(device).exists():  # the driver says so and waits for ever
+        raise ValueError(
+            f"video_device is {device!r}, which does not exist: is the camera plugged in? "
+            "`v4l2-ctl --list-devices` tells the names"
+        )
+    numbers = [int(number) for number in re.findall(r"\d+", size)]
+    if len(numbers) != 2:
+        raise ValueError(f"image_size is {size!r}: write [WIDTH, HEIGHT]")
+    topic = absolute(argument("image_topic"), argument("namespace"))
+    driver = Node(
+        package="v4l2_camera",
+        executable="v4l2_camera_node",
+        namespace="/camera",
+        parameters=[
+            {"video_device": ParameterValue(device, value_type=str), "image_size": numbers}
+        ],
+        remappings=[
+            ("image_raw", topic),
+            ("image_raw/compressed", f"{topic}/compressed"),
+            ("camera_info", f"{topic.rpartition('/')[0]}/camera_info"),
+        ],
+        output="screen",
+        additional_env=profile_variables(PROFILE),
+        on_exit=[OpaqueFunction(function=failing("the camera's driver has ended: see above"))],
+    )
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        arguments=["-d", PathJoinSubstitution([SHARE, "config", "gsam.rviz"])],
+        additional_env=profile_variables(PROFILE),
+    )
+    # launch leaves running what it started in the same breath as something that can't be started
+    # (a wrong argument of the node, a package that isn't installed), so each has one of its own.
+    return [
+        RegisterEventHandler(
+            OnProcessStart(
+                target_action=lambda action: isinstance(action, LifecycleNode),
+                on_start=[action],
+                handle_once=True,
+            )
+        )
+        for action in ([driver, rviz] if is_true(argument("rviz")) else [driver])
+    ]

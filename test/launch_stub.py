@@ -43,6 +43,12 @@ class PathJoinSubstitution(Said):
         return str(Path(*(performed(part, context) for part in self.given[0])))
 
 
+def parameter_value(value: Any, value_type: type) -> Any:
+    """launch_ros would read a text by YAML's rules where it is not told the type."""
+    assert isinstance(value, value_type)
+    return value
+
+
 def performed(value: Any, context: dict[str, str]) -> Any:
     return value.perform(context) if hasattr(value, "perform") else value
 
@@ -65,8 +71,9 @@ MODULES: dict[str, dict[str, Any]] = {
         "PathJoinSubstitution": PathJoinSubstitution,
     },
     "launch_ros": {},
-    "launch_ros.actions": kinds("LifecycleNode"),
+    "launch_ros.actions": kinds("LifecycleNode", "Node"),
     "launch_ros.event_handlers": kinds("OnStateTransition"),
+    "launch_ros.parameter_descriptions": {"ParameterValue": parameter_value},
     "launch_ros.substitutions": {"FindPackageShare": FindPackageShare},
 }
 
@@ -104,11 +111,13 @@ def _performed(action: Any, context: dict[str, str]) -> Iterator[Any]:
         [name] = action.given
         if name not in context:
             context[name] = performed(action.default_value, context)
+        if context[name] not in getattr(action, "choices", [context[name]]):
+            raise RuntimeError(f'Argument "{name}" provided value "{context[name]}" is not valid.')
     elif kind == "OpaqueFunction":
         for inner in action.function(context):
             yield from _performed(inner, context)
     elif kind == "IncludeLaunchDescription":
-        context.update(action.launch_arguments)
+        context.update(getattr(action, "launch_arguments", {}))
         yield from _actions(Path(performed(action.given[0], context)), context)
     elif kind == "GroupAction":
         variables: dict[str, str] = {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import launch_stub
 import pytest
@@ -177,3 +179,55 @@ def test_the_clock_is_the_files_affair_unless_it_is_said(given: str, expected: b
 def test_what_cameras_cannot_be_given_is_told(given: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parameters_and_topics(**({"cameras": "left=/l/raw"} | given))
+
+
+def camera_and_others(**given: str) -> list[Any]:
+    """What usb_camera.launch.py starts once gsam_node is there."""
+    given = {"video_device": "/dev/null"} | given
+    actions = launch_stub.describe("usb_camera.launch.py", **given)
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    started = launch_stub.handlers(actions, "OnProcessStart")
+    assert all(handler.target_action(node) for handler in started)
+    return [node, *(action for handler in started for action in handler.on_start)]
+
+
+def test_the_camera_and_the_node_share_topic_and_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    node, driver = camera_and_others()
+    assert dict(node.remappings)["image"] == "/camera/image_raw"
+    assert dict(driver.remappings)["image_raw"] == "/camera/image_raw"
+    assert driver.parameters == [{"video_device": "/dev/null", "image_size": [640, 480]}]
+    assert launch_stub.environment(driver) == launch_stub.environment(node) != {}
+
+
+def test_the_camera_publishes_where_it_is_told_to() -> None:
+    node, driver, rviz = camera_and_others(image_topic="desk/image", namespace="n", rviz="true")
+    assert (node.namespace, dict(node.remappings)["image"]) == ("n", "desk/image")
+    assert dict(driver.remappings) == {
+        "image_raw": "/n/desk/image",
+        "image_raw/compressed": "/n/desk/image/compressed",
+        "camera_info": "/n/desk/camera_info",
+    }
+    assert rviz.package == "rviz2"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"rviz": "maybe"}, '"rviz" provided value "maybe" is not valid'),
+        ({"video_device": "0"}, "video_device is '0', which does not exist"),
+        ({"image_size": "large"}, r"image_size is 'large': write \[WIDTH, HEIGHT\]"),
+    ],
+)
+def test_a_wrong_camera_is_told_before_anything_starts(given: dict[str, str], words: str) -> None:
+    with pytest.raises((ValueError, RuntimeError), match=words):
+        camera_and_others(**given)
+
+
+def test_a_camera_that_is_lost_ends_the_launch() -> None:
+    _, driver = camera_and_others()
+    [ended] = driver.on_exit
+    with pytest.raises(RuntimeError, match="the camera's driver has ended"):
+        ended.function(SimpleNamespace(is_shutdown=False))
+    assert not ended.function(SimpleNamespace(is_shutdown=True))
