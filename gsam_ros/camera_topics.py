@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 import yaml
+
+_NAME = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
+_RULE = "write letters, digits and _, with / between parts"
 
 
 def parse_cameras(text: str, argument: str = "cameras") -> dict[str, str]:
@@ -14,7 +18,7 @@ def parse_cameras(text: str, argument: str = "cameras") -> dict[str, str]:
     {'left': '/left/image_raw', 'right': '/right/image_raw'}
 
     Raises:
-        ValueError: it is written another way.
+        ValueError: it is written another way, or ROS takes no such names.
     """
     pairs = [pair.partition("=") for pair in text.split()]
     if any(not (name and topic) for name, _, topic in pairs):
@@ -24,7 +28,22 @@ def parse_cameras(text: str, argument: str = "cameras") -> dict[str, str]:
     topics = {name: topic for name, _, topic in pairs}
     if len(topics) < len(pairs):
         raise ValueError(f"{argument} is {text!r}: give every camera a name of its own")
+    for name, topic in topics.items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{argument} names a camera {name!r}: {_RULE}")
+        check_topic(topic, argument)
     return topics
+
+
+def check_topic(topic: str, argument: str) -> str:
+    """`topic`, which `argument` gives.
+
+    Raises:
+        ValueError: ROS takes no such name; the node would end with a parser's message.
+    """
+    if not _NAME.fullmatch(re.sub("^~?/", "", topic)):
+        raise ValueError(f"{argument} gives the topic {topic!r}: {_RULE}")
+    return topic
 
 
 def parse_camera_prompts(text: str, cameras: Collection[str]) -> list[str]:

@@ -16,6 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from gsam_ros.bridge.executor import ShortCallbackExecutor
 from gsam_ros.bridge.log import RosLogHandler
+from gsam_ros.errors import first_sentence
 from gsam_ros.node import GsamNode
 from gsam_ros.process_memory import share_arenas
 from gsam_ros.settings import SettingError
@@ -30,7 +31,11 @@ def main(args: list[str] | None = None) -> NoReturn:
     share_arenas()
     # rclpy's own handlers shut the context down at once, under the hands of a thread that is
     # publishing. With these, the node stops its machine first.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # a remapping that is none, say; then follow places in rcl
+        rclpy.logging.get_logger("gsam_node").fatal(f"can't be started: {first_sentence(error)}")
+        _end(1)
     told_to_end = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told_to_end.set())

@@ -7,12 +7,15 @@ Every other parameter goes into a parameter file: config_file:=my.yaml (see conf
 What is given here as an argument stands above the file; what is left empty is left to the file.
 """
 
+from pathlib import Path
+
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
 
-from gsam_ros.camera_topics import parse_camera_prompts, parse_cameras
+from gsam_ros.camera_topics import check_topic, parse_camera_prompts, parse_cameras
+from gsam_ros.launching import BOOLEANS, is_true
 from launch import LaunchContext, LaunchDescription
 
 # Launch argument: parameter of the node, what it is.
@@ -79,6 +82,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "use_sim_time",
                 default_value="",
+                choices=["", *BOOLEANS],
                 description="Take the time from /clock; by default as the file says",
             ),
             *(
@@ -97,6 +101,9 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
     parameters: dict[str, str | bool | int | list[str]] = {
         parameter: argument(name) for name, (parameter, _) in PARAMETERS.items() if argument(name)
     }
+    file = Path(argument("config_file")).expanduser()
+    if not file.is_file():  # launch_ros would start the node without it
+        raise ValueError(f"config_file is '{file}', which is no file: give a parameter file")
     depth, info = argument("depth_topic"), argument("camera_info_topic")
     cameras = parse_cameras(argument("cameras"))
     topics = {f"{name}/image": topic for name, topic in cameras.items()}
@@ -110,27 +117,32 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
         others = {f"{name}/depth": topic for name, topic in depths.items()}
         others |= {f"{name}/camera_info": topic for name, topic in infos.items()}
     else:
-        topics["image"] = argument("image_topic")
+        topics["image"] = check_topic(argument("image_topic"), "image_topic")
+        check_topic(info, "camera_info_topic")
         if depth:
+            check_topic(depth, "depth_topic")
             parameters["depth"] = True
     if argument("prompts"):
         parameters["prompts"] = parse_camera_prompts(argument("prompts"), cameras)
     if argument("use_sim_time"):
-        parameters["use_sim_time"] = argument("use_sim_time").lower() in ("true", "1", "yes")
+        parameters["use_sim_time"] = is_true(argument("use_sim_time"))
     if argument("result_depth"):
+        if not argument("result_depth").isdecimal():
+            raise ValueError(f"result_depth is {argument('result_depth')!r}: write a number")
         parameters["result_depth"] = int(argument("result_depth"))
+    prompt_topic = argument("prompt_topic") or "~/prompt"
     return [
         LifecycleNode(
             package="gsam_ros",
             executable="gsam_node",
             name="gsam_node",
             namespace=argument("namespace"),
-            parameters=[argument("config_file"), parameters],
+            parameters=[str(file), parameters],
             remappings=[
                 *topics.items(),
                 *((f"{name}/compressed", f"{topic}/compressed") for name, topic in topics.items()),
                 *others.items(),
-                ("~/prompt", argument("prompt_topic") or "~/prompt"),
+                ("~/prompt", check_topic(prompt_topic, "prompt_topic")),
             ],
             output="screen",
         )

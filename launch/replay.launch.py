@@ -77,7 +77,12 @@ def generate_launch_description() -> LaunchDescription:
                 default_value=DELAY,
                 description="Seconds that the player of live mode waits before it begins",
             ),
-            DeclareLaunchArgument("mode", default_value="live", description="live or lossless"),
+            DeclareLaunchArgument(
+                "mode",
+                default_value="live",
+                choices=["live", "lossless"],
+                description="As on the robot, or without losing a frame",
+            ),
             DeclareLaunchArgument(
                 "image_topic", default_value="/image", description="Images of the recording"
             ),

@@ -20,7 +20,6 @@ from launch.actions import (
 from launch.event_handlers import OnProcessStart
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
-from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from gsam_ros.camera_topics import absolute
@@ -80,9 +79,7 @@ def _driver_and_rviz(context: LaunchContext) -> list[Action]:
         package="v4l2_camera",
         executable="v4l2_camera_node",
         namespace="/camera",
-        parameters=[
-            {"video_device": ParameterValue(device, value_type=str), "image_size": numbers}
-        ],
+        parameters=[{"video_device": device, "image_size": numbers}],
         remappings=[
             ("image_raw", topic),
             ("image_raw/compressed", f"{topic}/compressed"),

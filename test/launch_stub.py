@@ -43,12 +43,6 @@ class PathJoinSubstitution(Said):
         return str(Path(*(performed(part, context) for part in self.given[0])))
 
 
-def parameter_value(value: Any, value_type: type) -> Any:
-    """launch_ros would read a text by YAML's rules where it is not told the type."""
-    assert isinstance(value, value_type)
-    return value
-
-
 def performed(value: Any, context: dict[str, str]) -> Any:
     return value.perform(context) if hasattr(value, "perform") else value
 
@@ -73,7 +67,6 @@ MODULES: dict[str, dict[str, Any]] = {
     "launch_ros": {},
     "launch_ros.actions": kinds("LifecycleNode", "Node"),
     "launch_ros.event_handlers": kinds("OnStateTransition"),
-    "launch_ros.parameter_descriptions": {"ParameterValue": parameter_value},
     "launch_ros.substitutions": {"FindPackageShare": FindPackageShare},
 }
 

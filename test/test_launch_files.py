@@ -174,6 +174,8 @@ def test_the_clock_is_the_files_affair_unless_it_is_said(given: str, expected: b
         ({"prompts": "{left: dog.}", "cameras": ""}, "cameras:=NAME=IMAGE_TOPIC"),
         ({"camera_info_topic": "/info"}, "camera_info_topic is '/info': write NAME=TOPIC"),
         ({"cameras": "left=/a left=/b"}, "cameras is .*: give every camera a name of its own"),
+        ({"cameras": "front-left=/a"}, "cameras names a camera 'front-left': write letters"),
+        ({"cameras": "left=/a b=/2"}, "cameras gives the topic '/2': write letters"),
     ],
 )
 def test_what_cameras_cannot_be_given_is_told(given: dict[str, str], words: str) -> None:
@@ -231,3 +233,25 @@ def test_a_camera_that_is_lost_ends_the_launch() -> None:
     with pytest.raises(RuntimeError, match="the camera's driver has ended"):
         ended.function(SimpleNamespace(is_shutdown=False))
     assert not ended.function(SimpleNamespace(is_shutdown=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"image_topic": "/my image"}, "image_topic gives the topic '/my image': write letters"),
+        ({"depth_topic": "a=/b"}, "depth_topic gives the topic 'a=/b': write letters"),
+        ({"camera_info_topic": "/i/"}, "camera_info_topic gives the topic '/i/': write letters"),
+        ({"prompt_topic": "/p-1"}, "prompt_topic gives the topic '/p-1': write letters"),
+        ({"result_depth": "many"}, "result_depth is 'many': write a number"),
+        ({"use_sim_time": "maybe"}, '"use_sim_time" provided value "maybe" is not valid'),
+        ({"config_file": "/no.yaml"}, "config_file is '/no.yaml', which is no file"),
+    ],
+)
+def test_what_the_node_cannot_be_given_is_told(given: dict[str, str], words: str) -> None:
+    with pytest.raises((ValueError, RuntimeError), match=words):
+        parameters_and_topics(**given)
+
+
+@pytest.mark.parametrize("topic", ["image", "/a/b_2", "~/image", "a/b"])
+def test_names_that_ros_takes_are_taken(topic: str) -> None:
+    assert parameters_and_topics(image_topic=topic)[1]["image"] == topic

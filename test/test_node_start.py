@@ -204,6 +204,15 @@ def test_a_value_that_cannot_be_ends_the_start_with_one_message(world, name, val
         assert "Traceback" not in text
 
 
+def test_a_remapping_that_is_none_ends_the_start_with_one_message(world: World) -> None:
+    program = ("-m", "gsam_ros.node_process", "--ros-args", "-r", "image:=/my image")
+    with world.gsam_node(program=program) as gsam:
+        assert gsam.process.wait(60) == 1
+        *_, line = gsam.text().splitlines()
+        assert line.endswith("Couldn't parse remap rule: '-r image:=/my image'")
+        assert "Traceback" not in gsam.text()
+
+
 def test_each_camera_has_the_transport_that_is_given_for_it(world: World, client: Client) -> None:
     with world.gsam_node(
         cameras="['front', 'rear']",

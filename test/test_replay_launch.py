@@ -260,6 +260,11 @@ def test_images_fit_through_fast_dds(
         assert environment.get(kilted, own) == expected
 
 
+def test_a_mode_that_is_none_is_told(bag: str) -> None:
+    with pytest.raises(RuntimeError, match='"mode" provided value "losless" is not valid'):
+        launch_stub.describe("replay.launch.py", bag=bag, mode="losless")
+
+
 @pytest.mark.parametrize("mode", ["live", "lossless"])
 @pytest.mark.parametrize(
     ("given", "words"),
