@@ -214,11 +214,28 @@ def test_the_command_hands_truth_and_phrase_on(
         yield from ()
 
     monkeypatch.setattr(runners, "run_here", runner)
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).touch()
     truth = ["--truth", "left=a.txt", "--truth", "right=b.txt", "--phrase", "red mug"]
     main(["sweep", str(tmp_path / "bag"), *truth, "--out", str(tmp_path / "out"), "--jobs", "1"])
     [job] = told
     assert [Path(place).name for place in job.truth] == ["a.txt", "b.txt"]
     assert (job.truth[0][:6], job.phrase) == ("left=/", "red mug")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("lost.json", "does not exist"), ("notes.md", "is no truth that can be read")],
+)
+def test_a_truth_that_is_none_is_told_before_anything_is_tracked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, told: str
+) -> None:
+    (tmp_path / "notes.md").touch()
+    truth, out = tmp_path / name, tmp_path / "out"
+    assert main(["sweep", str(tmp_path), "--truth", str(truth), "--out", str(out)]) != 0
+    assert f"{truth} {told}" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def results(tmp_path: Path, *figures: tuple[str, str, float | None], by: str = "") -> list[str]:

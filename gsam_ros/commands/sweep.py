@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
     from gsam_ros.evaluation.sweep.runners import FleetError, run_here, run_on_ray
     from gsam_ros.evaluation.sweep.sweep import Runner, sweep
     from gsam_ros.evaluation.sweep.table import as_markdown
+    from gsam_ros.evaluation.truths import TruthError, check_place
     from gsam_ros.prompts import PromptError, parse_phrases
     from gsam_ros.settings import SettingError
 
@@ -81,6 +82,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.prompt:
             parse_phrases(options.prompt)
+        for place in options.truth:
+            check_place(place)  # a typing error is not to be told after hours of tracking
         jobs = plan(
             options.sources,
             combinations(options.set),
@@ -92,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
             frames=options.frames,
             fixed=tuple(f"{name}={value}" for name, value in given.items() if value),
         )
-    except (OSError, PromptError, SettingError) as error:
+    except (OSError, PromptError, SettingError, TruthError) as error:
         return fail(str(error))
     runner: Runner = partial(run_here, at_once=options.jobs or len(os.sched_getaffinity(0)))
     if options.ray:

@@ -13,7 +13,7 @@ from gsam_ros.evaluation.truths.coco_truth import coco_truth
 from gsam_ros.evaluation.truths.mot_truth import mot_truth
 from gsam_ros.evaluation.truths.truth_data import Truth, TruthError
 
-__all__ = ["Truth", "TruthError", "load_truth", "place_of"]
+__all__ = ["Truth", "TruthError", "check_place", "load_truth", "place_of"]
 
 
 def load_truth(
@@ -50,17 +50,31 @@ def place_of(place: str) -> tuple[str | None, Path]:
     return (name, Path(rest)) if own else (None, Path(place))
 
 
-def _load(place: str, results: RunResults, topics: Sequence[str], phrase: str) -> Truth:
-    camera, path = place_of(place)
+def check_place(place: str) -> None:
+    """See that truth lies there, without reading it.
+
+    Raises:
+        TruthError: nothing is there, or nothing that `load_truth` reads.
+    """
+    _, path = place_of(place)
     if not path.exists():
         raise TruthError(f"{path} does not exist")
+    if not (is_bag(path) or path.suffix == ".json" or _is_text(path)):
+        raise TruthError(
+            f"{path} is no truth that can be read: a bag, a COCO file (.json), MOTChallenge or "
+            "MOTS text (.txt) or a MOTChallenge sequence (with gt/gt.txt)"
+        )
+
+
+def _load(place: str, results: RunResults, topics: Sequence[str], phrase: str) -> Truth:
+    check_place(place)
+    camera, path = place_of(place)
     if is_bag(path):
         return bag_truth(path, results, topics)
     if path.suffix == ".json":
         return coco_truth(path, results, camera)
-    if path.suffix == ".txt" or (path / "gt" / "gt.txt").is_file():
-        return mot_truth(path, results, camera, phrase)
-    raise TruthError(
-        f"{path} is no truth that can be read: a bag, a COCO file (.json), MOTChallenge or MOTS "
-        "text (.txt) or a MOTChallenge sequence (with gt/gt.txt)"
-    )
+    return mot_truth(path, results, camera, phrase)
+
+
+def _is_text(path: Path) -> bool:
+    return path.suffix == ".txt" or (path / "gt" / "gt.txt").is_file()
