@@ -39,7 +39,7 @@ def measure(model: str, scenes: int) -> dict[str, float]:
         rng = np.random.default_rng([_TEST_SEED, index])
         still = draw_still(rng, 192, 256, _MIX)
         pictures.append(examine(detector, rng, still, (*PAIRS, *NOVEL)))
-    old = evaluate(model, scenes)
+    old = evaluate(detector, scenes)
     return {
         "new": average_precision(pictures, NOVEL)["ap50"],
         "seen, beside new ones": average_precision(pictures, SEEN)["ap50"],

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gsam_ros.detection.detector import GroundingDetector
+from gsam_ros.detection.text import encode_text
 from gsam_ros.instances import Detections
 from gsam_ros.prompts import PromptError, parse_prompt
 from gsam_ros.tracking.association import box_iou
@@ -166,6 +167,35 @@ def test_a_prompt_in_groups_finds_what_one_group_finds(detector, scenes, monkeyp
     assert len(moved) >= 0.9 * sure
     assert np.median(moved) < 0.03
     assert np.quantile(moved, 0.9) < 0.15
+
+
+@pytest.fixture(scope="module")
+def one_by_one() -> GroundingDetector:
+    return GroundingDetector("demo-detector", torch.device("cpu"), phrases_at_once=1)
+
+
+def test_phrases_read_one_by_one_do_not_know_of_each_other(one_by_one, scenes):
+    """Boxes of a phrase are those it gets alone, but for those that another phrase takes."""
+    for still, phrases in scenes:
+        prompt = (*phrases, "zebra", "green umbrella", "!police car")
+        text = one_by_one.encode(parse_prompt(". ".join(prompt)))
+        assert len(text.groups) == len(prompt)
+        [together] = one_by_one.detect([still.image], text, 0.1)
+        for number, phrase in enumerate(phrases):
+            [alone] = one_by_one.detect([still.image], one_by_one.encode([phrase]), 0.1)
+            own = together[together.phrase_index == number]
+            for box, score in zip(own.boxes, own.scores, strict=True):
+                far = np.abs(alone.boxes - box).max(1)
+                assert far.min() < 0.01
+                assert alone.scores[far.argmin()] == pytest.approx(score, abs=1e-5)
+
+
+@pytest.mark.parametrize(("at_once", "sizes"), [(0, [5]), (1, [1] * 5), (2, [2, 2, 1]), (9, [5])])
+def test_a_prompt_is_cut_into_groups_of_so_many_phrases(detector, at_once, sizes):
+    model = detector.model.model
+    prompt = parse_prompt("red mug. blue ring. ball. star. cone.")
+    text = encode_text(model, detector.tokenizer, prompt, at_once)
+    assert [len(group.phrase_index) for group in text.groups] == sizes
 
 
 def test_plurals_find_the_same_things(detector, scenes):

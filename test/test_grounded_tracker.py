@@ -14,7 +14,7 @@ from gsam_ros.instances import Frame, TrackState
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.prompts import PromptError
-from gsam_ros.settings import SettingError
+from gsam_ros.settings import SettingError, with_texts
 from gsam_ros.tracking.association import box_iou
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.visual_prompts import VisualPrompt
@@ -226,6 +226,15 @@ def test_another_resolution_starts_its_camera_anew(tracker):
 def test_before_the_first_prompt_frames_are_answered_with_nothing():
     [result] = GroundedTracker(Settings(device="cpu")).step([frame(0)])
     assert result.prompt is None and len(result.instances) == 0 and not result.keyframe
+
+
+def test_phrases_read_one_at_a_time_get_the_scores_that_they_get_alone():
+    machine = GroundedTracker(with_texts(Settings(device="cpu"), ["detector.phrases_at_once=1"]))
+    image = frame(0).image
+    score = machine.detect(image, "purple ball.")[0].scores.max()
+    found, prompt = machine.detect(image, "purple ball. zebra. cross. red mug.")
+    named = [prompt.phrases[index] == "purple ball" for index in found.phrase_index]
+    assert found.scores[named].max() == pytest.approx(score, abs=1e-5)
 
 
 def test_two_frames_of_one_camera_are_no_step(tracker):

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from gsam_ros.checkpoints import locate
+from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.training.evaluate_detector import evaluate
 from gsam_ros.world.stills import Still, draw_still
 
@@ -72,6 +73,6 @@ def test_words_that_it_does_not_know_find_nothing(detect):
 
 def test_figures_on_a_few_fresh_scenes():
     """A guard against shipping a broken model; the model card has the figures on 1,000 scenes."""
-    figures = evaluate(str(FOLDER), 40)
+    figures = evaluate(GroundingDetector(str(FOLDER), torch.device("cpu")), 40)
     assert figures["seen"]["above 0.35"]["precision"] > 0.7
     assert figures["seen"]["above 0.35"]["recall"] > 0.6

@@ -42,6 +42,7 @@ class GroundingDetector:
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         devices: Sequence[torch.device] = (),
+        phrases_at_once: int = 0,
     ):
         """Load a checkpoint.
 
@@ -51,11 +52,14 @@ class GroundingDetector:
             dtype: of the weights.
             devices: that share the tiles of images; none: `device` alone. One that stands twice
                 gets two batches at a time.
+            phrases_at_once: that the model reads together, at most; 0: as many as its text limit
+                allows.
 
         Raises:
             checkpoints.CheckpointError: it can't be loaded.
         """
         self.device, self.dtype = device, dtype
+        self._phrases_at_once = phrases_at_once
         self._complaints: set[str] = set()
         models = {
             where: replace_layers(
@@ -84,7 +88,7 @@ class GroundingDetector:
             PromptError: a phrase is longer than the model's text limit.
         """
         phrases = [Phrase(phrase) if isinstance(phrase, str) else phrase for phrase in prompt]
-        return encode_text(self.model.model, self.tokenizer, phrases)
+        return encode_text(self.model.model, self.tokenizer, phrases, self._phrases_at_once)
 
     @torch.inference_mode()
     def detect(

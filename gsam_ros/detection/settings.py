@@ -125,6 +125,15 @@ class DetectorSettings:
     box_threshold: float = setting(
         0.3, "Least score of a detection.", low=0.0, high=1.0, runtime=True
     )
+    phrases_at_once: int = setting(
+        0,
+        "Phrases that the model reads together, at most; 0: as many as its text limit allows. In "
+        "long prompts scores sink and phrases are taken for one another; 1 makes each phrase's "
+        "scores independent of the others, at the cost of one pass (not of the image backbone) per "
+        "phrase.",
+        low=0,
+        high=1000,
+    )
     nms_iou: float = setting(
         0.6,
         "Of two boxes that overlap by more (intersection over union) the weaker one is dropped.",

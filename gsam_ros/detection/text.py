@@ -1,8 +1,8 @@
 """The text side of Grounding DINO: computed once per prompt, kept for all its frames.
 
 Phrases are joined as in training ("red mug. person."), each token remembers by character span
-which phrase it belongs to, and a prompt that is longer than the model's text limit is split into
-groups of whole phrases.
+which phrase it belongs to, and a prompt that is longer than the model's text limit, or than is
+asked for, is split into groups of whole phrases.
 """
 
 from __future__ import annotations
@@ -91,9 +91,18 @@ def worded(phrase: str) -> str:
 
 @torch.inference_mode()
 def encode_text(
-    model: GroundingDinoModel, tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Phrase]
+    model: GroundingDinoModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Sequence[Phrase],
+    at_once: int = 0,
 ) -> EncodedText:
     """Run the text encoder on a prompt.
+
+    Args:
+        model: whose text side it is.
+        tokenizer: of the model.
+        prompt: what to look for.
+        at_once: phrases of a group at most; 0: as many as the model's text limit allows.
 
     Raises:
         PromptError: words for a single thing are longer than the model's text limit.
@@ -113,7 +122,7 @@ def encode_text(
                 f"{limit - 3}: name the object in a few words, and end each phrase with a dot"
             )
     groups = []
-    for members in _split(lengths, limit - 2):
+    for members in _split(lengths, limit - 2, at_once or len(lengths)):
         own_words, owners = [words[i] for i in members], [owner[i] for i in members]
         groups.append(_encode_group(model, tokenizer, own_words, owners))
     unknown_id = tokenizer.unk_token_id
@@ -130,12 +139,12 @@ def encode_text(
     )
 
 
-def _split(lengths: list[int], limit: int) -> list[list[int]]:
-    """Consecutive runs of phrases, each of at most `limit` tokens."""
+def _split(lengths: list[int], limit: int, most: int) -> list[list[int]]:
+    """Consecutive runs of phrases, each of at most `limit` tokens and `most` phrases."""
     runs: list[list[int]] = [[]]
     room = limit
     for index, length in enumerate(lengths):
-        if length > room:
+        if length > room or len(runs[-1]) == most:
             runs.append([])
             room = limit
         runs[-1].append(index)

@@ -69,7 +69,13 @@ class GroundedTracker:
             for name in self.settings.detector.devices
             if name
         ]
-        self._detector = GroundingDetector(self.settings.detector.model, device, dtype, shared)
+        self._detector = GroundingDetector(
+            self.settings.detector.model,
+            device,
+            dtype,
+            shared,
+            self.settings.detector.phrases_at_once,
+        )
         tell(f"loading the segmenter {self.settings.segmenter.model} on {device}")
         self._segmenter = load_segmenter(self.settings.segmenter, device, dtype)
         self._tracker = InstanceTracker(self._segmenter, self.settings.tracker)

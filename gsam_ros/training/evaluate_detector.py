@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -180,13 +179,13 @@ def _iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 
 def evaluate(
-    folder: str, scenes: int, height: int = 192, width: int = 256, show: bool = False
+    detector: GroundingDetector,
+    scenes: int,
+    height: int = 192,
+    width: int = 256,
+    show: bool = False,
 ) -> dict[str, Any]:
-    """Figures of one model on `scenes` pictures of height x width pixels.
-
-    folder: as in `checkpoints.locate`. show: a progress bar.
-    """
-    detector = GroundingDetector(folder, torch.device("cpu"))
+    """Figures on `scenes` pictures of height x width pixels; `show` a progress bar."""
     stills = test_stills(scenes, height, width)
     bar = tqdm(stills, "pictures", scenes, leave=False, unit="picture", disable=not show)
     pictures = [examine(detector, rng, still) for rng, still in bar]

@@ -112,8 +112,9 @@ def measure_detector(name: str, amounts: Amounts, show: bool = False) -> dict[st
     Raises:
         CheckpointError: it can't be loaded.
     """
-    figures = evaluate(name, amounts.scenes, show=show)
-    return figures | phrase_figures(GroundingDetector(name, _CPU), amounts.scenes, show=show)
+    detector = GroundingDetector(name, _CPU)
+    figures = evaluate(detector, amounts.scenes, show=show)
+    return figures | phrase_figures(detector, amounts.scenes, show=show)
 
 
 def measure_segmenter(name: str, amounts: Amounts, show: bool = False) -> dict[str, Any]:
