@@ -30,7 +30,6 @@ from launch.events import Shutdown
 from launch.events.process import ProcessExited, ProcessIO
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
-from launch_ros.event_handlers import OnStateTransition
 from launch_ros.substitutions import FindPackageShare
 
 from gsam_ros.camera_topics import absolute, parse_cameras
@@ -38,6 +37,7 @@ from gsam_ros.evaluation.replay_check import check_paths, check_topics
 from gsam_ros.evaluation.replay_commands import (
     LEFT_OUT,
     NODE,
+    NODE_READY,
     RECORDER_READY,
     RESULT_DEPTH,
     Stream,
@@ -97,13 +97,13 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("namespace", default_value="", description="Of the node"),
             *(
                 RegisterEventHandler(
-                    OnStateTransition(
-                        start_state=state,
-                        goal_state="unconfigured",
-                        entities=[_fail("gsam_node could not be configured: it said why above")],
+                    _when_said(
+                        _is_node,
+                        f"{step} failed:",
+                        _fail(f"gsam_node could not {step}: it said why above"),
                     )
                 )
-                for state in ("configuring", "errorprocessing")
+                for step in ("configure", "activate")
             ),
             RegisterEventHandler(
                 OnProcessExit(
@@ -159,12 +159,9 @@ def _lossless(argument: Argument, bag: Path, result: Path) -> Replay:
     play = _python(player_command(bag, streams, prompt=prompt, others=list(depth), rate=rate))
     record = _python(recorder_command(result, streams, node, LEFT_OUT))
 
-    def start(event: ProcessIO) -> list[Action]:
-        return [play] if RECORDER_READY in event.text.decode(errors="replace") else []
-
     begin = [
-        OnStateTransition(goal_state="active", entities=[record]),
-        OnProcessIO(target_action=record, on_stdout=start),
+        _when_said(_is_node, NODE_READY, record),
+        _when_said(record, RECORDER_READY, play),
     ]
     return play, record, begin
 
@@ -179,7 +176,7 @@ def _live(argument: Argument, bag: Path, result: Path) -> Replay:
     begin = [
         # Not at once: what is started beside a node that can't be started is left running.
         OnProcessStart(target_action=_is_node, on_start=[record]),
-        OnStateTransition(goal_state="active", entities=[play]),
+        _when_said(_is_node, NODE_READY, play),
     ]
     return play, record, begin
 
@@ -200,6 +197,19 @@ def _depth_topics(argument: Argument, cameras: Collection[str]) -> dict[str, str
     return dict.fromkeys(depths.values(), "depth_topic") | dict.fromkeys(
         infos.values(), "camera_info_topic"
     )
+
+
+def _when_said(process: ExecuteProcess | Callable, words: str, action: Action) -> OnProcessIO:
+    """Run an action when a process has printed `words`.
+
+    The node's transition events are lost where they come before launch and node have found each
+    other, which takes up to 3 s.
+    """
+
+    def listen(event: ProcessIO) -> list[Action]:
+        return [action] if words in event.text.decode(errors="replace") else []
+
+    return OnProcessIO(target_action=process, on_stdout=listen, on_stderr=listen)
 
 
 def _is_node(action: Action) -> bool:

@@ -66,7 +66,6 @@ MODULES: dict[str, dict[str, Any]] = {
     },
     "launch_ros": {},
     "launch_ros.actions": kinds("LifecycleNode", "Node"),
-    "launch_ros.event_handlers": kinds("OnStateTransition"),
     "launch_ros.substitutions": {"FindPackageShare": FindPackageShare},
 }
 
@@ -132,6 +131,16 @@ def of_kind(actions: list[Any], kind: str) -> list[Any]:
 def handlers(actions: list[Any], kind: str) -> list[Any]:
     found = of_kind(actions, "RegisterEventHandler")
     return [h.given[0] for h in found if type(h.given[0]).__name__ == kind]
+
+
+def when_said(actions: list[Any], process: Any, text: str) -> list[Any]:
+    """What is done when a process prints `text`."""
+    done = []
+    for handler in handlers(actions, "OnProcessIO"):
+        target = handler.target_action
+        if target(process) if callable(target) else target is process:
+            done += handler.on_stderr(SimpleNamespace(text=text.encode()))
+    return done
 
 
 def node_arguments(node: Any) -> list[str]:

@@ -53,22 +53,30 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+READY = "[INFO] [1.0] [gsam_node]: ready: demo-detector and demo-segmenter on cpu\n"
+
+
+def recorder_and_player(actions: list[Any]) -> tuple[Any, Any]:
+    """Of lossless mode."""
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    [record] = launch_stub.when_said(actions, node, READY)
+    [play] = launch_stub.when_said(actions, record, "ready, recording 3 topics\n")
+    return record, play
+
+
 def replayed(sample: Path, result: Path, logs: Path, **arguments: str) -> None:
     """What `ros2 launch gsam_ros replay.launch.py` does, without ros2 launch."""
     given = {"bag": str(sample), "result": str(result), "image_topic": TOPIC, **arguments}
     actions = launch_stub.describe("replay.launch.py", mode="lossless", **given)
     [node] = launch_stub.of_kind(actions, "LifecycleNode")
-    [*_, active] = launch_stub.handlers(actions, "OnStateTransition")
-    [record] = active.entities
-    [begin] = launch_stub.handlers(actions, "OnProcessIO")
-    assert begin.target_action is record
     with Family(logs) as family:
         node_arguments = launch_stub.node_arguments(node)
         running = family.start("node", "-m", "gsam_ros.node_process", *node_arguments)
         family.wait_for(running, " ready: ", 240, gives_up=" failed: ")
+        [record] = launch_stub.when_said(actions, node, running.log.read_text())
         recorder = family.start("recorder", *record.cmd[1:])
         family.wait_for(recorder, "ready, recording", 60)
-        [play] = begin.on_stdout(SimpleNamespace(text=recorder.log.read_bytes()))
+        [play] = launch_stub.when_said(actions, record, recorder.log.read_text())
         player = family.start("player", *play.cmd[1:])
         family.wait_for(player, seconds=240)
         family.stop(recorder)
@@ -77,10 +85,11 @@ def replayed(sample: Path, result: Path, logs: Path, **arguments: str) -> None:
 
 def test_the_player_waits_for_node_and_recorder(bag: str) -> None:
     actions = launch_stub.describe("replay.launch.py", bag=bag, mode="lossless", prompt="mug.")
-    [begin] = launch_stub.handlers(actions, "OnProcessIO")
-    assert begin.on_stdout(SimpleNamespace(text=b"waiting\n")) == []
-    [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording 3 topics\n"))
     [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    assert launch_stub.when_said(actions, node, "loading the detector\n") == []
+    [record] = launch_stub.when_said(actions, node, READY)
+    assert launch_stub.when_said(actions, record, "waiting\n") == []
+    [play] = launch_stub.when_said(actions, record, "ready, recording 3 topics\n")
     [of_node, of_player, _] = launch_stub.handlers(actions, "OnProcessExit")
     assert of_player.target_action is play
     assert [of_node.target_action(action) for action in (node, play)] == [True, False]
@@ -94,11 +103,14 @@ def failures(actions: list[Any]) -> list[Any]:
     """What is done when something goes wrong."""
     exits = launch_stub.handlers(actions, "OnProcessExit")
     of_node, of_player, of_recorder = (handler.on_exit for handler in exits)
-    of_states = launch_stub.handlers(actions, "OnStateTransition")[:-1]
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
     return [
-        *of_node, *of_recorder, *of_player(SimpleNamespace(returncode=1), None),
-        *(handler.entities[0] for handler in of_states),
-    ]  # fmt: skip
+        *of_node,
+        *of_recorder,
+        *of_player(SimpleNamespace(returncode=1), None),
+        *launch_stub.when_said(actions, node, "[gsam_node]: configure failed: there is no model"),
+        *launch_stub.when_said(actions, node, "[gsam_node]: activate failed:\nTraceback"),
+    ]
 
 
 @pytest.mark.parametrize("mode", ["live", "lossless"])
@@ -114,7 +126,9 @@ def test_nobody_waits_for_a_recorder_that_has_ended(bag: str, mode: str) -> None
 def test_what_fails_ends_the_launch_with_an_error(bag: str) -> None:
     """An exception is what gives `ros2 launch` an exit status other than 0."""
     actions = launch_stub.describe("replay.launch.py", bag=bag, mode="lossless")
-    for stop in failures(actions):
+    stops = failures(actions)
+    assert len(stops) == 5
+    for stop in stops:
         with pytest.raises(RuntimeError):
             stop.function(SimpleNamespace(is_shutdown=False))
 
@@ -130,8 +144,7 @@ def test_what_is_ending_is_not_told_to_end_again(bag: str) -> None:
 
 def test_a_namespace_is_that_of_all(bag: str) -> None:
     actions = launch_stub.describe("replay.launch.py", bag=bag, mode="lossless", namespace="/a/b/")
-    [*_, active] = launch_stub.handlers(actions, "OnStateTransition")
-    [record] = active.entities
+    record, _ = recorder_and_player(actions)
     assert record.cmd[record.cmd.index("--below") + 1] == "/a/b/gsam_node"
 
 
@@ -139,8 +152,7 @@ def test_prompts_may_come_from_the_recording(bag: str) -> None:
     actions = launch_stub.describe(
         "replay.launch.py", bag=bag, mode="lossless", prompt_topic="/prompt"
     )
-    [begin] = launch_stub.handlers(actions, "OnProcessIO")
-    [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording 3 topics\n"))
+    _, play = recorder_and_player(actions)
     assert play.cmd[play.cmd.index("--prompt") + 1] == "/prompt"
     [node] = launch_stub.of_kind(actions, "LifecycleNode")
     assert ("~/prompt", "/prompt") in node.remappings
@@ -150,13 +162,11 @@ def test_several_cameras_are_played_and_recorded(bag: str) -> None:
     actions = launch_stub.describe(
         "replay.launch.py", bag=bag, mode="lossless", cameras="left=/l/raw right=/r/raw"
     )
-    [begin] = launch_stub.handlers(actions, "OnProcessIO")
-    [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording 6 topics\n"))
+    record, play = recorder_and_player(actions)
     frames = play.cmd[play.cmd.index("--frames") + 1 :][:2]
     assert frames == [
         "/l/raw=/gsam_node/left/frame_status", "/r/raw=/gsam_node/right/frame_status",
     ]  # fmt: skip
-    [*_, record] = [h.entities[0] for h in launch_stub.handlers(actions, "OnStateTransition")]
     assert "/gsam_node/right/instances" in record.cmd
     [node] = launch_stub.of_kind(actions, "LifecycleNode")
     assert ("left/image", "/l/raw") in node.remappings
@@ -188,8 +198,7 @@ def test_what_the_node_subscribes_is_played(
     actions = launch_stub.describe(
         "replay.launch.py", bag=bag, mode="lossless", namespace="n", **arguments
     )
-    [begin] = launch_stub.handlers(actions, "OnProcessIO")
-    [play] = begin.on_stdout(SimpleNamespace(text=b"ready, recording\n"))
+    _, play = recorder_and_player(actions)
     _, _, after = " ".join(play.cmd).partition("--frames ")
     frames, _, rest = after.partition(" --labels ")
     assert [pair.partition("=")[0] for pair in frames.split()] == images
@@ -217,9 +226,7 @@ def test_live_is_ros2_bag(bag: str) -> None:
     assert of_node.target_action(node)
     [record] = of_node.on_start
     assert record.cmd[:3] == ["ros2", "bag", "record"]
-    [*failing, active] = launch_stub.handlers(actions, "OnStateTransition")
-    assert [handler.start_state for handler in failing] == ["configuring", "errorprocessing"]
-    [play] = active.entities
+    [play] = launch_stub.when_said(actions, node, READY)
     assert play.cmd[:3] == ["ros2", "bag", "play"]
 
 
@@ -231,7 +238,8 @@ def test_the_live_player_waits_until_it_is_found(
     bag: str, given: dict[str, str], expected: list[str]
 ) -> None:
     actions = launch_stub.describe("replay.launch.py", bag=bag, **given)
-    [play] = launch_stub.handlers(actions, "OnStateTransition")[-1].entities
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    [play] = launch_stub.when_said(actions, node, READY)
     assert play.cmd[8:] == expected
 
 

@@ -11,6 +11,7 @@ import yaml
 from gsam_ros.evaluation.memory_watch import MemoryWatch
 from gsam_ros.evaluation.processes import Family
 from gsam_ros.evaluation.replay_commands import (
+    NODE_READY,
     RECORDER_READY,
     RESULT_DEPTH,
     player_command,
@@ -56,7 +57,7 @@ def replay(
         )
         streams = streams_of(cameras)
         recorder = family.start("recorder", *recorder_command(result, streams))
-        family.wait_for(node, " ready: ", _LOAD_LIMIT, gives_up=" failed: ")
+        family.wait_for(node, NODE_READY, _LOAD_LIMIT, gives_up=" failed: ")
         family.wait_for(recorder, RECORDER_READY, _DISCOVERY_LIMIT)
         infos = [f"/{name}/camera_info" for name in cameras]
         player = family.start(

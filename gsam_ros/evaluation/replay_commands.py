@@ -9,6 +9,9 @@ from pathlib import Path
 NODE = "/gsam_node"
 """The node's full name where it is in no namespace; its results lie below."""
 
+NODE_READY = " ready: "
+"""In the line that the node logs once its models are loaded."""
+
 RECORDER_READY = "ready, recording"
 """The recorder's first words on standard output once every expected topic is being recorded."""
 
