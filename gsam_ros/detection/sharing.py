@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from itertools import count
 
 import torch
@@ -51,7 +52,14 @@ def share_out(
     if len(devices) == 1 or len(jobs) <= 1:
         work(devices[0])
         return found
+    # A new thread would queue behind what its device does for others, the masks of the next frame.
+    stream = torch.cuda.current_stream(images[0].device) if images[0].is_cuda else None
+
+    def work_in_stream(look: Look) -> None:
+        with torch.cuda.stream(stream) if stream else nullcontext():
+            work(look)
+
     with ThreadPoolExecutor(len(devices), "detector") as pool:
-        for task in [pool.submit(work, look) for look in devices]:
+        for task in [pool.submit(work_in_stream, look) for look in devices]:
             task.result()
     return found
