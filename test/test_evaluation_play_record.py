@@ -94,6 +94,16 @@ def test_every_answer_is_recorded_under_the_right_prompt(
     assert labels == [1, 2]
 
 
+def test_where_no_terminal_is_progress_is_told_in_lines(family: Family, bag: Path) -> None:
+    """ros2 launch shows nothing but whole lines, and a bar is one line."""
+    start_fake_node(family)
+    player = family.start("player", "-m", "gsam_ros.evaluation.play", str(bag), *PLAY)
+    family.wait_for(player)
+    told = player.log.read_text()
+    assert f"{FRAMES} of {FRAMES} frames answered\n" in told
+    assert "\r" not in told
+
+
 def test_a_node_that_stops_to_answer_is_named(family: Family, bag: Path) -> None:
     start_fake_node(family, "--mute-after", "5")
     player = family.start(

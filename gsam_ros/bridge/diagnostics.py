@@ -17,6 +17,7 @@ from gsam_ros.prompts import Prompt
 
 _LEVELS = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
 _OTHER_CLOCK = 3600.0  # seconds: an age beyond it is no delay, the stamps are from another clock
+_DISCOVERY = 10.0  # seconds: usually below one, 3 were seen, more where the machine is loaded
 
 
 @dataclass
@@ -141,9 +142,16 @@ def topics_health(found: Sequence[Mismatch]) -> Health:
     return health
 
 
+def is_matching(snapshot: Snapshot) -> bool:
+    """Whether a camera may be there that DDS has not found yet."""
+    return not snapshot.received and snapshot.silence < _DISCOVERY
+
+
 def silence(topic: str, publishers: int, snapshot: Snapshot) -> str:
     """What to do about a topic on which nothing comes."""
-    if snapshot.received:
+    if is_matching(snapshot):
+        hint = f"publishers found so far: {publishers}"
+    elif snapshot.received:
         hint = "images came before: see whether the camera still runs"
     elif not publishers:
         hint = "nobody publishes on it: start the camera, or remap the node's image topic"

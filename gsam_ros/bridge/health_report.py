@@ -14,6 +14,7 @@ from gsam_ros.bridge.diagnostics import (
     Health,
     camera_health,
     diagnostic_array,
+    is_matching,
     prompt_health,
     silence,
     topics_health,
@@ -114,7 +115,7 @@ class HealthReport:
                     self._prompts.current(camera.name),
                 )
             )
-            if snapshot.silence > options.topic_timeout:
+            if snapshot.silence > options.topic_timeout and not is_matching(snapshot):
                 message = silence(camera.topic, publishers, snapshot)
                 self._now_and_then((camera.name, "silent"), message)
         return healths

@@ -39,6 +39,7 @@ _RELIABLE_LATCHED = QoSProfile(
 )
 _CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _CLOCK_PERIOD = 0.01  # seconds
+_TELL_EVERY = 5.0  # seconds between two lines of progress
 
 
 class PlayError(RuntimeError):
@@ -73,6 +74,36 @@ class Plan:
         return [*self.frames, *([self.prompt] if self.prompt else []), *self.others]
 
 
+class Progress:
+    """Shows how many frames are answered; a context manager.
+
+    A bar in a terminal and a line now and then elsewhere: launch shows nothing but whole lines.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._answered = 0
+        self._told = time.monotonic()
+        self._bar = tqdm(
+            total=total, desc="frames answered", unit="frame", smoothing=0.1, disable=None
+        )
+
+    def count(self) -> None:
+        """One more is answered."""
+        self._answered += 1
+        self._bar.update()
+        now = time.monotonic()
+        if self._bar.disable and (self._answered == self._total or now > self._told + _TELL_EVERY):
+            print(f"{self._answered} of {self._total} frames answered", flush=True)
+            self._told = now
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
 class Player:
     """Plays one bag once.
 
@@ -96,6 +127,7 @@ class Player:
         self._plan = plan
         self._published = 0
         self._answered = 0
+        self._progress: Progress | None = None
         self._known_phrases: dict[str, tuple[str, ...]] = {}
         self._begin: float | None = None  # time.monotonic() of the first frame
         self._first_time = bag.start
@@ -132,16 +164,13 @@ class Player:
             KeyboardInterrupt: the process was asked to end.
         """
         self._await(self._everybody_listens, self._who_is_missing)
-        total = self._bag.count(list(self._plan.frames))
-        with tqdm(total=total, desc="frames answered", unit="frame", smoothing=0.1) as bar:
+        with Progress(self._bag.count(list(self._plan.frames))) as self._progress:
             for record in self._bag.records(self._plan.topics):
                 if record.topic == self._plan.prompt:
                     self._change_prompt(record)
                 else:
                     self._play(record)
-                bar.update(self._answered - bar.n)
             self._await_answers(0)
-            bar.update(self._answered - bar.n)
         return self._answered
 
     def _play(self, record: Record) -> None:
@@ -227,6 +256,8 @@ class Player:
 
     def _take_answer(self, _: bytes) -> None:
         self._answered += 1
+        if self._progress:
+            self._progress.count()
 
     def _taker_of_labels(self, topic: str) -> Callable[[Any], None]:
         def take(message: Any) -> None:
