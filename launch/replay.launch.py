@@ -125,6 +125,8 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
 
     bag, result = (Path(argument(name)).expanduser() for name in ("bag", "result"))
     check_paths(bag, result)
+    if not _number(argument, "rate"):
+        raise ValueError("rate is 0: write how fast to play, 1.0 as it was recorded")
     replay = _lossless if argument("mode") == "lossless" else _live
     play, record, begin = replay(argument, bag, result)
     # The recorder ends after all others, unless it can't write.
@@ -167,7 +169,7 @@ def _lossless(argument: Argument, bag: Path, result: Path) -> Replay:
 
 
 def _live(argument: Argument, bag: Path, result: Path) -> Replay:
-    delay = _seconds(argument("delay"), "delay")
+    delay = _number(argument, "delay")
     wait = ["--delay", str(delay)] if delay else []  # ros2 bag play refuses a 0
     clock = ["--clock", "100", "--rate", argument("rate")]
     play = _process(["ros2", "bag", "play", str(bag), *clock, *wait])
@@ -235,14 +237,15 @@ def _fail(reason: str) -> OpaqueFunction:
     return OpaqueFunction(function=failing(reason))
 
 
-def _seconds(text: str, argument: str) -> float:
+def _number(argument: Argument, name: str) -> float:
+    text = argument(name)
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = -1
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"{argument} is {text!r}: write seconds, 0 or more")
-    return seconds
+        number = -1
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{name} is {text!r}: write a number, 0 or more")
+    return number
 
 
 def _python(command: list[str]) -> ExecuteProcess:

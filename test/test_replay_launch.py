@@ -243,10 +243,16 @@ def test_the_live_player_waits_until_it_is_found(
     assert play.cmd[8:] == expected
 
 
-@pytest.mark.parametrize("delay", ["soon", "-1", "nan"])
-def test_a_delay_is_a_time(bag: str, delay: str) -> None:
-    with pytest.raises(ValueError, match=f"delay is '{delay}': write seconds, 0 or more"):
-        launch_stub.describe("replay.launch.py", bag=bag, delay=delay)
+@pytest.mark.parametrize("name", ["delay", "rate"])
+@pytest.mark.parametrize("text", ["soon", "-1", "nan"])
+def test_a_number_is_one(bag: str, name: str, text: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is '{text}': write a number, 0 or more"):
+        launch_stub.describe("replay.launch.py", bag=bag, **{name: text})
+
+
+def test_nothing_is_played_at_no_rate(bag: str) -> None:
+    with pytest.raises(ValueError, match="rate is 0: write how fast"):
+        launch_stub.describe("replay.launch.py", bag=bag, mode="lossless", rate="0")
 
 
 @pytest.mark.parametrize("mode", ["live", "lossless"])
