@@ -26,7 +26,8 @@ from gsam_ros.tracking.propagation import propagate, segment_boxes
 from gsam_ros.tracking.sam2_operations import Sam2Operations
 from gsam_ros.tracking.settings import SegmenterSettings
 from gsam_ros.training.evaluate_segmenter import SEED, enlarge, overlap
-from gsam_ros.training.segmenter_data import boxes_around, draw_clip_to_follow
+from gsam_ros.training.segmenter_clips import draw_clip_to_follow
+from gsam_ros.training.segmenter_pixels import boxes_around
 
 
 def follow(

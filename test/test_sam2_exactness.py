@@ -22,7 +22,7 @@ from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.propagation import propagate
 from gsam_ros.tracking.sam2_operations import Sam2Operations
 from gsam_ros.tracking.settings import SegmenterSettings
-from gsam_ros.training.segmenter_data import draw_clip_to_follow
+from gsam_ros.training.segmenter_clips import draw_clip_to_follow
 
 CPU = torch.device("cpu")
 FRAMES = 60

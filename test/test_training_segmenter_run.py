@@ -11,18 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from gsam_ros.training import segmenter_data, segmenter_model
-from gsam_ros.training.segmenter_data import (
-    ClipKind,
-    MixedBatches,
-    StillBatches,
-    Stills,
-    click,
-    clip_batch,
-    still_batch,
-)
+from gsam_ros.training import segmenter_model, segmenter_stills
+from gsam_ros.training.segmenter_clips import ClipKind, clip_batch
+from gsam_ros.training.segmenter_data import MixedBatches, StillBatches
 from gsam_ros.training.segmenter_model import IMAGE_SIZE, load
+from gsam_ros.training.segmenter_prompts import click
 from gsam_ros.training.segmenter_steps import PROMPT_AGAIN, clip_loss, still_loss
+from gsam_ros.training.segmenter_stills import Stills, still_batch
 from gsam_ros.training.segmenter_trainer import Stage, Trainer
 from gsam_ros.training.together import Team
 from gsam_ros.training.train_segmenter import run_stage
@@ -65,7 +60,7 @@ def test_pictures_out_of_clips_teach_no_background(monkeypatch: pytest.MonkeyPat
     batch = still_batch(np.random.default_rng(0), images=6, objects=3)
     assert 0 < len(batch.told) == len(batch.anything) < 6
     assert set(batch.image.tolist()) == set(range(6))
-    monkeypatch.setattr(segmenter_data, "FILMED", 1.0)
+    monkeypatch.setattr(segmenter_stills, "FILMED", 1.0)
     filmed = still_batch(np.random.default_rng(0), images=2, objects=3)
     assert filmed.anything.shape == (0, 6, IMAGE_SIZE // 4, IMAGE_SIZE // 4)
     trainer = Trainer(Path("unused"), seed=0)

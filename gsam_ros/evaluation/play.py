@@ -30,6 +30,7 @@ from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
 from gsam_ros.evaluation.bag import BagError, BagReader, Record, open_bag
+from gsam_ros.evaluation.play_progress import PlayProgress
 from gsam_ros.evaluation.ros_session import Session, message_class, session
 from gsam_ros.prompts import PromptError, parse_phrases
 
@@ -39,7 +40,6 @@ _RELIABLE_LATCHED = QoSProfile(
 )
 _CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _CLOCK_PERIOD = 0.01  # seconds
-_TELL_EVERY = 5.0  # seconds between two lines of progress
 
 
 class PlayError(RuntimeError):
@@ -74,36 +74,6 @@ class Plan:
         return [*self.frames, *([self.prompt] if self.prompt else []), *self.others]
 
 
-class Progress:
-    """Shows how many frames are answered; a context manager.
-
-    A bar in a terminal and a line now and then elsewhere: launch shows nothing but whole lines.
-    """
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._answered = 0
-        self._told = time.monotonic()
-        self._bar = tqdm(
-            total=total, desc="frames answered", unit="frame", smoothing=0.1, disable=None
-        )
-
-    def count(self) -> None:
-        """One more is answered."""
-        self._answered += 1
-        self._bar.update()
-        now = time.monotonic()
-        if self._bar.disable and (self._answered == self._total or now > self._told + _TELL_EVERY):
-            print(f"{self._answered} of {self._total} frames answered", flush=True)
-            self._told = now
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-
 class Player:
     """Plays one bag once.
 
@@ -127,7 +97,7 @@ class Player:
         self._plan = plan
         self._published = 0
         self._answered = 0
-        self._progress: Progress | None = None
+        self._progress: PlayProgress | None = None
         self._known_phrases: dict[str, tuple[str, ...]] = {}
         self._begin: float | None = None  # time.monotonic() of the first frame
         self._first_time = bag.start
@@ -164,7 +134,7 @@ class Player:
             KeyboardInterrupt: the process was asked to end.
         """
         self._await(self._everybody_listens, self._who_is_missing)
-        with Progress(self._bag.count(list(self._plan.frames))) as self._progress:
+        with PlayProgress(self._bag.count(list(self._plan.frames))) as self._progress:
             for record in self._bag.records(self._plan.topics):
                 if record.topic == self._plan.prompt:
                     self._change_prompt(record)

@@ -7,8 +7,10 @@ import torch
 from tqdm import tqdm
 from transformers import Sam2VideoModel
 
-from gsam_ros.training.segmenter_data import IMAGE_SIZE, MIN_PIXELS, draw_clip_to_follow
+from gsam_ros.training.segmenter_clips import draw_clip_to_follow
 from gsam_ros.training.segmenter_follow import follow, masks_of_boxes, overlap
+from gsam_ros.training.segmenter_model import IMAGE_SIZE
+from gsam_ros.training.segmenter_stills import MIN_PIXELS
 from gsam_ros.world.clips import EVENTS, NAMELESS_SHARE, Clip, draw_clip
 
 SEED = 900_000_001

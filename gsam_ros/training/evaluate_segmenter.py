@@ -16,10 +16,10 @@ from tqdm import tqdm
 from transformers import Sam2VideoModel
 
 from gsam_ros.training.evaluate_clips import SEED, clip_figures, return_figures
-from gsam_ros.training.segmenter_data import IMAGE_SIZE, normalise, squeeze
 from gsam_ros.training.segmenter_follow import enlarge, overlap
 from gsam_ros.training.segmenter_forward import Prompts, encode_images, prompt
-from gsam_ros.training.segmenter_model import load
+from gsam_ros.training.segmenter_model import IMAGE_SIZE, load
+from gsam_ros.training.segmenter_pixels import normalise, squeeze
 from gsam_ros.world.clips import EVENTS, NAMELESS_SHARE
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import HELD_OUT, SEEN

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import Sam2VideoModel
 
-from gsam_ros.training.segmenter_data import IMAGE_SIZE, boxes_around, normalise
 from gsam_ros.training.segmenter_forward import (
     Prompts,
     decode,
@@ -17,6 +16,8 @@ from gsam_ros.training.segmenter_forward import (
     recall,
     remember,
 )
+from gsam_ros.training.segmenter_model import IMAGE_SIZE
+from gsam_ros.training.segmenter_pixels import boxes_around, normalise
 
 
 @torch.no_grad()

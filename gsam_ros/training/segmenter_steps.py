@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import Sam2VideoModel
 
-from gsam_ros.training.segmenter_data import Clips, Stills, normalise
+from gsam_ros.training.segmenter_clips import Clips
 from gsam_ros.training.segmenter_forward import (
     Decoded,
     Features,
@@ -21,6 +21,8 @@ from gsam_ros.training.segmenter_forward import (
     remember,
 )
 from gsam_ros.training.segmenter_loss import Heads, decoded_loss, iou, near_box, score_loss
+from gsam_ros.training.segmenter_pixels import normalise
+from gsam_ros.training.segmenter_stills import Stills
 
 SCORE_WEIGHT = 1.0
 STILL_SCORE_WEIGHT = 0.1

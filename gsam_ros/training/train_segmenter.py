@@ -23,15 +23,11 @@ from transformers import Sam2VideoModel
 from gsam_ros.training.evaluate_clips import clip_figures
 from gsam_ros.training.evaluate_segmenter import still_figures
 from gsam_ros.training.progress import Progress
-from gsam_ros.training.segmenter_data import (
-    POINTED_STILLS,
-    ClipKind,
-    MixedBatches,
-    StillBatches,
-    Stills,
-)
+from gsam_ros.training.segmenter_clips import ClipKind
+from gsam_ros.training.segmenter_data import POINTED_STILLS, MixedBatches, StillBatches
 from gsam_ros.training.segmenter_model import load, save
 from gsam_ros.training.segmenter_steps import clip_loss, still_loss
+from gsam_ros.training.segmenter_stills import Stills
 from gsam_ros.training.segmenter_trainer import Stage, Trainer
 from gsam_ros.training.together import Team, run_together
 
