@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gsam_ros.evaluation.bag import BagWriter, open_bag
+from gsam_ros.evaluation.bag import open_bag
+from gsam_ros.evaluation.bag_writer import BagWriter
 from gsam_ros.evaluation.message_types import typestore
 
 Change = Callable[[int, Any], Any]

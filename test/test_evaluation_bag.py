@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gsam_ros.evaluation.bag import BagError, BagWriter, open_bag, remove_bag
+from gsam_ros.evaluation.bag import BagError, open_bag
+from gsam_ros.evaluation.bag_writer import BagWriter, remove_bag
 from gsam_ros.evaluation.message_types import MessageTypeError, message_folder, typestore
 
 MESSAGES = [(1_000, "red mug."), (2_000, "green ball."), (3_500, "räder.")]

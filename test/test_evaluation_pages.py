@@ -11,7 +11,7 @@ from evaluation_bags import write_answers
 from evaluation_cases import frame, paired
 from evaluation_html import Page
 
-from gsam_ros.evaluation.bag import BagWriter
+from gsam_ros.evaluation.bag_writer import BagWriter
 from gsam_ros.evaluation.comparison.compare import compare
 from gsam_ros.evaluation.detection_metrics import precision_curves, score_detections
 from gsam_ros.evaluation.frame_choice import Mistakes, changed, outstanding

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gsam_ros.evaluation.bag import BagWriter, open_bag
+from gsam_ros.evaluation.bag import open_bag
+from gsam_ros.evaluation.bag_writer import BagWriter
 from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.processes import Child, Family, ProcessError
 from gsam_ros.evaluation.replay_commands import RECORDER_READY

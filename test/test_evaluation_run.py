@@ -14,7 +14,8 @@ import pytest
 from evaluation_bags import Change, write_answers
 from evaluation_cases import frame, paired
 
-from gsam_ros.evaluation.bag import BagError, BagWriter, open_bag
+from gsam_ros.evaluation.bag import BagError, open_bag
+from gsam_ros.evaluation.bag_writer import BagWriter
 from gsam_ros.evaluation.compare_runs import compare_runs
 from gsam_ros.evaluation.contact_sheet import write_contact_sheet
 from gsam_ros.evaluation.images import read_images

@@ -9,7 +9,8 @@ import pytest
 from evaluation_trackers import RedFinder
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from gsam_ros.evaluation.bag import BagError, BagWriter, open_bag
+from gsam_ros.evaluation.bag import BagError, open_bag
+from gsam_ros.evaluation.bag_writer import BagWriter
 from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.result_messages import header_message, image_message
 from gsam_ros.evaluation.salvage import Salvage

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from evaluation_trackers import BLUE, RED, picture
 
-from gsam_ros.evaluation.bag import BagError, BagWriter, open_bag
+from gsam_ros.evaluation.bag import BagError, open_bag
+from gsam_ros.evaluation.bag_writer import BagWriter
 from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.result_messages import header_message, image_message
 from gsam_ros.evaluation.sample import START, SampleOptions, write_sample

@@ -11,7 +11,7 @@ import pytest
 from evaluation_cases import HEIGHT, PLACES, WIDTH, frame, rectangle
 from evaluation_runs import STEP, coco, run, xywh
 
-from gsam_ros.evaluation.bag import BagWriter
+from gsam_ros.evaluation.bag_writer import BagWriter
 from gsam_ros.evaluation.comparison.compare import compare
 from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.result_messages import box_message, header_message

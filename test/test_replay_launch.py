@@ -12,7 +12,8 @@ import launch_stub
 import pytest
 
 from gsam_ros.cli import main
-from gsam_ros.evaluation.bag import BagWriter, open_bag
+from gsam_ros.evaluation.bag import open_bag
+from gsam_ros.evaluation.bag_writer import BagWriter
 from gsam_ros.evaluation.compare_runs import compare_runs, result_topic
 from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.objects import read_objects

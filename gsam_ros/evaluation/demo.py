@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from gsam_ros.evaluation.bag import remove_bag
+from gsam_ros.evaluation.bag_writer import remove_bag
 from gsam_ros.evaluation.compare_runs import compare_runs
 from gsam_ros.evaluation.plausibility import implausible, missing_frames
 from gsam_ros.evaluation.replay import replay

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TextIO
 
 from gsam_ros.drawing import draw_instances
-from gsam_ros.evaluation.bag import remove_bag
+from gsam_ros.evaluation.bag_writer import remove_bag
 from gsam_ros.evaluation.coco_file import annotation_entries, image_entry, join_coco, write_line
 from gsam_ros.evaluation.mot_file import mot_lines
 from gsam_ros.evaluation.result_bag import ResultBag, join_bags

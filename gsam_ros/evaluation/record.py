@@ -18,7 +18,8 @@ from pathlib import Path
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-from gsam_ros.evaluation.bag import LATCHED, BagError, BagWriter
+from gsam_ros.evaluation.bag import BagError
+from gsam_ros.evaluation.bag_writer import LATCHED, BagWriter
 from gsam_ros.evaluation.message_types import MessageTypeError, register, typestore
 from gsam_ros.evaluation.replay_commands import RECORDER_READY
 from gsam_ros.evaluation.ros_session import Session, message_class, session

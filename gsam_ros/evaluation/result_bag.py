@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gsam_ros.evaluation import result_messages as messages
-from gsam_ros.evaluation.bag import LATCHED, BagWriter, open_bag
+from gsam_ros.evaluation.bag import open_bag
+from gsam_ros.evaluation.bag_writer import LATCHED, BagWriter
 from gsam_ros.evaluation.replay_commands import NODE
 from gsam_ros.evaluation.sources.source import Origin
 from gsam_ros.instances import FrameResult

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from gsam_ros.evaluation.bag import LATCHED, BagWriter
+from gsam_ros.evaluation.bag_writer import LATCHED, BagWriter
 from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.result_messages import box_message, image_message
 from gsam_ros.instances import TrackState
