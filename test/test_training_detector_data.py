@@ -21,7 +21,6 @@ from gsam_ros.training.detector_words import (
     build_vocabulary,
     world_words,
 )
-from gsam_ros.training.together import Team
 from gsam_ros.world.vocabulary import HELD_OUT, PAIRS, SEEN, phrases_of
 
 WORDS = ("red", "mug", "blue", "ball", "x")
@@ -121,19 +120,3 @@ def test_targets_are_the_objects_that_the_prompt_names(tokenizer):
         lit = batch.targets.tokens_of(image)
         assert not lit[:, batch.input_ids[image] == FIXED_IDS["."]].any()
         assert not lit[:, ~batch.targets.text_mask[image]].any()
-
-
-def test_processes_of_a_team_get_pictures_of_one_size_that_differ():
-    first, second = (DetectorBatches(3, 1, Team(place, 2)) for place in (0, 1))
-    for mine, other in ((first[i], second[i]) for i in range(6)):
-        assert mine.images.shape == other.images.shape
-        assert not torch.equal(mine.images, other.images)
-
-
-def test_prompts_about_nothing_are_short_and_not_rare():
-    rng = np.random.default_rng(0)
-    present = [("red", "mug"), ("blue", "ball")]
-    prompts = [draw_phrases(rng, present) for _ in range(600)]
-    empty = [p for p in prompts if not any(phrase.names(pair) for phrase in p for pair in present)]
-    assert 0.08 < len(empty) / len(prompts) < 0.2
-    assert max(map(len, empty)) <= 4

@@ -24,8 +24,7 @@ from gsam_ros.training.evaluate_detector import (
     average_precision,
     precision_recall,
 )
-from gsam_ros.training.together import run_together
-from gsam_ros.training.train_detector import DetectorTraining, Settings, normalise, train
+from gsam_ros.training.train_detector import DetectorTraining, Settings, normalise
 
 ROWS = 1030
 TINY = Settings(backbone_steps=1, backbone_batch=1, steps=4, batch=1, warmup=2)
@@ -117,18 +116,6 @@ def test_interrupted_training_comes_to_the_same_end(settings, tmp_path):
     second = load_file(tmp_path / "resumed" / "model.safetensors")
     assert resumed.stage.step == 4
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
-
-
-def test_a_team_of_two_trains_one_model(tmp_path):
-    """It takes the same steps as one process, each down the mean of two batches' losses."""
-    run_together(2, train, TINY, tmp_path / "two", 2)
-    run_together(1, train, TINY, tmp_path / "one", 2)
-    two, one = (
-        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("two", "one")
-    )
-    assert two["step"] == one["step"] == TINY.steps
-    name = "bbox_embed.0.layers.0.weight"
-    assert not torch.equal(two["model"][name], one["model"][name])
 
 
 def test_saved_model_loads_with_the_plain_classes(model, batch, tmp_path):

@@ -92,25 +92,6 @@ def test_still_truth(seed):
     assert (still.visible <= 1).all()
 
 
-def test_covered_objects_show_less_but_stay_visible_enough():
-    plain, covered = (
-        np.concatenate(
-            [draw_still(np.random.default_rng(s), covered=share).visible for s in range(40)]
-        )
-        for share in (0.0, 0.7)
-    )
-    assert (covered >= MIN_VISIBLE).all()
-    assert (covered < 0.7).mean() > 2 * (plain < 0.7).mean()
-
-
-def test_covers_belong_to_no_object_of_the_truth():
-    """Pixels that a cover takes are taken from masks, and the picture changes nowhere else."""
-    before, after = (draw_still(np.random.default_rng(5), covered=c) for c in (1e-9, 1.0))
-    assert before.shape == after.shape
-    assert not (after.masks & ~before.masks).any()
-    assert (after.masks.sum((1, 2)) < before.masks.sum((1, 2))).any()
-
-
 def test_objects_of_stills_are_as_small_as_asked_for():
     rng = np.random.default_rng(1)
     still = draw_still(rng, 1080, 1920, max_objects=100, share=(12 / 1080, 40 / 1080))

@@ -17,7 +17,6 @@ from gsam_ros.training.detector_loss import phrase_token_masks
 from gsam_ros.training.detector_matching import Targets
 from gsam_ros.training.detector_prompts import draw_phrases, join
 from gsam_ros.training.detector_words import build_tokenizer
-from gsam_ros.training.together import Team
 from gsam_ros.world.stills import Still, draw_still
 from gsam_ros.world.vocabulary import COLOURS, SEEN, SHAPES, UNNAMED_PAIRS
 
@@ -33,8 +32,6 @@ TRAINING_PAIRS = (*SEEN, *5 * UNNAMED_PAIRS)
 Seen in a handful of colours only, a shape is soon known by them, and a red cone, held out of
 training, is anything but a cone. Colours without a name go with all shapes alike.
 """
-COVERED = 0.3
-"""Chance of an object that something without a name hides a part of it."""
 
 
 @dataclass
@@ -59,22 +56,16 @@ class Batch:
 
 
 class DetectorBatches(Dataset[Batch]):
-    """Batch number `index` out of an endless supply, for one process of a team.
+    """Batch number `index` out of an endless supply."""
 
-    All processes get pictures of the same size for a step, so that none waits for another.
-    """
-
-    def __init__(self, seed: int, batch_size: int, team: Team | None = None) -> None:
-        self.seed, self.batch_size, self.team = seed, batch_size, team or Team()
+    def __init__(self, seed: int, batch_size: int) -> None:
+        self.seed, self.batch_size = seed, batch_size
         self.tokenizer = build_tokenizer()
 
     def __getitem__(self, index: int) -> Batch:
-        height, width = SIZES[np.random.default_rng([self.seed, index]).integers(len(SIZES))]
-        rng = np.random.default_rng([self.seed, index, self.team.place])
-        stills = [
-            draw_still(rng, height, width, TRAINING_PAIRS, covered=COVERED)
-            for _ in range(self.batch_size)
-        ]
+        rng = np.random.default_rng([self.seed, index])
+        height, width = SIZES[rng.integers(len(SIZES))]
+        stills = [draw_still(rng, height, width, TRAINING_PAIRS) for _ in range(self.batch_size)]
         return make_batch(rng, stills, self.tokenizer)
 
 
@@ -124,12 +115,10 @@ def label_cells(still: Still, stride: int) -> np.ndarray:
     return cells
 
 
-def load_batches(
-    seed: int, batch_size: int, first: int, last: int, team: Team | None = None
-) -> DataLoader[Batch]:
+def load_batches(seed: int, batch_size: int, first: int, last: int) -> DataLoader[Batch]:
     """Batches number `first` to `last` (exclusive), drawn by one process beside the training's."""
     return DataLoader(
-        DetectorBatches(seed, batch_size, team),
+        DetectorBatches(seed, batch_size),
         batch_size=None,
         sampler=range(first, last),
         num_workers=1,

@@ -12,8 +12,6 @@ import torch
 from torch import Tensor, nn
 from transformers import GroundingDinoForObjectDetection
 
-from gsam_ros.training.together import Team
-
 _EMA_DECAY = 0.998
 _CLIP_NORM = 5.0
 _WEIGHT_DECAY = 1e-3
@@ -71,7 +69,10 @@ class Average:
 
 
 class Stage:
-    """The optimiser of one stage of training, `steps` long, and its schedule."""
+    """The optimiser of one stage of training and its schedule.
+
+    `steps` is the stage's length and `budget` its longest duration in minutes (0: no limit).
+    """
 
     def __init__(
         self,
@@ -79,30 +80,32 @@ class Stage:
         rate: float,
         steps: int,
         warmup: int,
-        team: Team | None = None,
+        budget: float = 0.0,
     ) -> None:
         groups = parameter_groups(modules, rate)
         self.parameters = [p for group in groups for p in group["params"]]
         self.optimiser = torch.optim.AdamW(groups, lr=rate, weight_decay=_WEIGHT_DECAY)
-        self.steps, self.warmup, self.team = steps, warmup, team or Team()
+        self.steps, self.warmup, self.budget = steps, warmup, budget
         self.step = 0
-
-    @property
-    def progress(self) -> float:
-        """How far the stage has come, 0 to 1."""
-        return self.step / self.steps
+        self.minutes = 0.0
+        self.progress = 0.0
 
     def advance(self, loss: Tensor) -> None:
-        """One optimiser step down the mean of the team's losses."""
+        """One optimiser step down `loss`."""
         factor = rate_factor(self.step, self.progress, self.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = group["full_rate"] * factor
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.team.average_gradients(self.parameters)
         torch.nn.utils.clip_grad_norm_(self.parameters, _CLIP_NORM)
         self.optimiser.step()
         self.step += 1
+
+    def tick(self, minutes: float) -> None:
+        """Account for wall-clock time and set how far the stage has come (0 to 1)."""
+        self.minutes += minutes
+        elapsed = self.minutes / self.budget if self.budget > 0 else 0.0
+        self.progress = max(self.step / self.steps, elapsed)
 
 
 class Log:

@@ -25,8 +25,7 @@ from gsam_ros.world.vocabulary import (
 MAX_PHRASES = 10
 _SWAP_SHARE = 0.6  # of the negative phrases: one attribute away from an object that is there
 _NONSENSE_SHARE = 0.12  # of the prompts: they hold a word that names nothing
-_NOTHING_SHARE = 0.12  # of the prompts: they name nothing that is there
-_MOST_OF_NOTHING = 4  # phrases of such a prompt: beside few others a wrong one is likelier found
+_NOTHING_SHARE = 0.08  # of the prompts: they name nothing that is there
 _PLAIN_WORD_SHARE = 0.65
 _COLOURS = tuple(COLOURS)
 _HELD_OUT_SHAPE = dict(HELD_OUT)
@@ -58,12 +57,11 @@ def join(phrases: Sequence[Phrase]) -> str:
 
 def draw_phrases(rng: np.random.Generator, present: Sequence[Pair]) -> list[Phrase]:
     """1 to `MAX_PHRASES` training phrases for a picture of these objects, in random order."""
-    nothing = rng.random() < _NOTHING_SHARE
-    count = int(rng.integers(1, (_MOST_OF_NOTHING if nothing else MAX_PHRASES) + 1))
+    count = int(rng.integers(1, MAX_PHRASES + 1))
     pairs = list(dict.fromkeys(present))
     rng.shuffle(pairs)
     share = rng.uniform(0.3, 1.0)
-    positives = 0 if nothing else max(round(count * share), 1)
+    positives = 0 if rng.random() < _NOTHING_SHARE else max(round(count * share), 1)
     phrases: dict[tuple[str | None, str | None], Phrase] = {}
 
     def add(colour: str | None, shape: str | None) -> None:

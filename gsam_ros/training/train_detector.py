@@ -3,8 +3,7 @@
     python -m gsam_ros.training.train_detector --out DIR
 
 Two stages: the backbone alone learns to tell colours and shapes cell by cell, then the whole
-Grounding DINO learns to detect what prompts name. One or more processes of one torch thread each,
-and for each a second one that draws its pictures. Interrupted training goes on from its last
+Grounding DINO learns to detect what prompts name. Interrupted training goes on from its last
 checkpoint (`DIR/checkpoint.pt`) when the same command is given again.
 """
 
@@ -13,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,11 +33,9 @@ from gsam_ros.training.detector_model import (
 )
 from gsam_ros.training.detector_optimisation import Average, Log, Stage
 from gsam_ros.training.progress import Progress
-from gsam_ros.training.together import Team, run_together
 
 _CELLS_WEIGHT = 2.0
 _BACKBONE_SEED_OFFSET = 1_000_000
-PROCESSES = 2
 
 
 @dataclass(frozen=True)
@@ -45,15 +43,18 @@ class Settings:
     """Everything that decides what training makes."""
 
     seed: int = 0
-    backbone_steps: int = 800
+    backbone_steps: int = 1200
     backbone_batch: int = 16
     backbone_rate: float = 1.5e-3
-    steps: int = 5000
+    steps: int = 8000
     batch: int = 8
-    rate: float = 7e-4
+    rate: float = 6e-4
     warmup: int = 300
-    denoising: int = 64
-    """Denoising queries an image (`training.denoising`), 0 for none."""
+    denoising: int = 0
+    """Denoising queries an image (`training.denoising`), 0 for none; the shipped model had none."""
+    minutes: float = 0.0
+    """If above zero, the learning rate has come down to zero after so many minutes at the latest,
+    whatever the number of steps; the result then depends on the machine's speed."""
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -68,20 +69,18 @@ def train_backbone(
     heads: CellHeads,
     settings: Settings,
     progress: Progress | None = None,
-    team: Team | None = None,
 ) -> None:
     """Stage one: colours and shapes of the cells, nothing else."""
     trained = [model.model.backbone.conv_encoder, model.model.input_proj_vision, heads]
-    steps = settings.backbone_steps
-    stage = Stage(trained, settings.backbone_rate, steps, settings.warmup, team)
+    stage = Stage(trained, settings.backbone_rate, settings.backbone_steps, settings.warmup)
     seed = settings.seed + _BACKBONE_SEED_OFFSET
     log = Log()
-    for batch in load_batches(seed, settings.backbone_batch, 0, steps, team):
+    for batch in load_batches(seed, settings.backbone_batch, 0, settings.backbone_steps):
+        stage.progress = stage.step / stage.steps
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = heads(backbone_features(model, normalise(batch.images)), batch.cells)
         stage.advance(loss)
-        if stage.team.leads:
-            log.add("backbone", stage, {"cells": loss})
+        log.add("backbone", stage, {"cells": loss})
         if progress:
             progress.tell(stage.step)
 
@@ -89,8 +88,8 @@ def train_backbone(
 class DetectorTraining:
     """Stage two, with all that a checkpoint must hold."""
 
-    def __init__(self, settings: Settings, team: Team | None = None) -> None:
-        self.settings, self.team = settings, team or Team()
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.model = build_detector(len(build_processor().tokenizer), settings.seed).train()
         self.heads = CellHeads(self.model.config.d_model)
         self.content = DenoisingContent(self.model) if settings.denoising else None
@@ -100,14 +99,14 @@ class DetectorTraining:
             settings.rate,
             settings.steps,
             settings.warmup,
-            self.team,
+            settings.minutes,
         )
         self.average = Average(self.model)
         self.tap = FeatureTap(self.model)
 
     def start(self, progress: Progress | None = None) -> None:
         """Train the backbone, then let the average begin from there."""
-        train_backbone(self.model, self.heads, self.settings, progress, self.team)
+        train_backbone(self.model, self.heads, self.settings, progress)
         self.average = Average(self.model)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -126,30 +125,32 @@ class DetectorTraining:
         return losses
 
     def _denoising(self, targets: Targets) -> tuple[DenoisingContent, DenoisingQueries] | None:
-        """This step's denoising queries; they depend only on the seed, the step and the place."""
+        """This step's denoising queries; they depend only on the seed and the step."""
         if self.content is None:
             return None
-        number = self.stage.step * self.team.size + self.team.place
-        noise = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + number)
+        noise = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.stage.step)
         queries = draw_queries(targets, NoiseSettings(self.settings.denoising), noise)
         return None if queries is None else (self.content, queries)
 
     def run(self, out: Path, save_every: int, progress: Progress | None = None) -> None:
         """Train to the end, with a checkpoint and a usable model every `save_every` steps."""
-        settings, stage, log = self.settings, self.stage, Log()
+        stage, log, clock = self.stage, Log(), time.monotonic()
         for batch in load_batches(
-            settings.seed, settings.batch, stage.step, settings.steps, self.team
+            self.settings.seed, self.settings.batch, stage.step, self.settings.steps
         ):
             losses = self.losses(batch)
             stage.advance(torch.stack(list(losses.values())).sum())
             self.average.update(self.model, stage.step)
-            if not self.team.leads:
-                continue
+            now = time.monotonic()
+            stage.tick((now - clock) / 60)
+            clock = now
             log.add("detector", stage, losses)
             if progress:
-                progress.tell(settings.backbone_steps + stage.step)
-            if stage.step % save_every == 0 or stage.step == settings.steps:
+                progress.tell(self.settings.backbone_steps + stage.step)
+            if stage.step % save_every == 0 or stage.progress >= 1.0:
                 self.save(out)
+            if stage.progress >= 1.0:
+                break
 
     def save(self, out: Path) -> None:
         """Write the averaged model, the checkpoint and how training went to `out`."""
@@ -162,10 +163,14 @@ class DetectorTraining:
             "average": self.average.model.state_dict(),
             "optimiser": self.stage.optimiser.state_dict(),
             "step": self.stage.step,
+            "minutes": self.stage.minutes,
+            "progress": self.stage.progress,
         }
         torch.save(state, out / "checkpoint.new")
         os.replace(out / "checkpoint.new", out / "checkpoint.pt")
-        record = asdict(self.settings) | {"processes": self.team.size, "step": self.stage.step}
+        record = asdict(self.settings) | {
+            key: state[key] for key in ("step", "minutes", "progress")
+        }
         (out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
 
     def load(self, path: Path) -> None:
@@ -178,23 +183,8 @@ class DetectorTraining:
         self.average.model.load_state_dict(state["average"])
         self.stage.optimiser.load_state_dict(state["optimiser"])
         self.stage.step = state["step"]
-
-
-def train(team: Team, settings: Settings, out: Path, save_every: int) -> None:
-    """Run both stages, or what is left of them, as one process of `team`."""
-    torch.set_num_threads(1)
-    training = DetectorTraining(settings, team)
-    progress = Progress(out, settings.backbone_steps + settings.steps) if team.leads else None
-    checkpoint = out / "checkpoint.pt"
-    going_on = checkpoint.is_file()
-    if going_on:
-        training.load(checkpoint)
-        if team.leads:
-            print(f"going on from step {training.stage.step} of {checkpoint}", flush=True)
-    team.wait()  # until all have looked for the checkpoint that the first will write
-    if not going_on:
-        training.start(progress)
-    training.run(out, save_every, progress)
+        self.stage.minutes = state["minutes"]
+        self.stage.progress = state["progress"]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -206,9 +196,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=defaults.steps)
     parser.add_argument("--backbone-steps", type=int, default=defaults.backbone_steps)
     parser.add_argument(
+        "--minutes",
+        type=float,
+        default=defaults.minutes,
+        help="end by then, whatever the steps (0: no limit, and the result is reproducible)",
+    )
+    parser.add_argument(
         "--denoising", type=int, default=defaults.denoising, help="denoising queries an image"
     )
-    parser.add_argument("--processes", type=int, default=PROCESSES, help="one thread each")
     parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
     options = parser.parse_args(arguments)
     settings = Settings(
@@ -216,8 +211,18 @@ def main(arguments: list[str] | None = None) -> None:
         steps=options.steps,
         backbone_steps=options.backbone_steps,
         denoising=options.denoising,
+        minutes=options.minutes,
     )
-    run_together(options.processes, train, settings, options.out, options.save_every)
+    torch.set_num_threads(1)
+    training = DetectorTraining(settings)
+    progress = Progress(options.out, settings.backbone_steps + settings.steps)
+    checkpoint = options.out / "checkpoint.pt"
+    if checkpoint.is_file():
+        training.load(checkpoint)
+        print(f"going on from step {training.stage.step} of {checkpoint}", flush=True)
+    else:
+        training.start(progress)
+    training.run(options.out, options.save_every, progress)
 
 
 if __name__ == "__main__":

@@ -24,24 +24,19 @@ def find_place(
     height, width = owner.shape
     size = sprite.shape[0]
     opaque = sprite[..., 3] >= OPAQUE
-    needed = MIN_VISIBLE * np.count_nonzero(opaque)
+    total = np.count_nonzero(opaque)
+    left_over = np.bincount(owner[owner >= 0], minlength=len(full))
+    needed = MIN_VISIBLE * np.array(full)
     for _ in range(_TRIES):
         spill = size * 0.35 if rng.random() < 0.2 else 0.0
         x = int(rng.uniform(-spill, max(width - size + spill, 1)))
         y = int(rng.uniform(-spill, max(height - size + spill, 1)))
-        _, here = overlap(height, width, sprite, x, y)
-        if np.count_nonzero(opaque[here]) < needed:
+        there, here = overlap(height, width, sprite, x, y)
+        inside = opaque[here]
+        if np.count_nonzero(inside) < MIN_VISIBLE * total:
             continue
-        if leaves_enough(owner, sprite, x, y, full):
+        behind = owner[there][inside]
+        hidden = np.bincount(behind[behind >= 0], minlength=len(full))
+        if (left_over - hidden >= needed).all():
             return x, y
     return None
-
-
-def leaves_enough(owner: Owner, sprite: NDArray[np.uint8], x: int, y: int, full: list[int]) -> bool:
-    """Whether all objects keep `MIN_VISIBLE` of their pixels with `sprite` painted at (x, y)."""
-    height, width = owner.shape
-    there, here = overlap(height, width, sprite, x, y)
-    behind = owner[there][sprite[here][..., 3] >= OPAQUE]
-    hidden = np.bincount(behind[behind >= 0], minlength=len(full))
-    left_over = np.bincount(owner[owner >= 0], minlength=len(full))
-    return bool((left_over - hidden >= MIN_VISIBLE * np.array(full)).all())

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from gsam_ros.world.backgrounds import draw_background
 from gsam_ros.world.compose import OPAQUE, boxes_of, paste, paste_shadow
-from gsam_ros.world.covers import lay_over
 from gsam_ros.world.exposure import draw_exposure
 from gsam_ros.world.placement import MIN_VISIBLE, find_place
 from gsam_ros.world.sprites import draw_light, draw_sprite, shadow_offset
@@ -40,7 +39,6 @@ def draw_still(
     pairs: Sequence[Pair] = SEEN,
     max_objects: int = 8,
     share: tuple[float, float] = (0.12, 0.40),
-    covered: float = 0.0,
 ) -> Still:
     """Draw a new picture of 1 to `max_objects` objects out of `pairs`.
 
@@ -49,8 +47,7 @@ def draw_still(
     another and be cut by the border; one that would leave itself or another less than
     `placement.MIN_VISIBLE` visible is moved, and left undrawn if no free place turns up. So every
     object of the vocabulary in the picture is in the truth. Each picture has one light, white
-    balance, blur and noise. Now and then several objects share a shape or a colour. `covered` is
-    the chance of each object that something without a name is laid on a part of it.
+    balance, blur and noise. Now and then several objects share a shape or a colour.
     """
     image = draw_background(rng, height, width)
     owner = np.full((height, width), -1, np.int16)
@@ -70,9 +67,7 @@ def draw_still(
         paste(image, owner, sprite, *place, len(drawn))
         drawn.append(pair)
         full.append(int(np.count_nonzero(sprite[..., 3] >= OPAQUE)))
-    for index in range(len(drawn) if covered else 0):
-        if rng.random() < covered:
-            lay_over(rng, image, owner, full, index)
+
     return _still(draw_exposure(rng).apply(rng, image), owner, drawn, full)
 
 
