@@ -66,7 +66,7 @@ def recorder_command(
 
 def live_recorder_command(result: Path | str, node: str, leave_out: Sequence[str]) -> list[str]:
     """The same topics with ROS 2's own recorder."""
-    pattern = f"^{node}/(?!(.+/)?({'|'.join(leave_out)})$)"
+    pattern = f"^{node}/(?!(.+/)?({'|'.join(leave_out)})$).*"
     return ["ros2", "bag", "record", "--output", str(result), "--regex", pattern]
 
 
