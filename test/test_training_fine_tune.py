@@ -237,6 +237,12 @@ def test_wrong_usage(wrong, scenes, tmp_path, capsys):
     assert wrong[0] in capsys.readouterr().err
 
 
+def test_bfloat16_is_refused_where_it_would_be_emulated(scenes, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    assert main(command(scenes, tmp_path / "out", "--steps", "1", "--bf16")) == 1
+    assert "--bf16: cpu only emulates bfloat16" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("freeze", [(), ("backbone",), ("text",), ("backbone", "text")])
 def test_frozen_parts_get_no_gradient(model, freeze):
     set_trainable(model, freeze)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import cv2
@@ -9,6 +10,9 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from gsam_ros.errors import first_line
+from gsam_ros.number_formats import has_bfloat16
+
+_LOG = logging.getLogger(__name__)
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -40,14 +44,16 @@ def choose_device(name: str, setting: str = "device") -> torch.device:
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     """Turn the setting `precision` into a number format for a device."""
-    if name != "auto":
-        return _DTYPES[name]
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            # Emulated, as on cards before Ampere, it is slower than float32, and less exact.
-            if torch.cuda.is_bf16_supported(including_emulation=False):
-                return torch.bfloat16
-    return torch.float32
+    if name == "auto":
+        on_gpu = device.type == "cuda" and has_bfloat16(device)
+        return torch.bfloat16 if on_gpu else torch.float32
+    if name == "bfloat16" and not has_bfloat16(device):
+        _LOG.warning(
+            "precision is bfloat16, which %s only emulates, slower than float32 and less exact: "
+            "give auto or float32",
+            "this processor" if device.type == "cpu" else f"{device}",
+        )
+    return _DTYPES[name]
 
 
 def use_threads(count: int) -> None:

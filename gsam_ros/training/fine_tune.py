@@ -29,6 +29,7 @@ from transformers import GroundingDinoForObjectDetection
 from transformers.utils import logging as transformers_logging
 
 from gsam_ros import checkpoints
+from gsam_ros.number_formats import has_bfloat16
 from gsam_ros.training.coco_batches import BatchMaker, CocoBatches, in_turn
 from gsam_ros.training.coco_boxes import CocoBoxes
 from gsam_ros.training.coco_prompts import PromptMaker
@@ -67,6 +68,7 @@ class FineTuning:
         Raises:
             CheckpointError: the checkpoint can't be loaded.
             CocoError: phrases are too long for it.
+            FineTuneError: bfloat16 is asked of a device that does not compute in it.
         """
         self.settings, self.workers = settings, workers
         transformers_logging.disable_progress_bar()
@@ -91,6 +93,12 @@ class FineTuning:
         self.shelf = Shelf(out, (tokenizer, processor), validation, whole)
 
         self.accelerator = _accelerator(cpu, settings.bf16)
+        device = self.accelerator.device
+        if settings.bf16 and not has_bfloat16(device):
+            raise FineTuneError(
+                f"--bf16: {device} only emulates bfloat16, slower than float32 and less exact: "
+                "leave it out"
+            )
         set_trainable(model, settings.freeze)
         loss = DetectorLoss(model, settings.denoising > 0)
         optimiser = self._optimiser(loss)

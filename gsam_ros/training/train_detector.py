@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from transformers import GroundingDinoForObjectDetection
 
+from gsam_ros.number_formats import autocast_on_cpu
 from gsam_ros.training.denoising import DenoisingQueries, NoiseSettings, draw_queries
 from gsam_ros.training.denoising_forward import DenoisingContent
 from gsam_ros.training.detector_cells import CellHeads, FeatureTap, backbone_features
@@ -77,7 +78,7 @@ def train_backbone(
     log = Log()
     for batch in load_batches(seed, settings.backbone_batch, 0, settings.backbone_steps):
         stage.progress = stage.step / stage.steps
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast_on_cpu():
             loss = heads(backbone_features(model, normalise(batch.images)), batch.cells)
         stage.advance(loss)
         log.add("backbone", stage, {"cells": loss})
@@ -112,7 +113,7 @@ class DetectorTraining:
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Loss of one batch by part."""
         pixels = normalise(batch.images)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast_on_cpu():
             losses = detection_loss(
                 self.model,
                 pixels,

@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from transformers import Sam2VideoModel
 
+from gsam_ros.number_formats import autocast_on_cpu
 from gsam_ros.training.evaluate_clips import clip_figures
 from gsam_ros.training.evaluate_segmenter import still_figures
 from gsam_ros.training.progress import Progress
@@ -98,7 +99,7 @@ def run_stage(
         if progress >= 1:
             break
         kind = "stills" if isinstance(batch, Stills) else f"{len(batch.pixels)} frames"
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast_on_cpu():
             if isinstance(batch, Stills):
                 loss, overlap = still_loss(trainer.model, trainer.heads, batch)
             else:
