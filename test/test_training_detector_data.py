@@ -12,6 +12,7 @@ from gsam_ros.training.detector_prompts import (
     Phrase,
     draw_phrases,
     draw_test_phrases,
+    is_fair,
     join,
 )
 from gsam_ros.training.detector_words import (
@@ -21,6 +22,8 @@ from gsam_ros.training.detector_words import (
     build_vocabulary,
     world_words,
 )
+from gsam_ros.training.refine_detector import MIX
+from gsam_ros.training.together import Team
 from gsam_ros.world.vocabulary import HELD_OUT, PAIRS, SEEN, phrases_of
 
 WORDS = ("red", "mug", "blue", "ball", "x")
@@ -91,6 +94,33 @@ def test_training_prompts_never_name_a_held_out_pair():
         hits = [any(phrase.names(pair) for pair in present) for phrase in phrases]
         named, empty = named + sum(hits), empty + (len(hits) - sum(hits))
     assert 0.3 < named / (named + empty) < 0.7  # both kinds are learnt
+
+
+def test_refining_asks_mostly_for_what_is_not_there_and_close_to_it():
+    rng = np.random.default_rng(0)
+    about_nothing, alone, near = 0, 0, 0
+    for _ in range(400):
+        present = [SEEN[i] for i in rng.integers(len(SEEN), size=3)]
+        phrases = draw_phrases(rng, present, MIX)
+        wrong = [p for p in phrases if not any(p.names(pair) for pair in present)]
+        assert all(is_fair(p.colour, p.shape, present) for p in phrases)
+        if len(wrong) < len(phrases):
+            continue
+        about_nothing += 1
+        assert len(phrases) <= MIX.most_of_nothing
+        alone += any(not p.nonsense and None in (p.colour, p.shape) for p in wrong)
+        near += any(p.colour == c or p.shape == s for p in wrong for c, s in present)
+    assert 0.4 < about_nothing / 400 < 0.6
+    assert alone > 0.25 * about_nothing
+    assert near > 0.5 * about_nothing
+
+
+def test_processes_of_a_team_get_pictures_of_one_size_that_differ():
+    alone = DetectorBatches(3, 2)[5]
+    first, second = (DetectorBatches(3, 2, team=Team(place, 2))[5] for place in (0, 1))
+    assert torch.equal(first.images, alone.images)
+    assert first.images.shape == second.images.shape
+    assert not torch.equal(first.images, second.images)
 
 
 def test_measuring_prompts_ask_for_all_that_is_there_and_more():

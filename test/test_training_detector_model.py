@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
-from gsam_ros.training.detector_data import DetectorBatches
+from gsam_ros.checkpoints import locate
+from gsam_ros.training.detector_data import DetectorBatches, normalise
 from gsam_ros.training.detector_model import (
     build_detector,
     build_processor,
@@ -24,7 +25,10 @@ from gsam_ros.training.evaluate_detector import (
     average_precision,
     precision_recall,
 )
-from gsam_ros.training.train_detector import DetectorTraining, Settings, normalise
+from gsam_ros.training.progress import steps_done
+from gsam_ros.training.refine_detector import Refinement, Refining, refine
+from gsam_ros.training.together import Team
+from gsam_ros.training.train_detector import DetectorTraining, Settings
 
 ROWS = 1030
 TINY = Settings(backbone_steps=1, backbone_batch=1, steps=4, batch=1, warmup=2)
@@ -116,6 +120,30 @@ def test_interrupted_training_comes_to_the_same_end(settings, tmp_path):
     second = load_file(tmp_path / "resumed" / "model.safetensors")
     assert resumed.stage.step == 4
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+def test_interrupted_refining_comes_to_the_same_end_and_keeps_what_it_began_with(tmp_path):
+    start = Path(locate("demo-detector"))
+    settings = Refining(steps=4, batch=1, warmup=1)
+    refine(Team(), start, tmp_path / "whole", settings, save_every=4)
+    half = Refinement(start, settings)
+    half.save = lambda out: None  # but when it is told to
+    half.settings = replace(settings, steps=2)  # stops there, at the rates of four
+    half.run(tmp_path / "cut", save_every=9)
+    Refinement.save(half, tmp_path / "cut")
+    refine(Team(), start, tmp_path / "cut", settings, save_every=4)
+
+    first = load_file(tmp_path / "whole" / "model.safetensors")
+    second = load_file(tmp_path / "cut" / "model.safetensors")
+    assert steps_done(tmp_path / "cut") == 4
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+    began = load_file(start / "model.safetensors")
+    assert set(first) == set(began)
+    changed = [n for n in first if "running" not in n and not torch.equal(first[n], began[n])]
+    assert len(changed) > 200
+    for name in changed:
+        torch.testing.assert_close(first[name], began[name], rtol=0, atol=0.01)
+    assert not [n for n in changed if "final_layer_norm" in n and "decoder" in n]
 
 
 def test_saved_model_loads_with_the_plain_classes(model, batch, tmp_path):

@@ -17,7 +17,7 @@ from tqdm import tqdm
 import gsam_ros
 from gsam_ros.evaluation.processes import Child, run_this_code
 from gsam_ros.evaluation.report import as_markdown
-from gsam_ros.training import train_detector, train_segmenter
+from gsam_ros.training import refine_detector, train_detector, train_segmenter
 from gsam_ros.training.progress import steps_done
 from gsam_ros.training.world_figures import ROLES, rows
 
@@ -66,7 +66,11 @@ class DemoTraining:
         self.models = {role: out / f"demo-{role}" for role in ROLES}
         self._states = {role: out / "training" / role for role in ROLES}
         whole = train_detector.Settings()
-        detector = {"backbone": whole.backbone_steps, "detection": whole.steps}
+        detector = {
+            "backbone": whole.backbone_steps,
+            "detection": whole.steps,
+            "refining": refine_detector.Refining.steps,
+        }
         whole_steps = {"detector": detector, "segmenter": train_segmenter.STEPS}
         self.steps: dict[str, dict[str, int]] = {
             role: {stage: max(round(share * count), 1) for stage, count in stages.items()}
@@ -135,6 +139,7 @@ class DemoTraining:
         if role == "detector":
             save_every = max(steps["detection"] // _STATES, 1)
             words = ["--backbone-steps", steps["backbone"], "--steps", steps["detection"]]
+            words += ["--refining-steps", steps["refining"]]
         else:
             save_every = max(round(self.share * train_segmenter.Habits.save_every), 1)
             clips = round(self.share * train_segmenter.CALIBRATION_CLIPS)

@@ -15,8 +15,9 @@ from transformers import BertTokenizer
 
 from gsam_ros.training.detector_loss import phrase_token_masks
 from gsam_ros.training.detector_matching import Targets
-from gsam_ros.training.detector_prompts import draw_phrases, join
+from gsam_ros.training.detector_prompts import PromptMix, draw_phrases, join
 from gsam_ros.training.detector_words import build_tokenizer
+from gsam_ros.training.together import Team
 from gsam_ros.world.stills import Still, draw_still
 from gsam_ros.world.vocabulary import COLOURS, SEEN, SHAPES, UNNAMED_PAIRS
 
@@ -56,27 +57,41 @@ class Batch:
 
 
 class DetectorBatches(Dataset[Batch]):
-    """Batch number `index` out of an endless supply."""
+    """Batch number `index` out of an endless supply; those of a team's processes differ."""
 
-    def __init__(self, seed: int, batch_size: int) -> None:
-        self.seed, self.batch_size = seed, batch_size
+    def __init__(
+        self,
+        seed: int,
+        batch_size: int,
+        mix: PromptMix | None = None,
+        team: Team | None = None,
+    ) -> None:
+        self.seed, self.batch_size, self.mix = seed, batch_size, mix or PromptMix()
+        self.team = team or Team()
         self.tokenizer = build_tokenizer()
 
     def __getitem__(self, index: int) -> Batch:
         rng = np.random.default_rng([self.seed, index])
-        height, width = SIZES[rng.integers(len(SIZES))]
+        height, width = SIZES[rng.integers(len(SIZES))]  # of all processes: none waits for another
+        if self.team.place:
+            rng = np.random.default_rng([self.seed, index, self.team.place])
         stills = [draw_still(rng, height, width, TRAINING_PAIRS) for _ in range(self.batch_size)]
-        return make_batch(rng, stills, self.tokenizer)
+        return make_batch(rng, stills, self.tokenizer, self.mix)
 
 
-def make_batch(rng: np.random.Generator, stills: list[Still], tokenizer: BertTokenizer) -> Batch:
+def make_batch(
+    rng: np.random.Generator,
+    stills: list[Still],
+    tokenizer: BertTokenizer,
+    mix: PromptMix | None = None,
+) -> Batch:
     """Draw a prompt for each still and put everything into tensors."""
     height, width = stills[0].image.shape[:2]
     scale = np.array([width, height, width, height], np.float32)
     prompts, boxes, named = [], [], []
     for still in stills:
         pairs = list(zip(still.colour, still.shape, strict=True))
-        phrases = draw_phrases(rng, pairs)
+        phrases = draw_phrases(rng, pairs, mix)
         prompts.append(join(phrases))
         table = np.array([[p.names(pair) for p in phrases] for pair in pairs], bool)
         table = table.reshape(len(pairs), len(phrases))
@@ -101,6 +116,13 @@ def make_batch(rng: np.random.Generator, stills: list[Still], tokenizer: BertTok
     return Batch(torch.from_numpy(images), tokens.input_ids, targets, cells)
 
 
+def normalise(images: Tensor) -> Tensor:
+    """uint8 [B, H, W, 3] to what the processor makes of it: float32 [B, 3, H, W]."""
+    mean = torch.tensor([0.485, 0.456, 0.406]) * 255
+    deviation = torch.tensor([0.229, 0.224, 0.225]) * 255
+    return ((images - mean) / deviation).permute(0, 3, 1, 2).contiguous()
+
+
 def label_cells(still: Still, stride: int) -> np.ndarray:
     """Label each cell by the object at its centre: int64 [h, w, 2], -1 for background.
 
@@ -115,10 +137,10 @@ def label_cells(still: Still, stride: int) -> np.ndarray:
     return cells
 
 
-def load_batches(seed: int, batch_size: int, first: int, last: int) -> DataLoader[Batch]:
+def load_batches(batches: DetectorBatches, first: int, last: int) -> DataLoader[Batch]:
     """Batches number `first` to `last` (exclusive), drawn by one process beside the training's."""
     return DataLoader(
-        DetectorBatches(seed, batch_size),
+        batches,
         batch_size=None,
         sampler=range(first, last),
         num_workers=1,

@@ -134,6 +134,7 @@ def _set_prior(model: GroundingDinoForObjectDetection) -> None:
     text_norm.bias.copy_(_PRIOR_LOGIT / (_VISION_OFFSET * width) * direction)
 
 
+@torch.no_grad()
 def _unify_decoder_norms(model: GroundingDinoForObjectDetection) -> None:
     """Fix the gains of the norms that end the decoder's layers at one and their biases at zero.
 
@@ -157,6 +158,16 @@ def thaw_backbone(model: GroundingDinoForObjectDetection) -> None:
     """
     _replace_batch_norm(model.model.backbone)
     model.model.unfreeze_backbone()
+
+
+def load_to_train(folder: Path) -> GroundingDinoForObjectDetection:
+    """Load a detector of this size as it was when its training ended."""
+    model = GroundingDinoForObjectDetection.from_pretrained(
+        folder, dtype=torch.float32, local_files_only=True
+    )
+    thaw_backbone(model)
+    _unify_decoder_norms(model)
+    return model.train()
 
 
 def _replace_batch_norm(module: nn.Module) -> None:

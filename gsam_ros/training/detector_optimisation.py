@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from transformers import GroundingDinoForObjectDetection
 
+from gsam_ros.training.together import Team
+
 _EMA_DECAY = 0.998
 _CLIP_NORM = 5.0
 _WEIGHT_DECAY = 1e-3
@@ -81,31 +83,37 @@ class Stage:
         steps: int,
         warmup: int,
         budget: float = 0.0,
+        team: Team | None = None,
     ) -> None:
         groups = parameter_groups(modules, rate)
         self.parameters = [p for group in groups for p in group["params"]]
         self.optimiser = torch.optim.AdamW(groups, lr=rate, weight_decay=_WEIGHT_DECAY)
         self.steps, self.warmup, self.budget = steps, warmup, budget
+        self.team = team or Team()
         self.step = 0
         self.minutes = 0.0
-        self.progress = 0.0
+
+    @property
+    def progress(self) -> float:
+        """How far the stage has come, 0 to 1, by steps or by time, whichever is further."""
+        elapsed = self.minutes / self.budget if self.budget > 0 else 0.0
+        return max(self.step / self.steps, elapsed)
 
     def advance(self, loss: Tensor) -> None:
-        """One optimiser step down `loss`."""
+        """One optimiser step down `loss`, of a team down the mean of its losses."""
         factor = rate_factor(self.step, self.progress, self.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = group["full_rate"] * factor
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.team.average_gradients(self.parameters)
         torch.nn.utils.clip_grad_norm_(self.parameters, _CLIP_NORM)
         self.optimiser.step()
         self.step += 1
 
     def tick(self, minutes: float) -> None:
-        """Account for wall-clock time and set how far the stage has come (0 to 1)."""
+        """Account for wall-clock time."""
         self.minutes += minutes
-        elapsed = self.minutes / self.budget if self.budget > 0 else 0.0
-        self.progress = max(self.step / self.steps, elapsed)
 
 
 class Log:

@@ -25,7 +25,6 @@ from gsam_ros.world.vocabulary import (
 MAX_PHRASES = 10
 _SWAP_SHARE = 0.6  # of the negative phrases: one attribute away from an object that is there
 _NONSENSE_SHARE = 0.12  # of the prompts: they hold a word that names nothing
-_NOTHING_SHARE = 0.08  # of the prompts: they name nothing that is there
 _PLAIN_WORD_SHARE = 0.65
 _COLOURS = tuple(COLOURS)
 _HELD_OUT_SHAPE = dict(HELD_OUT)
@@ -50,18 +49,36 @@ class Phrase:
         return self.colour in (None, pair[0]) and self.shape in (None, pair[1])
 
 
+@dataclass(frozen=True)
+class PromptMix:
+    """How prompts ask for what is not there."""
+
+    nothing: float = 0.08
+    """Share of the prompts that name nothing that is there."""
+    most_of_nothing: int = MAX_PHRASES
+    """Phrases that such a prompt has at most."""
+    opened: float = 0.0
+    """Share of the phrases one attribute away from an object that name one attribute alone."""
+
+
 def join(phrases: Sequence[Phrase]) -> str:
     """Write the prompt as a user types it."""
     return " ".join(f"{phrase.text}." for phrase in phrases)
 
 
-def draw_phrases(rng: np.random.Generator, present: Sequence[Pair]) -> list[Phrase]:
+def draw_phrases(
+    rng: np.random.Generator, present: Sequence[Pair], mix: PromptMix | None = None
+) -> list[Phrase]:
     """1 to `MAX_PHRASES` training phrases for a picture of these objects, in random order."""
+    mix = mix or PromptMix()
     count = int(rng.integers(1, MAX_PHRASES + 1))
     pairs = list(dict.fromkeys(present))
     rng.shuffle(pairs)
     share = rng.uniform(0.3, 1.0)
-    positives = 0 if rng.random() < _NOTHING_SHARE else max(round(count * share), 1)
+    if rng.random() < mix.nothing:
+        positives, count = 0, 1 + (count - 1) % mix.most_of_nothing
+    else:
+        positives = max(round(count * share), 1)
     phrases: dict[tuple[str | None, str | None], Phrase] = {}
 
     def add(colour: str | None, shape: str | None) -> None:
@@ -77,7 +94,7 @@ def draw_phrases(rng: np.random.Generator, present: Sequence[Pair]) -> list[Phra
     for _ in range(4 * count):
         if len(phrases) + len(nonsense) >= count:
             break
-        wrong = _negative(rng, present)
+        wrong = _negative(rng, present, mix.opened)
         absent = not any(Phrase("", *wrong).names(pair) for pair in present)
         if absent and is_fair(*wrong, present):
             add(*wrong)
@@ -159,12 +176,16 @@ def _open_up(
     return colour, shape
 
 
-def _negative(rng: np.random.Generator, present: Sequence[Pair]) -> tuple[str | None, str | None]:
+def _negative(
+    rng: np.random.Generator, present: Sequence[Pair], opened: float
+) -> tuple[str | None, str | None]:
     """Choose a colour and shape to ask for that are probably not there."""
     colour = _COLOURS[rng.integers(len(_COLOURS))]
     shape = SHAPES[rng.integers(len(SHAPES))]
     if present and rng.random() < _SWAP_SHARE:
         near = present[int(rng.integers(len(present)))]
+        if opened and rng.random() < opened:
+            return (None, shape) if rng.random() < 0.6 else (colour, None)
         if near[0] != UNNAMED and rng.random() < 0.5:
             return near[0], shape
         return colour, near[1]

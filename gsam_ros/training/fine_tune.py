@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import (
     DistributedDataParallelKwargs,
     InitProcessGroupKwargs,
@@ -92,13 +92,13 @@ class FineTuning:
         whole = settings.phrases == "categories"
         self.shelf = Shelf(out, (tokenizer, processor), validation, whole)
 
-        self.accelerator = _accelerator(cpu, settings.bf16)
-        device = self.accelerator.device
+        device = PartialState(cpu=cpu).device
         if settings.bf16 and not has_bfloat16(device):
             raise FineTuneError(
                 f"--bf16: {device} only emulates bfloat16, slower than float32 and less exact: "
                 "leave it out"
             )
+        self.accelerator = _accelerator(cpu, settings.bf16)
         set_trainable(model, settings.freeze)
         loss = DetectorLoss(model, settings.denoising > 0)
         optimiser = self._optimiser(loss)

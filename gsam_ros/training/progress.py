@@ -13,10 +13,10 @@ _SECONDS = 0.5  # between two writings
 class Progress:
     """Writes `progress.json` into a training's folder: steps done, of how many."""
 
-    def __init__(self, folder: Path, steps: int) -> None:
-        """Say that a training of so many steps works in `folder`, which is made."""
+    def __init__(self, folder: Path, steps: int, before: int = 0) -> None:
+        """Say that a training of so many steps, after `before` others, works in `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._path, self._steps = folder / "progress.json", steps
+        self._path, self._steps, self._before = folder / "progress.json", steps, before
         self._next = 0.0
 
     def tell(self, done: int) -> None:
@@ -26,7 +26,7 @@ class Progress:
             return
         self._next = now + _SECONDS
         new = self._path.with_suffix(".new")
-        new.write_text(json.dumps({"done": done, "of": self._steps}))
+        new.write_text(json.dumps({"done": self._before + done, "of": self._before + self._steps}))
         os.replace(new, self._path)  # who reads it meanwhile gets the old one
 
 

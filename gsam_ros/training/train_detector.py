@@ -2,9 +2,10 @@
 
     python -m gsam_ros.training.train_detector --out DIR
 
-Two stages: the backbone alone learns to tell colours and shapes cell by cell, then the whole
-Grounding DINO learns to detect what prompts name. Interrupted training goes on from its last
-checkpoint (`DIR/checkpoint.pt`) when the same command is given again.
+Three stages: the backbone alone learns to tell colours and shapes cell by cell, then the whole
+Grounding DINO learns to detect what prompts name, and last to leave alone what they don't
+(`refine_detector`). Interrupted training goes on from its last checkpoint (`DIR/checkpoint.pt`, in
+the last stage `DIR/refined.pt`) when the same command is given again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from gsam_ros.number_formats import autocast_on_cpu
 from gsam_ros.training.denoising import DenoisingQueries, NoiseSettings, draw_queries
 from gsam_ros.training.denoising_forward import DenoisingContent
 from gsam_ros.training.detector_cells import CellHeads, FeatureTap, backbone_features
-from gsam_ros.training.detector_data import Batch, load_batches
+from gsam_ros.training.detector_data import Batch, DetectorBatches, load_batches, normalise
 from gsam_ros.training.detector_loss import detection_loss
 from gsam_ros.training.detector_matching import Targets
 from gsam_ros.training.detector_model import (
@@ -34,6 +35,8 @@ from gsam_ros.training.detector_model import (
 )
 from gsam_ros.training.detector_optimisation import Average, Log, Stage
 from gsam_ros.training.progress import Progress
+from gsam_ros.training.refine_detector import PROCESSES, Refining, refine
+from gsam_ros.training.together import run_together
 
 _CELLS_WEIGHT = 2.0
 _BACKBONE_SEED_OFFSET = 1_000_000
@@ -58,13 +61,6 @@ class Settings:
     whatever the number of steps; the result then depends on the machine's speed."""
 
 
-def normalise(images: Tensor) -> Tensor:
-    """uint8 [B, H, W, 3] to what the processor makes of it: float32 [B, 3, H, W]."""
-    mean = torch.tensor([0.485, 0.456, 0.406]) * 255
-    deviation = torch.tensor([0.229, 0.224, 0.225]) * 255
-    return ((images - mean) / deviation).permute(0, 3, 1, 2).contiguous()
-
-
 def train_backbone(
     model: GroundingDinoForObjectDetection,
     heads: CellHeads,
@@ -76,8 +72,8 @@ def train_backbone(
     stage = Stage(trained, settings.backbone_rate, settings.backbone_steps, settings.warmup)
     seed = settings.seed + _BACKBONE_SEED_OFFSET
     log = Log()
-    for batch in load_batches(seed, settings.backbone_batch, 0, settings.backbone_steps):
-        stage.progress = stage.step / stage.steps
+    batches = DetectorBatches(seed, settings.backbone_batch)
+    for batch in load_batches(batches, 0, settings.backbone_steps):
         with autocast_on_cpu():
             loss = heads(backbone_features(model, normalise(batch.images)), batch.cells)
         stage.advance(loss)
@@ -136,9 +132,8 @@ class DetectorTraining:
     def run(self, out: Path, save_every: int, progress: Progress | None = None) -> None:
         """Train to the end, with a checkpoint and a usable model every `save_every` steps."""
         stage, log, clock = self.stage, Log(), time.monotonic()
-        for batch in load_batches(
-            self.settings.seed, self.settings.batch, stage.step, self.settings.steps
-        ):
+        batches = DetectorBatches(self.settings.seed, self.settings.batch)
+        for batch in load_batches(batches, stage.step, self.settings.steps):
             losses = self.losses(batch)
             stage.advance(torch.stack(list(losses.values())).sum())
             self.average.update(self.model, stage.step)
@@ -165,13 +160,10 @@ class DetectorTraining:
             "optimiser": self.stage.optimiser.state_dict(),
             "step": self.stage.step,
             "minutes": self.stage.minutes,
-            "progress": self.stage.progress,
         }
         torch.save(state, out / "checkpoint.new")
         os.replace(out / "checkpoint.new", out / "checkpoint.pt")
-        record = asdict(self.settings) | {
-            key: state[key] for key in ("step", "minutes", "progress")
-        }
+        record = asdict(self.settings) | {key: state[key] for key in ("step", "minutes")}
         (out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
 
     def load(self, path: Path) -> None:
@@ -185,7 +177,6 @@ class DetectorTraining:
         self.stage.optimiser.load_state_dict(state["optimiser"])
         self.stage.step = state["step"]
         self.stage.minutes = state["minutes"]
-        self.stage.progress = state["progress"]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -200,11 +191,12 @@ def main(arguments: list[str] | None = None) -> None:
         "--minutes",
         type=float,
         default=defaults.minutes,
-        help="end by then, whatever the steps (0: no limit, and the result is reproducible)",
+        help="end detection by then, whatever the steps (0: no limit, and reproducible)",
     )
     parser.add_argument(
         "--denoising", type=int, default=defaults.denoising, help="denoising queries an image"
     )
+    parser.add_argument("--refining-steps", type=int, default=Refining.steps)
     parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
     options = parser.parse_args(arguments)
     settings = Settings(
@@ -216,7 +208,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     torch.set_num_threads(1)
     training = DetectorTraining(settings)
-    progress = Progress(options.out, settings.backbone_steps + settings.steps)
+    before = settings.backbone_steps + settings.steps
+    progress = Progress(options.out, before + options.refining_steps)
     checkpoint = options.out / "checkpoint.pt"
     if checkpoint.is_file():
         training.load(checkpoint)
@@ -224,6 +217,9 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         training.start(progress)
     training.run(options.out, options.save_every, progress)
+    refining = Refining(seed=options.seed, steps=options.refining_steps)
+    work = (options.out, options.out, refining, options.save_every, before)
+    run_together(PROCESSES, refine, *work)
 
 
 if __name__ == "__main__":
