@@ -196,7 +196,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--denoising", type=int, default=defaults.denoising, help="denoising queries an image"
     )
-    parser.add_argument("--refining-steps", type=int, default=Refining.steps)
+    parser.add_argument(
+        "--refining-steps", type=int, default=Refining.steps, help="0: without the last stage"
+    )
     parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
     options = parser.parse_args(arguments)
     settings = Settings(
@@ -217,9 +219,10 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         training.start(progress)
     training.run(options.out, options.save_every, progress)
-    refining = Refining(seed=options.seed, steps=options.refining_steps)
-    work = (options.out, options.out, refining, options.save_every, before)
-    run_together(PROCESSES, refine, *work)
+    if options.refining_steps:
+        refining = Refining(seed=options.seed, steps=options.refining_steps)
+        work = (options.out, options.out, refining, options.save_every, before)
+        run_together(PROCESSES, refine, *work)
 
 
 if __name__ == "__main__":
