@@ -13,13 +13,14 @@ def has_bfloat16(device: torch.device) -> bool:
 
     torch runs it everywhere. Emulated it is less exact than float32 and slower: on a GPU before
     Ampere somewhat, on a processor without AVX-512 75 times (products of 1024 x 1024 on an AMD
-    Zen 3). Of a processor that torch knows nothing about, as before 2.10, no is taken for granted.
+    Zen 3). Of a processor that torch knows nothing about, as before 2.10, no is taken for granted;
+    of devices of other kinds, yes.
     """
     if device.type == "cuda":
         with torch.cuda.device(device):
             return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":
-        return False
+        return True
     abilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 

@@ -44,3 +44,7 @@ def test_an_emulated_precision_is_taken_with_a_warning(monkeypatch, caplog, abil
 def test_a_torch_that_does_not_tell_trains_in_float32(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)  # before torch 2.10
     assert not has_bfloat16(CPU)
+
+
+def test_devices_of_other_kinds_are_taken_at_their_word():
+    assert has_bfloat16(torch.device("mps"))

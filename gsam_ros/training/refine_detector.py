@@ -71,8 +71,10 @@ class Refinement:
             log.add("refining", stage, losses)
             if progress:
                 progress.tell(stage.step)
-            if stage.step % save_every == 0 or stage.step == settings.steps:
+            if stage.step % save_every == 0:
                 self.save(out)
+        if self.team.leads:  # also where a kill came between the last state and its model
+            self.save(out)
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         pixels = normalise(batch.images)
