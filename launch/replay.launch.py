@@ -10,7 +10,7 @@ frame is lost, and ids and boxes are those of `gsam track` on the same recording
 """
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from launch.actions import (
@@ -127,8 +127,9 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
     check_paths(bag, result)
     if not _number(argument, "rate"):
         raise ValueError("rate is 0: write how fast to play, 1.0 as it was recorded")
-    replay = _lossless if argument("mode") == "lossless" else _live
-    play, record, begin = replay(argument, bag, result)
+    lossless = argument("mode") == "lossless"
+    check_topics(bag, _topics(argument), readable=lossless)
+    play, record, begin = (_lossless if lossless else _live)(argument, bag, result)
     # The recorder ends after all others, unless it can't write.
     unrecorded = _fail("the recorder has ended before the recording has: it said why above")
     handlers = [
@@ -140,25 +141,12 @@ def _player_and_recorder(context: LaunchContext) -> list[Action]:
 
 
 def _lossless(argument: Argument, bag: Path, result: Path) -> Replay:
-    namespace, prompt = argument("namespace"), argument("prompt_topic")
-    node = absolute(NODE.removeprefix("/"), namespace)
-    cameras = parse_cameras(argument("cameras"))
-    images = {f"{node}/{camera}": topic for camera, topic in cameras.items()}
-    images = images or {node: argument("image_topic")}
-    transport = "/compressed" * (argument("image_transport") == "compressed")
-    streams = [
-        Stream(absolute(topic, namespace) + transport, results) for results, topic in images.items()
-    ]
-    depth = {
-        absolute(topic, namespace): name for topic, name in _depth_topics(argument, cameras).items()
-    }
-    played = {stream.image: "cameras" if cameras else "image_topic" for stream in streams} | depth
-    if prompt:
-        prompt = absolute(prompt, namespace)
-        played[prompt] = "prompt_topic"
-    check_topics(bag, played)
-    rate = argument("rate")
-    play = _python(player_command(bag, streams, prompt=prompt, others=list(depth), rate=rate))
+    node = absolute(NODE.removeprefix("/"), argument("namespace"))
+    streams = [Stream(topic, results) for topic, results in _images(argument).items()]
+    prompt, others = _prompt_topic(argument), list(_depth_topics(argument))
+    play = _python(
+        player_command(bag, streams, prompt=prompt, others=others, rate=argument("rate"))
+    )
     record = _python(recorder_command(result, streams, node, LEFT_OUT))
 
     begin = [
@@ -183,22 +171,46 @@ def _live(argument: Argument, bag: Path, result: Path) -> Replay:
     return play, record, begin
 
 
-def _depth_topics(argument: Argument, cameras: Collection[str]) -> dict[str, str]:
-    """Topics of depth images and of their camera_info, as gsam.launch.py has the node subscribe.
+def _topics(argument: Argument) -> dict[str, str]:
+    """What the recording has to have, as gsam.launch.py has the node subscribe.
 
-    Each with the argument that asks for it.
+    Each topic with the argument that asks for it.
     """
+    images = dict.fromkeys(_images(argument), "cameras" if argument("cameras") else "image_topic")
+    prompt = _prompt_topic(argument)
+    return images | _depth_topics(argument) | ({prompt: "prompt_topic"} if prompt else {})
+
+
+def _images(argument: Argument) -> dict[str, str]:
+    """Topics of images, each with the place of its results."""
+    namespace = argument("namespace")
+    node = absolute(NODE.removeprefix("/"), namespace)
+    cameras = parse_cameras(argument("cameras"))
+    images = {f"{node}/{camera}": topic for camera, topic in cameras.items()}
+    images = images or {node: argument("image_topic")}
+    transport = "/compressed" * (argument("image_transport") == "compressed")
+    return {absolute(topic, namespace) + transport: results for results, topic in images.items()}
+
+
+def _prompt_topic(argument: Argument) -> str:
+    topic = argument("prompt_topic")
+    return absolute(topic, argument("namespace")) if topic else ""
+
+
+def _depth_topics(argument: Argument) -> dict[str, str]:
+    """Topics of depth images and of their camera_info, with the arguments that ask for them."""
     depth, info = argument("depth_topic"), argument("camera_info_topic")
     if not depth:
         return {}
     depths, infos = {"": depth}, {"": info or "camera_info"}
+    cameras = parse_cameras(argument("cameras"))
     if cameras:
         depths = parse_cameras(depth, "depth_topic")
         infos = {camera: f"{camera}/camera_info" for camera in depths}
         infos |= parse_cameras(info, "camera_info_topic")
-    return dict.fromkeys(depths.values(), "depth_topic") | dict.fromkeys(
-        infos.values(), "camera_info_topic"
-    )
+    asked = dict.fromkeys(depths.values(), "depth_topic")
+    asked |= dict.fromkeys(infos.values(), "camera_info_topic")
+    return {absolute(topic, argument("namespace")): name for topic, name in asked.items()}
 
 
 def _when_said(process: ExecuteProcess | Callable, words: str, action: Action) -> OnProcessIO:

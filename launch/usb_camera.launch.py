@@ -17,7 +17,7 @@ from launch.actions import (
     RegisterEventHandler,
     SetEnvironmentVariable,
 )
-from launch.event_handlers import OnProcessStart
+from launch.event_handlers import OnProcessExit, OnProcessStart
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.substitutions import FindPackageShare
@@ -53,6 +53,12 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("namespace", default_value="", description="Of gsam_node"),
             DeclareLaunchArgument(
                 "rviz", default_value="false", choices=BOOLEANS, description="Show the results"
+            ),
+            RegisterEventHandler(
+                OnProcessExit(
+                    target_action=_is_node,
+                    on_exit=[OpaqueFunction(function=failing("gsam_node has ended: see above"))],
+                )
             ),
             OpaqueFunction(function=_driver_and_rviz),
             # A group has an environment of its own: nodes that are started beside keep theirs.
@@ -100,10 +106,14 @@ def _driver_and_rviz(context: LaunchContext) -> list[Action]:
     return [
         RegisterEventHandler(
             OnProcessStart(
-                target_action=lambda action: isinstance(action, LifecycleNode),
+                target_action=_is_node,
                 on_start=[action],
                 handle_once=True,
             )
         )
         for action in ([driver, rviz] if is_true(argument("rviz")) else [driver])
     ]
+
+
+def _is_node(action: Action) -> bool:
+    return isinstance(action, LifecycleNode)

@@ -227,6 +227,17 @@ def test_a_wrong_camera_is_told_before_anything_starts(given: dict[str, str], wo
         camera_and_others(**given)
 
 
+def test_a_node_that_is_lost_ends_the_camera_too() -> None:
+    actions = launch_stub.describe("usb_camera.launch.py", video_device="/dev/null")
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    [lost] = launch_stub.handlers(actions, "OnProcessExit")
+    assert lost.target_action(node)
+    [end] = lost.on_exit
+    with pytest.raises(RuntimeError, match="gsam_node has ended"):
+        end.function(SimpleNamespace(is_shutdown=False))
+    assert not end.function(SimpleNamespace(is_shutdown=True))
+
+
 def test_a_camera_that_is_lost_ends_the_launch() -> None:
     _, driver = camera_and_others()
     [ended] = driver.on_exit
