@@ -14,8 +14,6 @@ from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.processes import Child, Family, ProcessError
 from gsam_ros.evaluation.replay_commands import RECORDER_READY
 
-pytestmark = pytest.mark.alone
-
 FAKE_NODE = str(Path(__file__).with_name("evaluation_fake_node.py"))
 FRAMES = 40
 PLAY = [

@@ -10,8 +10,6 @@ from node_harness import World
 
 from gsam_ros.evaluation.ros_session import message_class
 
-pytestmark = pytest.mark.alone
-
 
 def test_every_panel_has_its_place_and_every_place_its_panel() -> None:
     layout = foxglove_layout.load()

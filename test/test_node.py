@@ -17,8 +17,6 @@ from gsam_ros.bridge.stamps import nanoseconds
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import phrase_of
 
-pytestmark = pytest.mark.alone
-
 STATUS = "/gsam_node/frame_status"
 _seconds = itertools.count(1000)
 

@@ -16,8 +16,6 @@ from vision_msgs.msg import Detection3DArray
 from gsam_ros.world.scene import Scene
 from gsam_ros.world.vocabulary import phrase_of
 
-pytestmark = pytest.mark.alone
-
 STATUS = "/gsam_node/frame_status"
 _steps = itertools.count()
 

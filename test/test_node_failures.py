@@ -24,8 +24,6 @@ from gsam_ros.process_memory import resident_bytes
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import phrase_of
 
-pytestmark = pytest.mark.alone
-
 STATUS = "/gsam_node/frame_status"
 ROUNDS = 6
 MEGABYTE = 1_000_000

@@ -19,8 +19,6 @@ from std_msgs.msg import Header, String
 
 from gsam_ros.bridge.stamps import nanoseconds
 
-pytestmark = pytest.mark.alone
-
 FRONT, REAR = "/gsam_node/front/frame_status", "/gsam_node/rear/frame_status"
 _seconds = itertools.count(1000)
 

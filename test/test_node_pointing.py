@@ -19,8 +19,6 @@ from gsam_ros.bridge.images import encode_image
 from gsam_ros.bridge.label_info import prompt_version
 from gsam_ros.world.scene import Scene
 
-pytestmark = pytest.mark.alone
-
 TRUTH = Scene(seed=1).render(0, 0.0)
 MUG = TRUTH.pairs.index(("red", "mug"))
 PROMPTS, CLICKS = "/gsam_node/visual_prompt", "/gsam_node/clicked_point"

@@ -15,8 +15,6 @@ from vision_msgs.msg import Detection3DArray, LabelInfo
 from gsam_ros.bridge.label_info import prompt_version
 from gsam_ros.world.scene import Scene
 
-pytestmark = pytest.mark.alone
-
 CAMERAS = ("front", "rear")
 SCENE = Scene(seed=1)  # a red mug, a purple ball and a blue ring stand in it
 _seconds = itertools.count(1000)

@@ -15,8 +15,6 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from vision_msgs.msg import Detection2DArray
 
-pytestmark = pytest.mark.alone
-
 RELIABLE = ReliabilityPolicy.RELIABLE
 
 

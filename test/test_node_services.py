@@ -16,8 +16,6 @@ from std_srvs.srv import SetBool
 from gsam_ros.world.stills import Still, draw_still
 from gsam_ros.world.vocabulary import phrase_of
 
-pytestmark = pytest.mark.alone
-
 STATUS = "/gsam_node/frame_status"
 _seconds = itertools.count(1000)
 

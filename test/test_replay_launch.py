@@ -22,8 +22,6 @@ from gsam_ros.evaluation.replay import replay
 from gsam_ros.evaluation.sample import SampleOptions, prompts_of, write_sample
 from gsam_ros.world.scene import Scene
 
-pytestmark = pytest.mark.alone
-
 FRAMES = 12
 TOPIC = "/left/image"
 PROMPT = prompts_of(Scene(1).pairs)[0]
@@ -306,11 +304,21 @@ def test_wrong_paths_are_told_before_anything_starts(
         ({"prompt_topic": "/c"}, "prompt_topic asks for /c,"),
     ],
 )
+@pytest.mark.parametrize("mode", ["live", "lossless"])
 def test_topics_that_are_not_recorded_are_told_before_anything_starts(
-    given: dict[str, str], words: str, bag: str
+    mode: str, given: dict[str, str], words: str, bag: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
-        launch_stub.describe("replay.launch.py", bag=bag, mode="lossless", **given)
+        launch_stub.describe("replay.launch.py", bag=bag, mode=mode, **given)
+
+
+def test_a_recording_of_a_kind_that_only_ros2_bag_knows_is_played_live(tmp_path: Path) -> None:
+    actions = launch_stub.describe(
+        "replay.launch.py", bag=str(tmp_path), result=str(tmp_path / "new")
+    )
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    [play] = launch_stub.when_said(actions, node, READY)
+    assert play.cmd[:4] == ["ros2", "bag", "play", str(tmp_path)]
 
 
 def test_what_is_no_recording_is_told_before_anything_starts(tmp_path: Path) -> None:

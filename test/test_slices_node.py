@@ -9,8 +9,6 @@ from node_harness import World, picture
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import phrase_of
 
-pytestmark = pytest.mark.alone
-
 STATUS = "/gsam_node/frame_status"
 PAIR = ("red", "mug")
 

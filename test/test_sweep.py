@@ -21,8 +21,6 @@ from gsam_ros.evaluation.sweep.plan import Job
 from gsam_ros.evaluation.sweep.runners import FleetError, run_here, run_on_ray
 from gsam_ros.evaluation.sweep.sweep import sweep
 
-pytestmark = pytest.mark.alone
-
 FRAMES = 4
 TOPICS = ("--topic", "/left/image", "--topic", "/right/image")
 

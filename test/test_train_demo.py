@@ -21,8 +21,6 @@ from gsam_ros.settings import with_texts
 from gsam_ros.training.progress import Progress, steps_done
 from gsam_ros.world.stills import draw_still
 
-pytestmark = pytest.mark.alone
-
 SHARE = "0.0005"
 """1 + 4 + 1 steps for the detector, 2 + 1 + 1 for the segmenter."""
 

@@ -138,7 +138,7 @@ def test_training_goes_on_from_a_finished_model(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "gsam_ros.training.train_segmenter", *command),
-            *("--long-steps", "1", "--calibration-clips", "0"),
+            *("--long-steps", "1", "--calibration-clips", "0", "--processes", "1"),
         ],
         capture_output=True,
         text=True,
