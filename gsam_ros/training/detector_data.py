@@ -17,6 +17,7 @@ from gsam_ros.training.detector_loss import phrase_token_masks
 from gsam_ros.training.detector_matching import Targets
 from gsam_ros.training.detector_prompts import PromptMix, draw_phrases, join
 from gsam_ros.training.detector_words import build_tokenizer
+from gsam_ros.training.scenes import draw_scene, film_still
 from gsam_ros.training.together import Team
 from gsam_ros.world.stills import Still, draw_still
 from gsam_ros.world.vocabulary import COLOURS, SEEN, SHAPES, UNNAMED_PAIRS
@@ -65,8 +66,11 @@ class DetectorBatches(Dataset[Batch]):
         batch_size: int,
         mix: PromptMix | None = None,
         team: Team | None = None,
+        filmed: float = 0.0,
     ) -> None:
+        """`filmed`: share of the pictures of a camera's shape that show rooms (`scenes`)."""
         self.seed, self.batch_size, self.mix = seed, batch_size, mix or PromptMix()
+        self.filmed = filmed
         self.team = team or Team()
         self.tokenizer = build_tokenizer()
 
@@ -75,8 +79,17 @@ class DetectorBatches(Dataset[Batch]):
         height, width = SIZES[rng.integers(len(SIZES))]  # of all processes: none waits for another
         if self.team.place:
             rng = np.random.default_rng([self.seed, index, self.team.place])
-        stills = [draw_still(rng, height, width, TRAINING_PAIRS) for _ in range(self.batch_size)]
+        stills = self._film(rng, height, width) if self.filmed else []
+        while len(stills) < self.batch_size:
+            stills.append(draw_still(rng, height, width, TRAINING_PAIRS))
         return make_batch(rng, stills, self.tokenizer, self.mix)
+
+    def _film(self, rng: np.random.Generator, height: int, width: int) -> list[Still]:
+        """Pictures of one room: to draw another takes as long as ten of its frames."""
+        if (height, width) != SIZES[0] or not (count := rng.binomial(self.batch_size, self.filmed)):
+            return []
+        scene = draw_scene(rng)
+        return [film_still(rng, scene, height, width) for _ in range(count)]
 
 
 def make_batch(

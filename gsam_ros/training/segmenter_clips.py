@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gsam_ros.training.scenes import film_clip
 from gsam_ros.training.segmenter_forward import Prompts
 from gsam_ros.training.segmenter_loss import TARGET_SIZE
 from gsam_ros.training.segmenter_model import IMAGE_SIZE
@@ -53,6 +54,7 @@ class ClipKind:
         hidden: frames for which the first object is out of sight, one less at times; it is back at
             the end, and the second object is its look-alike.
         nameless: chance that an object is a textured blob.
+        filmed: in the rooms of the demo recording; `hidden` and `nameless` then say nothing.
         boxed: share of the frames in which masks out of true boxes are taught besides.
         share: of the batches with clips.
     """
@@ -64,6 +66,7 @@ class ClipKind:
     untaught: int = 0
     hidden: int = 0
     nameless: float = NAMELESS_SHARE
+    filmed: bool = False
     boxed: float = 0.0
     share: float = 1.0
 
@@ -90,6 +93,8 @@ def clip_batch(rng: np.random.Generator, kind: ClipKind, pointed: float = 0.0) -
 
 def _draw_clip_of(rng: np.random.Generator, kind: ClipKind, every: int) -> Clip:
     """Draw one in which what is to be hidden is, and is back at the end."""
+    if kind.filmed:
+        return film_clip(rng, kind.frames, kind.objects, IMAGE_SIZE, MIN_PIXELS, every)
     while True:
         clip = draw_clip_to_follow(
             rng,

@@ -44,12 +44,15 @@ GROWING = tuple((ClipKind(2, frames, 3),) for frames in (2, 3, 4, 6, 8, 8))
 LONG = (
     (
         # Fewer frames a second: what memory says of the place no longer does, looks have to.
-        ClipKind(1, 12, 4, strides=(1, 2, 3), boxed=0.3, share=0.45),
-        ClipKind(2, 8, 3, strides=(2, 3, 4), boxed=0.3, share=0.15),
+        ClipKind(1, 12, 4, strides=(1, 2, 3), boxed=0.3, share=0.25),
+        ClipKind(2, 8, 3, strides=(2, 3, 4), boxed=0.3, share=0.1),
         # Out of sight for longer than memory reaches, beside a look-alike.
-        ClipKind(1, 14, 3, strides=(2,), hidden=8, nameless=0.2, boxed=0.3, share=0.2),
+        ClipKind(1, 14, 3, strides=(2,), hidden=8, nameless=0.2, boxed=0.3, share=0.1),
         # For longer than gradients can be kept.
-        ClipKind(1, 34, 4, strides=(1, 2), untaught=25, boxed=0.3, share=0.2),
+        ClipKind(1, 34, 4, strides=(1, 2), untaught=25, boxed=0.3, share=0.1),
+        # The rooms that the machine is shown.
+        ClipKind(1, 12, 5, strides=(1, 2, 3), filmed=True, boxed=0.3, share=0.3),
+        ClipKind(1, 34, 5, strides=(1, 2), filmed=True, untaught=25, boxed=0.3, share=0.15),
     ),
 )
 """Those of the third."""

@@ -38,16 +38,16 @@ class Actor:
     """Amplitude of its rocking, radians."""
 
 
-def draw_cast(rng: np.random.Generator, light: Light) -> list[Actor]:
+def draw_cast(rng: np.random.Generator, light: Light, held_out: int = 3) -> list[Actor]:
     """Nine objects and a pillar: every shape once, but two red mugs.
 
-    Three pairs are held out, the others seen. Every object has a depth of its own. Four cross the
-    others' paths, two stand still, and three go out of both cameras' views and come back: one of
-    the mugs among them, so that a tracker must tell it from its twin.
+    `held_out` of the pairs are held out, the others seen. Every object has a depth of its own. Four
+    cross the others' paths, two stand still, and three go out of both cameras' views and come back:
+    one of the mugs among them, so that a tracker must tell it from its twin.
     """
     twin: Pair = ("red", "mug")
     unseen = [pair for pair in HELD_OUT if pair[1] != twin[1]]
-    pairs = [twin, twin, *(unseen[i] for i in rng.choice(len(unseen), 3, replace=False))]
+    pairs = [twin, twin, *(unseen[i] for i in rng.choice(len(unseen), held_out, replace=False))]
     for shape in rng.permutation(SHAPES):
         if all(shape != taken for _, taken in pairs):
             colours = {colour for colour, _ in pairs}

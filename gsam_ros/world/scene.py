@@ -44,14 +44,17 @@ class RenderedFrame:
 class Scene:
     """A room with nine objects and a pillar, the same for the same seed, at any time t >= 0.
 
-    `render` has no memory: frames may be asked for in any order.
+    `held_out` of the colour-shape pairs are such that training never draws. `render` has no memory:
+    frames may be asked for in any order.
     """
 
-    def __init__(self, seed: int = 0, width: int = 640, height: int = 480) -> None:
+    def __init__(
+        self, seed: int = 0, width: int = 640, height: int = 480, held_out: int = 3
+    ) -> None:
         rng = np.random.default_rng(seed)
         self._seed = seed
         self._room = draw_room(rng)
-        self._cast = draw_cast(rng, draw_light(rng))
+        self._cast = draw_cast(rng, draw_light(rng), held_out)
         self.cameras: list[PinholeCamera] = draw_cameras(rng, width, height)
         self._exposures = [_draw_settings(rng) for _ in self.cameras]
         self._shadow = _soft_disc(96)
