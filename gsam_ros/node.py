@@ -49,8 +49,8 @@ class GsamNode(ManagedNode):
         super().__init__("gsam_node")
         self._runner: Runner | None = None
         self._exiting = threading.Event()
-        self._warn = ThrottledLog(self.get_logger().warning)
-        self._error = ThrottledLog(self.get_logger().error)
+        self._warn = ThrottledLog.of_warnings(self.get_logger())
+        self._error = ThrottledLog.of_errors(self.get_logger())
         self._prompts = PromptKeeper(self._prompt_changed, self._prompt_rejected)
         self._settings = LiveParameters(self, self._apply_parameters)
         self._cameras = Cameras(self, self._warn)
@@ -164,10 +164,15 @@ class GsamNode(ManagedNode):
             )
 
     def _await(self, future: Future[T]) -> T:
-        """The future's result; given up when the process is told to end."""
-        while not wait([future], timeout=0.1).done:
+        """The future's result; given up when the process is told to end.
+
+        Raises:
+            CancelledError: there will be none.
+        """
+        while not future.done():
             if self._exiting.is_set():
                 raise TransitionError("the node is told to end")
+            wait([future], timeout=0.1)
         return future.result()
 
     def _run(self, function: Callable[[GroundedTracker], T]) -> T:

@@ -1,20 +1,22 @@
 """The real node with faults of a device put into it, for test_node_failures.py.
 
 Images whose first pixel is BROKEN or NO_MEMORY make the tracker fail as hardware would, at the end
-of its step. From one with NARROW on the device has memory for one object at a time, from one with
-FULL on not even for that, and from any other on for all. The models can't be loaded while the file
-named by GSAM_TEST_FAULT is there.
+of its step, and with SLOW it takes PAUSE seconds more. From one with NARROW on the device has
+memory for one object at a time, from one with FULL on not even for that, and from any other on for
+all. The models can't be loaded while the file named by GSAM_TEST_FAULT is there.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 BROKEN = (1, 2, 3)
 NO_MEMORY = (3, 2, 1)
+SLOW, PAUSE = (2, 3, 1), 4.0
 NARROW = (1, 1, 2)
 FULL = (2, 1, 1)
 
@@ -49,6 +51,8 @@ def main() -> None:
             shown[0] = pixels[0]
             results: list[FrameResult] = step(frames)
             for pixel in pixels:
+                if pixel == SLOW:
+                    time.sleep(PAUSE)
                 if pixel == BROKEN:
                     raise RuntimeError("CUDA error: an illegal memory access was encountered")
                 if pixel == NO_MEMORY:

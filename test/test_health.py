@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import rclpy.logging
 
 from gsam_ros.bridge.diagnostics import camera_health, diagnostic_array, prompt_health
 from gsam_ros.bridge.log import ThrottledLog
@@ -58,6 +59,27 @@ def test_who_waits_for_answers_is_not_silent() -> None:
     assert statistics.snapshot().silence == pytest.approx(2)
 
 
+def test_time_without_an_answer_is_counted_from_the_first_frame_that_waits() -> None:
+    now = FakeTime()
+    statistics = CameraStatistics(now)
+    assert statistics.snapshot().waiting == 0
+    for i in range(30):  # the first is in work all the while, newer ones take each other's place
+        statistics.frame_received()
+        if i > 1:
+            statistics.frame_dropped("superseded")
+        now.value += 0.1
+    assert statistics.snapshot().waiting == pytest.approx(3)
+    statistics.frame_processed(3.0, objects=1)
+    now.value += 1
+    assert statistics.snapshot().waiting == pytest.approx(1), "the newest waits still"
+    statistics.frame_dropped("error")
+    now.value += 1
+    assert statistics.snapshot().waiting == 0
+    statistics.frame_received()
+    now.value += 2
+    assert statistics.snapshot().waiting == pytest.approx(2)
+
+
 def snapshot(**changes: object) -> Snapshot:
     values = {
         "received": 100,
@@ -69,6 +91,7 @@ def snapshot(**changes: object) -> Snapshot:
         "age_p50": 0.04,
         "age_p99": 0.06,
         "silence": 0.1,
+        "waiting": 0.0,
         "objects": 3,
     }
     return Snapshot(**(values | changes))
@@ -83,6 +106,8 @@ def snapshot(**changes: object) -> Snapshot:
         ({"recent_drops": {"bad_image": 3}, "rate_out": 0.0}, 1, 2, "no pixels"),
         ({"age_p99": 1.5}, 1, 1, "1.5 s old"),
         ({"age_p99": 11.0}, 1, 2, "11.0 s old"),
+        ({"waiting": 3.0}, 1, 1, "images of /cam/image come in and none was answered for 3.0 s"),
+        ({"waiting": 30.0}, 1, 2, "for 30.0 s: the models are too slow, or they hang"),
         ({"silence": 61.0}, 1, 2, "no image on /cam/image for 61 s"),
         ({"age_p99": 1.7e9}, 1, 1, "use_sim_time"),
         ({"silence": 9.0}, 1, 1, "no image on /cam/image for 9 s; images came before"),
@@ -142,6 +167,17 @@ def test_the_log_says_each_kind_once_per_period() -> None:
     now.value += 5
     log(("front", "bad_image"), "still bad")
     assert said == ["bad 0", "rear is bad", "still bad (and 99 more times before)"]
+
+
+def test_warnings_and_errors_of_one_logger_are_both_said() -> None:
+    """rclpy raises where one line of code logs with another severity than before."""
+    logger = rclpy.logging.get_logger("test_health")
+    for first, second in (
+        (ThrottledLog.of_warnings(logger), ThrottledLog.of_errors(logger)),
+        (ThrottledLog.of_errors(logger), ThrottledLog.of_warnings(logger)),
+    ):
+        first(("a",), "said by a test")
+        second(("a",), "said by a test")
 
 
 def test_the_log_remembers_no_more_kinds_than_are_of_late() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import wait
 
 import pytest
 from hypothesis import given
@@ -94,8 +95,9 @@ def test_closing_ends_the_worker_and_whatever_comes_later(lossless: bool, losses
     waiting = inbox.call(lambda tracker: None)
     inbox.close()
     assert inbox.take() is None
-    assert waiting.cancelled()
-    assert inbox.call(lambda tracker: None).cancelled()
+    late = inbox.call(lambda tracker: None)
+    assert waiting.cancelled() and late.cancelled()
+    assert wait([waiting, late], timeout=5).done == {waiting, late}, "who waits is told"
     inbox.put(frame("a", 2))
     assert losses == [("a", 1, STOPPED), ("a", 2, STOPPED)]
 

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from faulty_node import BROKEN, FULL, NARROW, NO_MEMORY
+from faulty_node import BROKEN, FULL, NARROW, NO_MEMORY, SLOW
 from gsam_ros.msg import FrameStatus, InstanceArray
 from node_harness import Client, GsamProcess, World, grey, picture
 from rclpy.node import NodeNameNonExistentError
+from std_srvs.srv import Trigger
 from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from gsam_ros.process_memory import resident_bytes
@@ -79,6 +80,32 @@ def test_a_step_that_fails_is_told_with_its_place_and_the_stream_goes_on(
         assert after.stage_names
         assert (after.prompt_version, after.keyframe) == (version, True)
         client.health("camera", lambda s: "error" not in s.message)
+        # rclpy raises where one line of code tells of errors and of warnings.
+        small = picture(time.time(), grey(60, 80))
+        client.show(small)
+        client.wait_for_log("the resolution changed from 160x120 to 80x60")
+        client.wait(lambda: client.got[STATUS][-1].header == small.header, "an answer")
+        assert client.got[STATUS][-1].stage_names
+        assert show(client).stage_names
+
+
+def test_who_waits_for_a_step_is_told_when_the_node_is_shut_down(
+    world: World, client: Client
+) -> None:
+    reset = client.node.create_client(Trigger, "/gsam_node/reset")
+    with world.gsam_node(mode="lossless", prompt="'red mug.'", **FAULTY):
+        client.wait_for_state("active")
+        show(client)
+        slow = grey()
+        slow[0, 0] = SLOW
+        client.show(picture(time.time(), slow))
+        unanswered = client.health("camera", lambda s: "none was answered for" in s.message)
+        assert unanswered.level == b"\1"
+        answer = reset.call_async(Trigger.Request())
+        assert client.change_state("shutdown")
+        client.wait(answer.done, "an answer of ~/reset")
+        assert not answer.result().success
+        assert answer.result().message == "the node was shut down meanwhile"
 
 
 def test_a_device_without_memory_costs_speed_before_it_costs_objects(

@@ -86,6 +86,13 @@ def camera_health(
         health.values["age p50 (s)"] = f"{snapshot.age_p50:.3f}"
         health.values["age p99 (s)"] = f"{snapshot.age_p99:.3f}"
         _judge_age(health, topic, snapshot.age_p99, options)
+    if snapshot.waiting > min(options.age_warning, options.age_error):
+        level = 2 if snapshot.waiting > options.age_error else 1
+        health.raise_to(
+            level,
+            f"images of {topic} come in and none was answered for {snapshot.waiting:.1f} s: the "
+            "models are too slow, or they hang",
+        )
     if snapshot.silence > min(options.topic_timeout, options.topic_error):
         level = 2 if snapshot.silence > options.topic_error else 1
         health.raise_to(level, silence(topic, publishers, snapshot))

@@ -56,7 +56,7 @@ class HealthReport:
         self._prompts = prompts
         self._cameras = cameras
         self.not_loaded()
-        self._now_and_then = ThrottledLog(node.get_logger().warning, period=_LASTING_PERIOD)
+        self._now_and_then = ThrottledLog.of_warnings(node.get_logger(), _LASTING_PERIOD)
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # On a steady clock: with use_sim_time and no clock running, health must show all the same.
         node.create_timer(

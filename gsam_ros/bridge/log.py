@@ -20,7 +20,7 @@ class ThrottledLog:
     rclpy's own throttle goes by the line of code, so one camera would silence another.
 
     Args:
-        say: writes a message, such as `node.get_logger().warning`.
+        say: writes a message.
         period: seconds.
         now: a clock in seconds that never jumps.
     """
@@ -37,6 +37,26 @@ class ThrottledLog:
         self._lock = threading.Lock()
         self._said: dict[tuple[str, ...], float] = {}
         self._held_back: dict[tuple[str, ...], int] = {}
+
+    # rclpy raises where one line of code logs with two severities, so each has a line of its own.
+
+    @classmethod
+    def of_warnings(cls, logger: RcutilsLogger, period: float = PERIOD) -> ThrottledLog:
+        """One that warns."""
+
+        def warn(message: str) -> None:
+            logger.warning(message)
+
+        return cls(warn, period)
+
+    @classmethod
+    def of_errors(cls, logger: RcutilsLogger, period: float = PERIOD) -> ThrottledLog:
+        """One that tells of errors."""
+
+        def tell(message: str) -> None:
+            logger.error(message)
+
+        return cls(tell, period)
 
     def __call__(self, kind: tuple[str, ...], message: str) -> None:
         """Say `message` unless another of its `kind` was said within the period."""

@@ -44,6 +44,11 @@ class Call:
     function: Callable[[Any], Any]
     outcome: Future[Any]
 
+    def cancel(self) -> None:
+        """Tell whoever waits for the outcome that there will be none."""
+        self.outcome.cancel()
+        self.outcome.set_running_or_notify_cancel()  # without it `concurrent.futures.wait` waits on
+
 
 @dataclass(frozen=True)
 class Work:
@@ -79,7 +84,7 @@ class Inbox(ABC):
         call = Call(function, Future())
         with self._condition:
             if self._closed:
-                call.outcome.cancel()
+                call.cancel()
             else:
                 self._store_call(call)
                 self._condition.notify()
@@ -106,7 +111,7 @@ class Inbox(ABC):
             self._closed = True
             while work := self._next():
                 for call in work.calls:
-                    call.outcome.cancel()
+                    call.cancel()
             self._condition.notify_all()
 
     @abstractmethod

@@ -120,11 +120,17 @@ class Runner:
         # While no frame comes there is time for what is late.
         tracker.when_detected = lambda: self._inbox.call(lambda tracker: tracker.catch_up())
         self.ready.set_result(None)
-        while work := self._inbox.take():
-            for call in work.calls:
-                _perform(call, tracker)
-            if work.arrivals:
-                self._process(tracker, work.arrivals)
+        try:
+            while work := self._inbox.take():
+                for call in work.calls:
+                    _perform(call, tracker)
+                if work.arrivals:
+                    self._process(tracker, work.arrivals)
+        except Exception as error:  # noqa: BLE001  a fault of ours
+            _LOG.exception(
+                "no image is answered any more, configure the node anew: %s", with_place(error)
+            )
+            self._inbox.close()  # nobody waits for what will not come
         tracker.close()
 
     def _process(self, tracker: Tracker, arrivals: Sequence[Arrival]) -> None:
@@ -173,7 +179,7 @@ class Runner:
         went_well = [self._step(tracker, [each]) for each in group]
         if all(went_well):  # together they were too much
             self._groups.keep_apart(cameras)
-            self._outlet.notice(
+            self._notice(
                 cameras[0],
                 "apart",
                 f"a step with the images of {len(group)} cameras failed ({with_place(error)}), "
@@ -197,6 +203,13 @@ class Runner:
             self._outlet.drop(arrival, cause, reason)
         except Exception as error:  # noqa: BLE001  a middleware that fails on the answer, too
             _LOG.error("a dropped frame could not be answered: %s", with_place(error))
+
+    def _notice(self, camera: str, topic: str, message: str) -> None:
+        """Tell of something, likewise."""
+        try:
+            self._outlet.notice(camera, topic, message)
+        except Exception as error:  # noqa: BLE001  a logger that fails
+            _LOG.error("%s could not be told: %s", message, with_place(error))
 
     def _read(self, arrival: Arrival) -> Frame | None:
         """The decoded frame, or None where it was given up."""
@@ -224,14 +237,14 @@ class Runner:
     def _compare(self, camera: str, last: _Seen, seen: _Seen) -> None:
         """Tell of what makes the tracker start anew."""
         if seen.stamp < last.stamp:
-            self._outlet.notice(
+            self._notice(
                 camera,
                 "time",
                 f"time jumped back by {(last.stamp - seen.stamp) / 1e9:.1f} s (a bag that loops, "
                 "or a clock that was set): its objects get new ids",
             )
         if (seen.width, seen.height) != (last.width, last.height):
-            self._outlet.notice(
+            self._notice(
                 camera,
                 "resolution",
                 f"the resolution changed from {last.width}x{last.height} to "

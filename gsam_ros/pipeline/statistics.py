@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gsam_ros.pipeline.drops import SUPERSEDED
+
 WINDOW = 5.0
 """Seconds over which rates and ages are taken."""
 
@@ -29,6 +31,7 @@ class Snapshot:
         age_p99: likewise, 99th percentile.
         silence: seconds since the last frame came in or was answered, or since the start. While
             frames wait it is 0: who sends them may be waiting for the answers.
+        waiting: seconds for which frames have come in and none was answered; 0: none is due.
         objects: in sight in the newest results.
     """
 
@@ -41,6 +44,7 @@ class Snapshot:
     age_p50: float | None
     age_p99: float | None
     silence: float
+    waiting: float
     objects: int
 
 
@@ -60,6 +64,7 @@ class CameraStatistics:
         """Start to count from zero."""
         with self._lock:
             self._start = self._last = self._now()
+            self._due: float | None = None
             self._received = 0
             self._processed = 0
             self._drops: Counter[str] = Counter()
@@ -78,6 +83,7 @@ class CameraStatistics:
         with self._lock:
             self._received += 1
             self._last = self._now()
+            self._due = self._last if self._due is None else self._due
             self._arrivals.append(self._last)
             self._forget()
 
@@ -88,6 +94,7 @@ class CameraStatistics:
             self._processed += 1
             self._last = self._now()
             self._answers.append((self._last, age))
+            self._wait_anew()
             self._forget()
 
     def frame_dropped(self, cause: str) -> None:
@@ -95,6 +102,8 @@ class CameraStatistics:
         with self._lock:
             self._drops[cause] += 1
             self._losses.append((self._now(), cause))
+            if cause != SUPERSEDED:  # such a one only waited
+                self._wait_anew()
             self._forget()
 
     def counts(self) -> tuple[int, int, dict[str, int]]:
@@ -107,7 +116,7 @@ class CameraStatistics:
         with self._lock:
             self._forget()
             now = self._now()
-            unanswered = self._received > self._processed + self._drops.total()
+            unanswered = self._unanswered > 0
             span = min(WINDOW, max(now - self._start, 1e-3))
             ages = [age for _, age in self._answers]
             p50, p99 = np.percentile(ages, (50, 99)).tolist() if ages else (None, None)
@@ -121,8 +130,17 @@ class CameraStatistics:
                 age_p50=p50,
                 age_p99=p99,
                 silence=0.0 if unanswered else now - self._last,
+                waiting=now - self._due if unanswered and self._due is not None else 0.0,
                 objects=self._objects,
             )
+
+    @property
+    def _unanswered(self) -> int:
+        return self._received - self._processed - self._drops.total()
+
+    def _wait_anew(self) -> None:
+        """A frame got its answer; the next one is due from now on, or from when it comes."""
+        self._due = self._now() if self._unanswered > 0 else None
 
     def _forget(self) -> None:
         """Let go of what is older than the window."""
