@@ -21,6 +21,8 @@ _SEPARATOR = re.compile(r"(?<!\d)\.|\.(?!\d)|[,;\n\r\u3001\u3002\uff0c\uff1b]")
 
 _SCORE = re.compile(r"0(\.\d+)?|1(\.0+)?")
 
+_DECIMAL_COMMA = re.compile(r":\s*[01],\d+(?!\w)")
+
 _ARTICLE = re.compile(r"(?:an?|the)\s+(?=\w)", re.IGNORECASE)
 
 
@@ -143,8 +145,14 @@ def parse_prompt(text: str) -> tuple[Phrase, ...]:
             f"the prompt has {len(text)} characters, the most is {MAX_CHARACTERS}: "
             "name each object in a few words"
         )
+    text = unicodedata.normalize("NFC", text).translate(_HALF_WIDTH)
+    if comma := _DECIMAL_COMMA.search(text):  # it would be a threshold of 0, and a phrase "5"
+        written = comma.group().lstrip(": ")
+        raise PromptError(
+            f"{written!r} is no score, as a comma ends a phrase: write {written.replace(',', '.')}"
+        )
     unique: dict[str, Phrase] = {}
-    for part in _SEPARATOR.split(unicodedata.normalize("NFC", text).translate(_HALF_WIDTH)):
+    for part in _SEPARATOR.split(text):
         typed = " ".join(part.split())
         if not _names_something(typed):
             continue

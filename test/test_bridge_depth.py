@@ -95,6 +95,17 @@ def test_binning_and_region_of_interest_are_applied():
     assert pinhole(info) == Pinhole(200.0, 205.0, 105.0, 95.0, 200, 150)
 
 
+def test_a_size_that_is_left_open_is_the_images():
+    info = CameraInfo(k=K)
+    assert pinhole(info, (480, 640)) == Pinhole(500.0, 510.0, 320.0, 240.0, 640, 480)
+    node = SimpleNamespace(count_publishers=lambda topic: 1, resolve_topic_name=lambda name: name)
+    camera = depth_camera.DepthCamera(node, "", 0, 10, lambda: True)
+    camera._receive(serialize_message(depth_message(np.ones((2, 3), np.uint16), "16UC1")))
+    camera._learn(info)
+    depth, found = camera.view(5_000_000_001, patience=0.0)
+    assert depth.shape == (found.height, found.width) == (2, 3)
+
+
 def test_a_camera_without_calibration_is_refused():
     with pytest.raises(BadFrameError, match="calibrate the camera"):
         pinhole(CameraInfo(width=640, height=480))

@@ -91,6 +91,7 @@ def test_thresholds_synonyms_and_negatives(text, phrases):
         ("mug=cup=glass", "no phrase"),
         ("car. !toy car:0.5", "only competes has none"),
         ("!toy car", "names no object"),
+        ("person:0,5. dog.", "'0,5' is no score, as a comma ends a phrase: write 0.5"),
         ("mug:0.5. ball. Mug:0.6", "'Mug' stands in the prompt twice"),
         ("car. !Car", "'Car' stands in the prompt twice"),
         ("mug=cup. glass=Cup", "'Cup' stands for 'mug' and for 'glass'"),

@@ -137,8 +137,10 @@ class Camera:
                 return
             self.frame_id = header.frame_id
             now = self._node.get_clock().now().nanoseconds
-            raw = RawImage(header, data, self._compressed)
-            handle(Arrival(self.name, nanoseconds(header.stamp), now, raw))
+            stamp, raw = nanoseconds(header.stamp), RawImage(header, data, self._compressed)
+            if self._metres:
+                self._metres.expect(stamp)
+            handle(Arrival(self.name, stamp, now, raw))
 
         kind = CompressedImage if self._compressed else Image
         self._subscription = subscribe(
@@ -189,6 +191,8 @@ class Camera:
             except BadFrameError as error:
                 self._notice(f"depth: {str(error)[:40]}", f"nothing in metres: {error}")
             stages.append(Stage("metres", begin, time.perf_counter()))
+        if self._metres:
+            self._metres.dismiss(arrival.stamp)
         if self._overlay.get_subscription_count():
             begin = time.perf_counter()
             drawn = draw_instances(result.frame.image, result)
@@ -203,6 +207,8 @@ class Camera:
         if cause != SUPERSEDED:  # which is the rule in live mode, and hides what is not
             self.last_drop = reason
         self.statistics.frame_dropped(cause)
+        if self._metres:
+            self._metres.dismiss(arrival.stamp)
         if answer:
             self._publish_status(arrival, None, (), self._node.get_clock().now().nanoseconds)
 

@@ -1,10 +1,9 @@
-"""The depth images that belong to a camera's frames, kept undecoded until a frame asks."""
+"""The depth images that belong to a camera's frames."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -16,12 +15,12 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from gsam_ros.bridge.depth_images import decode_depth, pinhole
 from gsam_ros.bridge.endpoints import subscribe
+from gsam_ros.bridge.kept_depth import KeptDepth
 from gsam_ros.bridge.raw_messages import read_message
 from gsam_ros.bridge.stamps import nanoseconds, read_header
 from gsam_ros.depth import Pinhole
 from gsam_ros.pipeline.drops import BadFrameError
 
-_ALIVE = 1_000_000_000  # nanoseconds behind the frames, beyond which a stream has stopped
 _FIRST = 2.0  # seconds for which the first image is waited for, if somebody publishes
 
 
@@ -35,7 +34,7 @@ class DepthCamera:
         node: has the topics.
         base: prefix of the topics `depth` and `camera_info`.
         tolerance: nanoseconds by which the stamps of a frame and of its depth image may differ.
-        capacity: depth images that are kept for frames that are still in work.
+        capacity: depth images that are kept beside those of frames in work.
         wanted: whether anybody listens to what depth is for; images are dropped meanwhile.
     """
 
@@ -44,10 +43,8 @@ class DepthCamera:
     ) -> None:
         self._node = node
         self._base = base
-        self._tolerance = tolerance
         self._wanted = wanted
-        self._kept: deque[tuple[int, bytes]] = deque(maxlen=capacity)
-        self._newest: int | None = None
+        self._kept = KeptDepth(tolerance, capacity)
         self._first_due: float | None = None
         self._info: CameraInfo | None = None
         self._arrived = threading.Condition()
@@ -82,13 +79,24 @@ class DepthCamera:
         self._subscriptions = []
         with self._arrived:
             self._kept.clear()
-            self._newest = self._first_due = None
+            self._first_due = None
+
+    def expect(self, stamp: int) -> None:
+        """A frame of `stamp` (nanoseconds) has come: its depth image stays until `dismiss`."""
+        if self._wanted():
+            with self._arrived:
+                self._kept.expect(stamp)
+
+    def dismiss(self, stamp: int) -> None:
+        """That frame was answered, or given up."""
+        with self._arrived:
+            self._kept.dismiss(stamp)
 
     def view(self, stamp: int, patience: float) -> tuple[np.ndarray, Pinhole] | None:
         """The depth image of the frame of `stamp` ([H, W] float32 metres) and its camera.
 
         Args:
-            stamp: nanoseconds; those of later calls are not older, so older images are let go.
+            stamp: nanoseconds; those of later calls are not older, but for what is expected.
             patience: seconds to wait for an image that is on its way; none is when the stream has
                 stopped.
 
@@ -100,11 +108,8 @@ class DepthCamera:
         """
         with self._arrived:
             self._arrived.wait_for(lambda: not self._is_on_its_way(stamp), patience)
-            while self._kept and self._kept[0][0] < stamp - self._tolerance:
-                self._kept.popleft()
-            found = min(self._kept, key=lambda kept: abs(kept[0] - stamp), default=None)
-            info = self._info
-        if found is None or abs(found[0] - stamp) > self._tolerance:
+            found, info = self._kept.find(stamp), self._info
+        if found is None:
             return None
         if info is None:
             raise BadFrameError(
@@ -112,22 +117,22 @@ class DepthCamera:
                 "without it pixels have no place in metres"
             )
         try:
-            depth = decode_depth(read_message(found[1], Image))
+            depth = decode_depth(read_message(found, Image))
         except BadFrameError as error:
             raise BadFrameError(f"an image of {self.topic} is of no use: {error}") from error
         try:
-            return depth, pinhole(info)
+            return depth, pinhole(info, depth.shape)
         except BadFrameError as error:
             raise BadFrameError(f"{self.info_topic} is of no use: {error}") from error
 
     def _is_on_its_way(self, stamp: int) -> bool:
         """Whether the stream runs and hasn't come up to `stamp` yet."""
-        if self._newest is None:
-            if self._first_due is None:  # it is asked for an image for the first time
-                self._first_due = time.monotonic() + _FIRST
-            is_due = time.monotonic() < self._first_due
-            return is_due and self._node.count_publishers(self.topic) > 0
-        return 0 < stamp - self._tolerance - self._newest < _ALIVE
+        if self._kept.has_begun:
+            return self._kept.is_due(stamp)
+        if self._first_due is None:  # it is asked for an image for the first time
+            self._first_due = time.monotonic() + _FIRST
+        is_due = time.monotonic() < self._first_due
+        return is_due and self._node.count_publishers(self.topic) > 0
 
     def _receive(self, data: bytes) -> None:
         if not self._wanted():
@@ -137,11 +142,7 @@ class DepthCamera:
         except ValueError:
             return  # no message with a header: the image topic, whose messages look alike, tells
         with self._arrived:
-            # Time went back (a bag that loops): what was kept belongs to another round.
-            if self._newest is not None and stamp < self._newest:
-                self._kept.clear()
-            self._newest = stamp
-            self._kept.append((stamp, data))
+            self._kept.add(stamp, data)
             self._arrived.notify_all()
 
     def _learn(self, message: CameraInfo) -> None:

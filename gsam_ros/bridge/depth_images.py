@@ -37,8 +37,10 @@ def decode_depth(message: Image) -> np.ndarray:
     return stored * np.float32(scale)
 
 
-def pinhole(message: CameraInfo) -> Pinhole:
+def pinhole(message: CameraInfo, shape: tuple[int, ...] = (0, 0)) -> Pinhole:
     """The camera of rectified images, for the part of the sensor that is read out.
+
+    Where the message leaves the size open (0, as simulators do), it is `shape`, (height, width).
 
     As image_geometry does, the projection matrix P is taken, which is that of the rectified image,
     and K where a driver leaves P empty; region of interest and binning are applied.
@@ -65,6 +67,6 @@ def pinhole(message: CameraInfo) -> Pinhole:
         fy / down,
         (cx - roi.x_offset) / across,
         (cy - roi.y_offset) / down,
-        (roi.width or message.width) // across,
-        (roi.height or message.height) // down,
+        (roi.width or message.width) // across or shape[1],
+        (roi.height or message.height) // down or shape[0],
     )

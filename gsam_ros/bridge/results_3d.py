@@ -20,7 +20,7 @@ from gsam_ros.instances import FrameResult
 from gsam_ros.node_settings import NodeSettings
 from gsam_ros.pipeline.drops import BadFrameError
 
-_KEPT = 32  # depth images for frames in work: a second of 30 Hz
+_KEPT = 32  # depth images whose frames may be on their way: a second of 30 Hz
 _PATIENCE_LIVE = 0.1  # seconds that results wait for a depth image that is on its way
 _PATIENCE_LOSSLESS = 2.0
 
@@ -50,7 +50,7 @@ class Results3D:
             node,
             base,
             round(1e9 * options.depth_tolerance),
-            _KEPT + options.queue_size * lossless,
+            _KEPT,
             lambda: self.is_wanted,
         )
 
@@ -61,6 +61,14 @@ class Results3D:
     def unsubscribe(self) -> None:
         """Take no more."""
         self._camera.unsubscribe()
+
+    def expect(self, stamp: int) -> None:
+        """A frame of `stamp` (nanoseconds) is on its way through the machine."""
+        self._camera.expect(stamp)
+
+    def dismiss(self, stamp: int) -> None:
+        """It has come out, or was given up."""
+        self._camera.dismiss(stamp)
 
     def publish(self, result: FrameResult, header: Header) -> None:
         """Send what the frame's depth image says of its instances.
@@ -77,9 +85,12 @@ class Results3D:
         try:
             found = surfaces(result.instances.masks, *view)
         except ValueError as error:
+            depth, masks = view[0], result.instances.masks
+            blamed = self._camera
+            registered = depth.shape == (masks.height, masks.width)
+            topic = blamed.info_topic if registered else blamed.topic
             raise BadFrameError(
-                f"{self._camera.topic} must be registered to the camera's image and have its "
-                f"size: {error}"
+                f"{topic} must be registered to the camera's image and have its size: {error}"
             ) from error
         if self._detections.get_subscription_count():
             array = detection_3d_array(result.instances, found, result.prompt, header)

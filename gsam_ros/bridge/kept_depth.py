@@ -1,0 +1,91 @@
+"""Depth images of one stream, kept undecoded for the frames that will ask for them."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gsam_ros.pipeline.runner import LATE_NS
+
+_STOPPED = 1_000_000_000  # nanoseconds behind the frames, beyond which a stream has stopped
+_INTERVALS = 8  # between the last images, of which the shortest is the stream's period
+
+
+class KeptDepth:
+    """The newest images, and those of frames that are in work, however long that takes.
+
+    Stamps are nanoseconds. Not for several threads at once.
+
+    Args:
+        tolerance: by which the stamps of a frame and of its depth image may differ.
+        capacity: images that are kept though no frame is known that wants them: theirs may be on
+            its way.
+    """
+
+    def __init__(self, tolerance: int, capacity: int) -> None:
+        self._tolerance = tolerance
+        self._capacity = capacity
+        self._images: deque[tuple[int, bytes]] = deque()
+        self._in_work: set[int] = set()
+        self._newest: int | None = None
+        self._intervals: deque[int] = deque(maxlen=_INTERVALS)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any image has come."""
+        return self._newest is not None
+
+    def expect(self, stamp: int) -> None:
+        """A frame of `stamp` has come and will ask for its depth image, or be dismissed."""
+        self._in_work.add(stamp)
+
+    def dismiss(self, stamp: int) -> None:
+        """That frame asks no more."""
+        self._in_work.discard(stamp)
+
+    def add(self, stamp: int, data: bytes) -> None:
+        """Keep an image; one that nobody wants may have to go for it."""
+        if self._newest is not None and stamp < self._newest - LATE_NS:
+            # Time went back (a bag that loops): what was kept belongs to another round.
+            self._images.clear()
+            self._intervals.clear()
+            self._newest = None
+        if self._newest is not None and stamp > self._newest:
+            self._intervals.append(stamp - self._newest)
+        self._newest = stamp if self._newest is None else max(stamp, self._newest)
+        self._images.append((stamp, data))
+        while len(self._images) > self._capacity + len(self._in_work) and self._let_one_go():
+            pass
+
+    def find(self, stamp: int) -> bytes | None:
+        """The image nearest to `stamp`, if it is near enough; much older ones are let go."""
+        while self._images and self._images[0][0] < min({stamp, *self._in_work}) - self._tolerance:
+            self._images.popleft()
+        found = min(self._images, key=lambda kept: abs(kept[0] - stamp), default=None)
+        if found is None or abs(found[0] - stamp) > self._tolerance:
+            return None
+        return found[1]
+
+    def is_due(self, stamp: int) -> bool:
+        """Whether the image of `stamp` has not come yet, and will if the stream goes on as it did.
+
+        Of a stream that is slower than the frames most frames have none, and needn't wait.
+        """
+        if self._newest is None or not 0 < stamp - self._tolerance - self._newest < _STOPPED:
+            return False
+        period = min(self._intervals, default=0)
+        return self._newest + period <= stamp + self._tolerance
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._images.clear()
+        self._in_work.clear()
+        self._intervals.clear()
+        self._newest = None
+
+    def _let_one_go(self) -> bool:
+        """The oldest that no frame in work wants; False where there is none."""
+        for place, (stamp, _) in enumerate(self._images):
+            if all(abs(stamp - wanted) > self._tolerance for wanted in self._in_work):
+                del self._images[place]
+                return True
+        return False
