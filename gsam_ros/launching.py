@@ -12,6 +12,9 @@ _PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILE
 BOOLEANS = ["true", "false", "True", "False", "1", "0"]
 """What launch itself takes for one, in its conditions."""
 
+RVIZ_SHOWS = ("overlay", "instance_cloud")
+"""The node's topics that config/gsam.rviz shows."""
+
 T = TypeVar("T")
 
 

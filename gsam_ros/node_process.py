@@ -42,7 +42,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     try:
         node = GsamNode()
     except (ParameterException, SettingError) as error:
-        rclpy.logging.get_logger("gsam_node").fatal(f"a parameter can't be used: {error}")
+        is_whole = "expecting type 'DOUBLE'" in str(error)
+        remedy = ": write it with a dot, as in 5.0" if is_whole else ""
+        rclpy.logging.get_logger("gsam_node").fatal(f"a parameter can't be used: {error}{remedy}")
         rclpy.shutdown()
         _end(1)
     logging.getLogger("gsam_ros").addHandler(RosLogHandler(node.get_logger()))

@@ -23,7 +23,7 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.substitutions import FindPackageShare
 
 from gsam_ros.camera_topics import absolute
-from gsam_ros.launching import BOOLEANS, failing, is_true, profile_variables
+from gsam_ros.launching import BOOLEANS, RVIZ_SHOWS, failing, is_true, profile_variables
 from launch import Action, LaunchContext, LaunchDescription
 
 SHARE = FindPackageShare("gsam_ros")
@@ -99,6 +99,10 @@ def _driver_and_rviz(context: LaunchContext) -> list[Action]:
         package="rviz2",
         executable="rviz2",
         arguments=["-d", PathJoinSubstitution([SHARE, "config", "gsam.rviz"])],
+        remappings=[
+            (f"/gsam_node/{shown}", absolute(f"~/{shown}", argument("namespace")))
+            for shown in RVIZ_SHOWS
+        ],
         additional_env=profile_variables(PROFILE),
     )
     # launch leaves running what it started in the same breath as something that can't be started

@@ -200,6 +200,25 @@ def test_a_run_compared_with_itself_has_no_pictures(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (["compare", "a", "b", "--out", "{image}"], "{image} is a file: give a folder"),
+        (["track", "a", "--out", "{image}"], "{image} is a file: give a folder"),
+        (["track", "a", "--save-every", "nan"], "'nan' does not fit: write a number above 0"),
+        (["demo", "--seconds", "0"], "'0' does not fit: write a number above 0"),
+        (["train", "demo", "--out", "a", "--share", "2"], "'2' does not fit: write a number above"),
+        (["track", "a", "--frames", "few"], "'few' does not fit: write a whole number of at least"),
+    ],
+)
+def test_arguments_that_cannot_be_are_told_at_once(
+    arguments: list[str], complaint: str, image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([argument.format(image=image) for argument in arguments])
+    assert complaint.format(image=image) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
         (["evaluate", "{tmp}/nowhere"], "gsam: {tmp}/nowhere does not exist"),
         (["evaluate", "{run}/result", "--truth", "{run}/result"], "nobody says what was asked"),
         (["evaluate", "{run}/result", "--truth", "{image}"], "{image} is no truth that can be"),
@@ -212,7 +231,7 @@ def test_a_run_compared_with_itself_has_no_pictures(
             ["compare", "{run}", "{run}", "--block", "0"],
             "gsam: {run} and {run} can't be compared: a block can't last 0 s",
         ),
-        (["compare", "{run}", "{run}", "--out", "{image}"], "{image}"),
+        (["evaluate", "{image}"], "gsam: {image} is no recording: give the folder that gsam track"),
         (["track", "{tmp}/film.mp4", "--prompt", "mug."], "gsam: {tmp}/film.mp4 does not exist"),
         (
             ["track", "{run}/sample", "--prompt", "mug."],
@@ -224,7 +243,6 @@ def test_a_run_compared_with_itself_has_no_pictures(
             ["track", "{image}", "--prompt", "mug.", "--detector", "{tmp}/weights"],
             "{tmp}/weights",
         ),
-        (["demo", "--out", "{image}"], "{image}"),
         (
             ["demo", "--out", "{tmp}", "--params-file", "{tmp}/p.yaml"],
             "gsam: {tmp}/p.yaml does not exist",

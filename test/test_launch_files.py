@@ -14,6 +14,7 @@ import yaml
 
 from gsam_ros.bridge.parameters import all_leaves
 from gsam_ros.evaluation.replay_commands import LEFT_OUT, live_recorder_command, recorder_command
+from gsam_ros.launching import RVIZ_SHOWS
 
 ROOT = Path(__file__).parent.parent
 LAUNCH = ROOT / "launch"
@@ -105,6 +106,7 @@ def test_rviz_shows_topics_that_are_published() -> None:
     shown = {d["Topic"]["Value"] for d in display["Displays"] if "Topic" in d}
     assert shown
     assert shown <= {f"/gsam_node/{topic}" for topic in published()}
+    assert shown == {f"/gsam_node/{topic}" for topic in RVIZ_SHOWS}
 
 
 @pytest.mark.parametrize("node", ["/gsam_node", "/robot/gsam_node"])
@@ -212,6 +214,7 @@ def test_the_camera_publishes_where_it_is_told_to() -> None:
         "camera_info": "/n/desk/camera_info",
     }
     assert rviz.package == "rviz2"
+    assert dict(rviz.remappings)["/gsam_node/overlay"] == "/n/gsam_node/overlay"
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,7 @@ def test_two_cameras_with_jpeg_images_have_topics_of_their_own(
         ("mode", "fast", "mode is 'fast': give one of live, lossless"),
         ("detector__box_threshold", "7.0", "out of range"),
         ("queue_size", "many", "queue_size"),
+        ("tracker.rate", 5, "write it with a dot, as in 5.0"),
     ],
 )
 def test_a_value_that_cannot_be_ends_the_start_with_one_message(world, name, value, words) -> None:

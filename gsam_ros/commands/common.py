@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from gsam_ros.evaluation.run_score import RunScore
+
+
+Number = TypeVar("Number", int, float)
 
 
 def fail(message: str) -> int:
@@ -17,20 +22,33 @@ def fail(message: str) -> int:
     return 1
 
 
-def positive(text: str) -> int:
-    """A number of at least 1, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(f"{number} is less than 1")
-    return number
+def number(
+    kind: Callable[[str], Number], fits: Callable[[Number], bool], wanted: str
+) -> Callable[[str], Number]:
+    """A type for argparse: numbers of a `kind` that fit; `wanted` describes them."""
+
+    def read(text: str) -> Number:
+        try:
+            if fits(value := kind(text)):
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"{text!r} does not fit: write {wanted}")
+
+    return read
 
 
-def count(text: str) -> int:
-    """A number of at least 0, for argparse."""
-    number = int(text)
-    if number < 0:
-        raise ValueError(f"{number} is less than 0")
-    return number
+positive = number(int, lambda n: n >= 1, "a whole number of at least 1")
+count = number(int, lambda n: n >= 0, "a whole number of at least 0")
+above_zero = number(float, lambda n: 0 < n < math.inf, "a number above 0")
+
+
+def folder(text: str) -> Path:
+    """A folder to write to, for argparse: told before anything is computed."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file: give a folder")
+    return path
 
 
 def add_truth_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,11 +86,14 @@ def score_of(run: Path, options: argparse.Namespace) -> tuple[RunScore, Path | N
         BagError: something can't be read, or the truth does not fit.
         PromptError: the recorded prompt can't be used.
     """
+    from gsam_ros.evaluation.bag import BagError, is_bag
     from gsam_ros.evaluation.run_folder import read_run
     from gsam_ros.evaluation.run_results import read_results
     from gsam_ros.evaluation.run_score import score_results
     from gsam_ros.evaluation.truths import load_truth
 
+    if run.is_file() and not is_bag(run):
+        raise BagError(f"{run} is no recording: give the folder that gsam track or gsam demo wrote")
     result = run / "result" if (run / "result").is_dir() else run
     tracked = read_run(result.parent)
     source = tracked["source"].get("path") if tracked else None

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gsam_ros.commands.common import add_truth_arguments, fail, score_of
+from gsam_ros.commands.common import add_truth_arguments, fail, folder, score_of
 
 if TYPE_CHECKING:
     from gsam_ros.evaluation.run_score import RunScore
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "or a folder of such folders, one per recording",
         )
     add_truth_arguments(parser)
-    parser.add_argument("--out", type=Path, help="folder for comparison.html and comparison.json")
+    parser.add_argument("--out", type=folder, help="folder for comparison.html and comparison.json")
     parser.add_argument(
         "--block",
         type=float,
@@ -66,8 +66,12 @@ def _scores(
     options: argparse.Namespace,
 ) -> tuple[RunScore, RunScore, Path | None, float | None]:
     """Both scores, where the images are, and the length of a block."""
+    from gsam_ros.evaluation.bag import BagError
     from gsam_ros.evaluation.comparison import several
 
+    for run in (options.run_a, options.run_b):  # before either is scored
+        if not run.exists():
+            raise BagError(f"{run} does not exist: give the folder of a run")
     runs = several.runs_in(options.run_a), several.runs_in(options.run_b)
     if not all(runs):
         (first, images), (second, _) = (

@@ -5,21 +5,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gsam_ros.commands.common import fail, positive
+from gsam_ros.commands.common import above_zero, fail, folder, positive
 
 ABOUT = "play a sample recording through the node and score the result"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gsam demo`."""
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for everything")
+    parser.add_argument(
+        "--out", type=folder, default=Path("out/demo"), help="folder for everything"
+    )
     parser.add_argument(
         "--runs",
         type=positive,
         default=1,
         help="play so often, and compare the results frame by frame",
     )
-    parser.add_argument("--seconds", type=float, default=20.0, help="length of the recording")
+    parser.add_argument("--seconds", type=above_zero, default=20.0, help="length of the recording")
     parser.add_argument("--seed", type=int, help="of the world that is recorded")
     parser.add_argument("--params-file", type=Path, help="further parameters of the node")
 

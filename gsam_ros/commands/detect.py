@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gsam_ros.commands.common import fail
+from gsam_ros.commands.common import fail, folder
 from gsam_ros.commands.machine import add_machine_arguments, machine_settings
 
 ABOUT = "find and segment in single images, each on its own"
@@ -17,7 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", help="image or folder of images; frames of a video or bag, too")
     parser.add_argument("--prompt", required=True, help='what to look for: "red mug. person."')
     parser.add_argument(
-        "--out", type=Path, default=Path("out/detect"), help="folder for pictures and results.json"
+        "--out",
+        type=folder,
+        default=Path("out/detect"),
+        help="folder for pictures and results.json",
     )
     parser.add_argument(
         "--topic",

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gsam_ros.commands.common import add_truth_arguments, fail, score_of
+from gsam_ros.commands.common import add_truth_arguments, fail, folder, score_of
 
 ABOUT = "score a run of the node or of `gsam track` against the truth"
 
@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "./world",
     )
     add_truth_arguments(parser)
-    parser.add_argument("--out", type=Path, help="folder for report and pictures; none by default")
+    parser.add_argument(
+        "--out", type=folder, help="folder for report and pictures; none by default"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

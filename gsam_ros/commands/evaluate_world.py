@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gsam_ros.commands.common import count, fail, positive
+from gsam_ros.commands.common import count, fail, folder, positive
 
 if TYPE_CHECKING:
     from gsam_ros.training.world_figures import Amounts
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="N",
             help=f"{meaning} ({number})",
         )
-    parser.add_argument("--out", type=Path, help="folder for world.json; none by default")
+    parser.add_argument("--out", type=folder, help="folder for world.json; none by default")
 
 
 def run(options: argparse.Namespace) -> int:

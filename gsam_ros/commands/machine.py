@@ -19,7 +19,8 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any other setting, by the name of the node's parameter: detector.slices.mode=auto",
+        help="any other setting of models and tracker, by the name of the node's parameter: "
+        "detector.slices.mode=auto",
     )
 
 

@@ -7,7 +7,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from gsam_ros.commands.common import fail, positive
+from gsam_ros.commands.common import fail, folder, positive
 
 ABOUT = "track many recordings under many settings, and say which setting is best"
 
@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--phrase", default="", help="of truth that is text, which has no names: what it is of"
     )
-    parser.add_argument("--out", type=Path, default=Path("out/sweep"), help="folder for all of it")
+    parser.add_argument(
+        "--out", type=folder, default=Path("out/sweep"), help="folder for all of it"
+    )
     parser.add_argument("--frames", type=positive, default=0, help="end each run after so many")
     parser.add_argument("--by", default="", help="figure to sort by, such as HOTA or AP50")
     parser.add_argument("--device", help="auto, cpu, cuda, ...")
@@ -82,6 +84,11 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.prompt:
             parse_phrases(options.prompt)
+        for source in options.sources:
+            if not Path(source).exists():
+                return fail(
+                    f"{source} does not exist: give recordings, videos or folders of images"
+                )
         for place in options.truth:
             check_place(place)  # a typing error is not to be told after hours of tracking
         jobs = plan(

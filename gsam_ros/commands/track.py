@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gsam_ros.commands.common import fail, positive
+from gsam_ros.commands.common import above_zero, fail, folder, positive
 from gsam_ros.commands.machine import add_machine_arguments, machine_settings
 
 ABOUT = "take a bag, a video, images or a webcam through the machine, without ROS running"
@@ -26,9 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=folder,
         default=Path("out/track"),
-        help="folder for the results; where it holds an interrupted run, that goes on",
+        help="folder for the results; an interrupted run that it holds goes on, a finished one is "
+        "replaced",
     )
     parser.add_argument(
         "--topic",
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=positive, default=0, help="end after so many")
     parser.add_argument(
         "--save-every",
-        type=float,
+        type=above_zero,
         default=60.0,
         metavar="SECONDS",
         help="how often the run is secured; what a killed run loses at most (default: 60)",

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gsam_ros.commands import train_demo
-from gsam_ros.commands.common import count, fail, positive
+from gsam_ros.commands.common import above_zero, count, fail, folder, number, positive
 
 if TYPE_CHECKING:
     from gsam_ros.training.fine_tune_settings import FineTuneSettings
 
 ABOUT = "fine-tune a detector on images of your own, or make the bundled models anew"
+
+_share = number(float, lambda n: 0 <= n < 1, "a number from 0 to below 1")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     detector.add_argument(
         "--out",
-        type=Path,
+        type=folder,
         required=True,
         help="folder for the best checkpoint; where it holds an interrupted training, that goes on",
     )
@@ -83,14 +85,14 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_optimiser_arguments(parser: argparse.ArgumentParser) -> None:
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
-        "--epochs", type=_above_zero, default=20.0, help="times through the images (20)"
+        "--epochs", type=above_zero, default=20.0, help="times through the images (20)"
     )
     length.add_argument("--steps", type=positive, help="of the optimiser, instead of --epochs")
     parser.add_argument(
         "--batch", type=positive, default=4, help="images a device takes at once (4)"
     )
     parser.add_argument("--accumulate", type=positive, default=1, help="batches a step sums up (1)")
-    parser.add_argument("--rate", type=_above_zero, default=1e-4, help="learning rate (1e-4)")
+    parser.add_argument("--rate", type=above_zero, default=1e-4, help="learning rate (1e-4)")
     parser.add_argument(
         "--freeze", nargs="+", choices=("backbone", "text"), default=[], help="what not to change"
     )
@@ -188,17 +190,3 @@ def _settings(options: argparse.Namespace, images: int) -> FineTuneSettings:
         bf16=options.bf16,
         augment=options.augment,
     )
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < 1:
-        raise ValueError(f"{number} is not in [0, 1)")
-    return number
-
-
-def _above_zero(text: str) -> float:
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise ValueError(f"{number} is not above 0")
-    return number

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from gsam_ros.commands.common import count, fail
+from gsam_ros.commands.common import count, fail, folder, number
 
 ABOUT = "both bundled models from nothing, on two CPU cores"
 
 _SCENES = 200
+_share = number(float, lambda n: 0 < n <= 1, "a number above 0, and 1 at most")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `gsam train demo`."""
     parser.add_argument(
         "--out",
-        type=Path,
+        type=folder,
         required=True,
         help="folder for demo-detector, demo-segmenter and world.json; where it holds an "
         "interrupted training, that goes on",
@@ -63,10 +63,3 @@ def run(options: argparse.Namespace) -> int:
         raise
     print("\n".join(f"{role}: {folder}" for role, folder in training.models.items()))
     return 0
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= 1:
-        raise ValueError(f"{number} is not in (0, 1]")
-    return number

@@ -194,7 +194,7 @@ def is_bag(path: Path) -> bool:
 
 def _open(path: Path, salvage: bool) -> AnyReader | Salvage:
     if not path.exists():
-        raise BagError(f"{path} does not exist")
+        raise BagError(f"{path} does not exist: give a recording or the folder of a run")
     _check_name(path)
     try:
         reader = AnyReader([path], default_typestore=_types_of_old_bags())

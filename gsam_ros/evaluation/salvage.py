@@ -137,7 +137,9 @@ class Salvage:
         size = file.stat().st_size
         damaged = 0
         with file.open("rb") as stream:
-            stream.read(_MAGIC)
+            if len(stream.read(_MAGIC)) < _MAGIC:
+                self._notes.append(f"{file.name} holds no recording")
+                return
             end = _MAGIC
             while (payload := _record(stream)) is not None:
                 opcode, data = payload

@@ -54,6 +54,8 @@ def read_coco(path: Path, folder: Path, source: str = "categories") -> CocoBoxes
             examples.
     """
     data = _load(path)
+    if not folder.is_dir():
+        raise CocoError(f"the images of {path} are to lie in {folder}, which is no folder")
     complaints = _Complaints(path)
     phrase_of, phrases = _by_category(data, complaints)
     if source == "captions":
@@ -112,6 +114,9 @@ def _worded(text: object) -> str:
 
 
 def _load(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise CocoError(f"{path} {what}: give the COCO file")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

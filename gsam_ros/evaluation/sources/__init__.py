@@ -34,7 +34,10 @@ def open_source(place: str | Path, topics: Sequence[str] = (), prompts: bool = F
 
         source: Source = Webcam(str(place))
     elif not path.exists():
-        raise SourceError(f"{path} does not exist")
+        raise SourceError(
+            f"{path} does not exist: give a recording, a video, an image, a folder of images, or a "
+            "webcam by its number"
+        )
     elif is_bag(path):
         return BagSource(path, topics, prompts)
     elif path.is_dir() or path.suffix.lower() in IMAGE_ENDINGS:

@@ -144,7 +144,7 @@ def _read(file: Path) -> list[_Row]:
             except (ValueError, IndexError) as error:
                 raise TruthError(
                     f"{file}, line {number}, is neither MOTChallenge (frame,id,left,top,width,"
-                    f"height,...) nor MOTS (frame id class height width runs): {error}"
+                    f"height,...) nor MOTS (frame id class height width runs): {line[:40]!r}"
                 ) from error
             if row:
                 rows.append(row)
