@@ -125,13 +125,13 @@ def gather(
     """Memories of N objects of equal `shape` as one batch of tokens; `few` as in `frames`."""
     frames = [memory.frames(few) for memory in memories]
     pointers = [memory.pointers() for memory in memories]
-    spatial = torch.stack([torch.cat([f.features for _, f in own]) for own in frames])
     places = torch.cat([model.memory_positions(age) for age, _ in frames[0]])
     stacked = torch.stack([torch.stack([pointer for _, pointer in own]) for own in pointers])
     ages = torch.tensor([[age for age, _ in own] for own in pointers], device=stacked.device)
-    tokens, positions = model.pointer_tokens(stacked, ages)
-    return MemoryTokens(
-        torch.cat([spatial.to(tokens.dtype), tokens], 1),
-        torch.cat([places.expand(len(memories), -1, -1), positions], 1),
-        tokens.shape[1],
-    )
+    pointed, times = model.pointer_tokens(stacked, ages)
+    spatial = len(places)
+    tokens = pointed.new_empty(len(memories), spatial + pointed.shape[1], pointed.shape[2])
+    for row, own in enumerate(frames):
+        tokens[row, :spatial] = torch.cat([frame.features for _, frame in own])
+    tokens[:, spatial:] = pointed
+    return MemoryTokens(tokens, places, times)

@@ -104,14 +104,14 @@ class MemoryAttention:
         images = features.image_top
         x = images.flatten(2).mT + 0.1 * positions
         for number, layer in enumerate(self._layers):
-            x = x + self._self_attend(layer, layer.norms[0](x))
+            x += self._self_attend(layer, layer.norms[0](x))
             query = self._rotate(
                 self._split(layer.cross_attention.query(layer.norms[1](x))), self._rope
             )
             if number == 0:  # from here on each object has features of its own
                 x, query = features.spread(x), features.spread(query)
             x = x + self._cross_attend(layer.cross_attention, query, memory)
-            x = x + layer.feed_forward(layer.norms[2](x))
+            x += layer.feed_forward(layer.norms[2](x))
         return self._norm(x).mT.unflatten(2, images.shape[2:])
 
     def _self_attend(self, layer: Layer, x: torch.Tensor) -> torch.Tensor:
@@ -126,13 +126,13 @@ class MemoryAttention:
         """Attention of rotated queries [N, heads, h * w, E] to memory, [N, h * w, C]."""
         if self._heads == 1 and query.device.type == "cpu" and query.dtype == torch.float32:
             return self._cross_attend_in_cache(cross, query[:, 0], memory)
-        tokens, positions = memory.tokens.to(query.dtype), memory.positions.to(query.dtype)
-        key = self._split(cross.key(tokens + positions))
-        frames = key[:, :, : key.shape[2] - memory.pointer_tokens]
+        tokens, spatial = memory.tokens.to(query.dtype), len(memory.places)
+        positions = torch.cat([memory.places.expand(len(tokens), -1, -1), memory.times], 1)
+        key = self._split(cross.key(tokens + positions.to(query.dtype)))
         # The same place turns by the same angle, however old its memory is.
-        frames = frames.unflatten(2, (-1, len(self._memory_rope)))
+        frames = key[:, :, :spatial].unflatten(2, (-1, len(self._memory_rope)))
         rotated = self._rotate(frames, self._memory_rope).flatten(2, 3)
-        key = torch.cat([rotated, key[:, :, rotated.shape[2] :]], 2)
+        key = torch.cat([rotated, key[:, :, spatial:]], 2)
         value = self._split(cross.value(tokens))
         return cross.out(_merge(scaled_dot_product_attention(query, key, value)))
 
@@ -143,24 +143,27 @@ class MemoryAttention:
         count, length, width = memory.tokens.shape
         places, channels = query.shape[1:]
         query = query * channels**-0.5
+        spatial, weight = len(memory.places), cross.key.weight.T
+        # What keys owe to positions, which most objects share.
+        of_places = cross.key(memory.places.to(query.dtype))
+        of_times = cross.key(memory.times.to(query.dtype))
         key = query.new_empty(length, channels)
-        frames = key[: length - memory.pointer_tokens].view(-1, len(self._memory_rope), channels)
+        frames = key[:spatial].view(-1, len(self._memory_rope), channels)
         rotated = torch.view_as_complex(frames.unflatten(-1, (-1, 2)))
         scores = query.new_empty(min(_QUERIES, places), length)
         averages = query.new_empty(count, places, width)
         for number in range(count):
             tokens = memory.tokens[number].to(query.dtype)
-            torch.addmm(
-                cross.key.bias, tokens + memory.positions[number], cross.key.weight.T, out=key
-            )
+            torch.addmm(of_places, tokens[:spatial], weight, out=key[:spatial])
+            torch.addmm(of_times[number], tokens[spatial:], weight, out=key[spatial:])
             rotated.mul_(self._memory_rope)
             for start in range(0, places, _QUERIES):
                 rows = query[number, start : start + _QUERIES]
                 part = torch.mm(rows, key.T, out=scores[: len(rows)])
                 torch.softmax(part, -1, out=part)
                 torch.mm(part, tokens, out=averages[number, start : start + _QUERIES])
-        weight = cross.out.weight @ cross.value.weight
-        return linear(averages, weight, cross.out(cross.value.bias))
+        both = cross.out.weight @ cross.value.weight
+        return linear(averages, both, cross.out(cross.value.bias))
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         """[N, L, C] into heads: [N, heads, L, C / heads]."""

@@ -118,14 +118,14 @@ class MemoryTokens:
     """What N objects remember, as the tokens that memory attention takes.
 
     Attributes:
-        tokens: [N, L, D] spatial memories first, then pointers.
-        positions: [N, L, D].
-        pointer_tokens: how many of the L tokens are of pointers; these have no place in the image.
+        tokens: [N, S + P, D] S of spatial memories first, then P of pointers.
+        places: [S, D] positions of the former, the same for all objects.
+        times: [N, P, D] positions of the latter, which have no place in the image.
     """
 
     tokens: torch.Tensor
-    positions: torch.Tensor
-    pointer_tokens: int
+    places: torch.Tensor
+    times: torch.Tensor
 
 
 def _batches(what: str) -> Batches:

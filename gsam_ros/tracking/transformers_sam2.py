@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import get_1d_sine_pe
 
 from gsam_ros import checkpoints
+from gsam_ros.tracking.channel_norm import replace_norms
 from gsam_ros.tracking.memory_attention import Layer, MemoryAttention, Projections, axial_rope
 from gsam_ros.tracking.model import ImageFeatures
 from gsam_ros.tracking.sam2_operations import Decoded, Embeddings, Rules, Sam2Operations
@@ -53,6 +54,8 @@ class TransformersSam2(Sam2Operations):
         )
         # Its convolutions are a tenth faster so.
         self.model.memory_encoder.to(memory_format=torch.channels_last)
+        if device.type == "cpu":
+            replace_norms(self.model.memory_encoder.mask_downsampler.layers)
         config = self.model.config
         rules = Rules(
             image_size=config.image_size,
@@ -128,7 +131,10 @@ class TransformersSam2(Sam2Operations):
         return self.model.mask_downsample(masks)
 
     def _encode_masks(self, features: ImageFeatures, masks: torch.Tensor) -> torch.Tensor:
-        return self.model.memory_encoder(features.top, masks)[0]
+        encoder = self.model.memory_encoder
+        # An image's part is the same for all of its objects.
+        image = features.spread(encoder.feature_projection(features.image_top))
+        return encoder.projection(encoder.memory_fuser(image + encoder.mask_downsampler(masks)))
 
     def _place_in_time(self, ages: torch.Tensor) -> torch.Tensor:
         sine = get_1d_sine_pe(ages, dim=self.model.hidden_dim).to(self.dtype)
@@ -164,7 +170,10 @@ class TransformersSam2(Sam2Operations):
 
     @staticmethod
     def _feed_forward(layer: Any) -> Any:
-        return lambda x: layer.linear2(layer.activation(layer.linear1(x)))
+        relu = isinstance(layer.activation, torch.nn.ReLU)
+        # In place: of all objects' wide features it would be a second copy.
+        activation = torch.relu_ if relu else layer.activation
+        return lambda x: layer.linear2(activation(layer.linear1(x)))
 
 
 def _projections(attention: Any) -> Projections:
