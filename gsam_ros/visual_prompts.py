@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gsam_ros.prompts import PromptError
 
@@ -21,7 +22,7 @@ class VisualPrompt:
     """One object of one camera's image, and what to call it.
 
     Exactly one of `box`, `points` and `mask` says where it is. Coordinates are pixels of the
-    camera's image, (0, 0) its top left corner.
+    camera's image, (0, 0) its top left corner. Lists are taken for arrays.
 
     Attributes:
         camera: name of the camera.
@@ -51,6 +52,8 @@ class VisualPrompt:
         if len(name) > MAX_NAME:
             raise PromptError(f"the name has {len(name)} characters, the most is {MAX_NAME}")
         object.__setattr__(self, "name", name)
+        for kind in ("box", "points", "labels", "mask"):
+            object.__setattr__(self, kind, _array(kind, getattr(self, kind)))
         given = [kind for kind in ("box", "points", "mask") if getattr(self, kind) is not None]
         if len(given) != 1:
             raise PromptError(
@@ -107,6 +110,16 @@ class VisualPrompt:
         return replace(self, box=box)
 
 
+def _array(kind: str, values: ArrayLike | None) -> np.ndarray | None:
+    """What was given as an array, lists too."""
+    if values is None:
+        return None
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # lists of different lengths
+        raise PromptError(f"{kind} is no array: {error}") from error
+
+
 def _numbers(kind: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Values as float32 of a shape.
 
@@ -117,6 +130,8 @@ def _numbers(kind: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarra
         raise PromptError(
             f"{kind} holds {values.size} numbers: a box has 4 (x1, y1, x2, y2), a point 2 (x, y)"
         )
+    if not np.issubdtype(values.dtype, np.number):
+        raise PromptError(f"{kind} holds values that are no numbers")
     if not np.isfinite(values).all():
         raise PromptError(f"{kind} holds numbers that are not finite")
     return values.astype(np.float32)

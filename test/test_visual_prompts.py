@@ -21,6 +21,13 @@ def fitted(name="tool", **where) -> VisualPrompt:
     return VisualPrompt("", name, **where).fit(HEIGHT, WIDTH)
 
 
+def test_lists_are_arrays() -> None:
+    np.testing.assert_array_equal(fitted(box=BOX.tolist()).box, BOX)
+    pointed = fitted(points=[[1, 2], [3, 4]], labels=[1, 0])
+    assert pointed.points.tolist() == [[1, 2], [3, 4]]
+    assert pointed.labels.tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("where", "words"),
     [
@@ -32,6 +39,8 @@ def fitted(name="tool", **where) -> VisualPrompt:
         ({"box": np.array([80, 0, 120, 40])}, "no area within the camera's 80x60 image"),
         ({"box": np.array([0, 0, np.nan, 40])}, "not finite"),
         ({"points": np.zeros((0, 2))}, "0 numbers"),
+        ({"points": [[1, 2], [3]]}, "points is no array"),
+        ({"box": ["a", "b", "c", "d"]}, "box holds values that are no numbers"),
         ({"points": np.zeros((2, 3))}, "6 numbers"),
         ({"points": np.array([[1, 1], [81, 1]])}, r"\(81, 1\) lies outside"),
         ({"points": np.array([[1, -1]])}, r"\(1, -1\) lies outside"),

@@ -88,7 +88,7 @@ class DetectorBatches(Dataset[Batch]):
         """Pictures of one room: to draw another takes as long as ten of its frames."""
         if (height, width) != SIZES[0] or not (count := rng.binomial(self.batch_size, self.filmed)):
             return []
-        scene = draw_scene(rng)
+        scene = draw_scene(rng, TRAINING_PAIRS)
         return [film_still(rng, scene, height, width) for _ in range(count)]
 
 

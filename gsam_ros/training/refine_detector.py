@@ -29,8 +29,8 @@ from gsam_ros.training.together import Team, run_together
 
 STATE = "refined.pt"
 PROCESSES = 2
-MIX = PromptMix(nothing=0.4, most_of_nothing=4, opened=0.3)
-FILMED = 0.6
+MIX = PromptMix(nothing=0.5, most_of_nothing=4, opened=0.3)
+FILMED = 0.5
 """Share of the pictures of a camera's shape that show rooms, where things hide one another."""
 _SEED_OFFSET = 2_000_000
 _AVERAGE_DECAY = 0.995

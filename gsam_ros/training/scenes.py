@@ -6,6 +6,8 @@ colour-shape pair that is held out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from gsam_ros.world.compose import boxes_of
 from gsam_ros.world.placement import MIN_VISIBLE
 from gsam_ros.world.scene import RenderedFrame, Scene
 from gsam_ros.world.stills import Still
+from gsam_ros.world.vocabulary import SEEN, Pair
 
 FIRST_SEED = 1_000_000
 FRAME_PERIOD = 0.1
@@ -22,9 +25,9 @@ FRAME_PERIOD = 0.1
 _LASTS = 60.0  # seconds of a room out of which frames are taken
 
 
-def draw_scene(rng: np.random.Generator) -> Scene:
-    """A room in which nothing is held out."""
-    return Scene(int(rng.integers(FIRST_SEED, 2**31)), held_out=0)
+def draw_scene(rng: np.random.Generator, pairs: Sequence[Pair] = SEEN) -> Scene:
+    """A room of `pairs` in which nothing is held out."""
+    return Scene(int(rng.integers(FIRST_SEED, 2**31)), held_out=0, others=pairs)
 
 
 def film_still(rng: np.random.Generator, scene: Scene, height: int, width: int) -> Still:

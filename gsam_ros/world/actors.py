@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gsam_ros.world.backgrounds import draw_surface
 from gsam_ros.world.compose import OPAQUE
 from gsam_ros.world.sprites import Light, draw_sprite
-from gsam_ros.world.vocabulary import HELD_OUT, SEEN, SHAPES, Pair
+from gsam_ros.world.vocabulary import COLOURS, HELD_OUT, SEEN, SHAPES, Pair
 
 Way = Callable[[float], tuple[float, float, float]]
 """From seconds to the foot point's (x, y, z) in the world frame, metres."""
@@ -38,12 +38,14 @@ class Actor:
     """Amplitude of its rocking, radians."""
 
 
-def draw_cast(rng: np.random.Generator, light: Light, held_out: int = 3) -> list[Actor]:
+def draw_cast(
+    rng: np.random.Generator, light: Light, held_out: int = 3, others: Sequence[Pair] = SEEN
+) -> list[Actor]:
     """Nine objects and a pillar: every shape once, but two red mugs.
 
-    `held_out` of the pairs are held out, the others seen. Every object has a depth of its own. Four
-    cross the others' paths, two stand still, and three go out of both cameras' views and come back:
-    one of the mugs among them, so that a tracker must tell it from its twin.
+    `held_out` of the pairs are held out, the rest come from `others`. Every object has a depth of
+    its own. Four cross the others' paths, two stand still, and three go out of both cameras' views
+    and come back: one of the mugs among them, so that a tracker must tell it from its twin.
     """
     twin: Pair = ("red", "mug")
     unseen = [pair for pair in HELD_OUT if pair[1] != twin[1]]
@@ -51,9 +53,9 @@ def draw_cast(rng: np.random.Generator, light: Light, held_out: int = 3) -> list
     for shape in rng.permutation(SHAPES):
         if all(shape != taken for _, taken in pairs):
             colours = {colour for colour, _ in pairs}
-            fitting = [p for p in SEEN if p[1] == shape]
+            fitting = [p for p in others if p[1] == shape]
             # Where only a held-out pair is left of the free colours, two shapes share one.
-            free = [p for p in fitting if p[0] not in colours] or fitting
+            free = [p for p in fitting if p[0] not in colours & set(COLOURS)] or fitting
             pairs.append(free[rng.integers(len(free))])
     makers = [
         _visitor,

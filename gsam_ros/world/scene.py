@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from gsam_ros.world.compose import OPAQUE, boxes_of, paste, warp_sprite
 from gsam_ros.world.exposure import Exposure
 from gsam_ros.world.room import Matrix, PinholeCamera, draw_cameras, draw_room
 from gsam_ros.world.sprites import draw_light
-from gsam_ros.world.vocabulary import Pair
+from gsam_ros.world.vocabulary import SEEN, Pair
 
 MIN_PIXELS = 16
 """An object of fewer visible pixels is not in the truth."""
@@ -44,17 +45,22 @@ class RenderedFrame:
 class Scene:
     """A room with nine objects and a pillar, the same for the same seed, at any time t >= 0.
 
-    `held_out` of the colour-shape pairs are such that training never draws. `render` has no memory:
-    frames may be asked for in any order.
+    `held_out` of the colour-shape pairs are such that training never draws, the rest, but for two
+    red mugs, come from `others`. `render` has no memory: frames may be asked for in any order.
     """
 
     def __init__(
-        self, seed: int = 0, width: int = 640, height: int = 480, held_out: int = 3
+        self,
+        seed: int = 0,
+        width: int = 640,
+        height: int = 480,
+        held_out: int = 3,
+        others: Sequence[Pair] = SEEN,
     ) -> None:
         rng = np.random.default_rng(seed)
         self._seed = seed
         self._room = draw_room(rng)
-        self._cast = draw_cast(rng, draw_light(rng), held_out)
+        self._cast = draw_cast(rng, draw_light(rng), held_out, others)
         self.cameras: list[PinholeCamera] = draw_cameras(rng, width, height)
         self._exposures = [_draw_settings(rng) for _ in self.cameras]
         self._shadow = _soft_disc(96)
