@@ -53,8 +53,11 @@ class KeptDepth:
             self._intervals.append(stamp - self._newest)
         self._newest = stamp if self._newest is None else max(stamp, self._newest)
         self._images.append((stamp, data))
-        while len(self._images) > self._capacity + len(self._in_work) and self._let_one_go():
-            pass
+        while len(self._images) > self._capacity + len(self._in_work):
+            unwanted = next(filter(self._is_unwanted, self._images), None)
+            if unwanted is None:
+                break
+            self._images.remove(unwanted)
 
     def find(self, stamp: int) -> bytes | None:
         """The image nearest to `stamp`, if it is near enough; much older ones are let go."""
@@ -82,10 +85,6 @@ class KeptDepth:
         self._intervals.clear()
         self._newest = None
 
-    def _let_one_go(self) -> bool:
-        """The oldest that no frame in work wants; False where there is none."""
-        for place, (stamp, _) in enumerate(self._images):
-            if all(abs(stamp - wanted) > self._tolerance for wanted in self._in_work):
-                del self._images[place]
-                return True
-        return False
+    def _is_unwanted(self, image: tuple[int, bytes]) -> bool:
+        """Whether no frame in work may ask for it."""
+        return all(abs(image[0] - stamp) > self._tolerance for stamp in self._in_work)
