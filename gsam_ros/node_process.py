@@ -21,9 +21,9 @@ from gsam_ros.node import GsamNode
 from gsam_ros.process_memory import share_arenas
 from gsam_ros.settings import SettingError
 
-_SERVICE_THREADS = 3
-"""For a transition, for a prompt that is set by service, and for whatever is asked meanwhile; while
-models load, only the transition waits."""
+_SERVICE_THREADS = 8
+"""A transition, a prompt, `~/detect` and `~/reset` may each wait for the end of a step, one request
+of a kind; states, parameters and `~/enable` are answered meanwhile."""
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -52,6 +52,26 @@ def image(camera: str, stamp: int = 0) -> Frame:
     return Frame(np.zeros((4, 4, 3), np.uint8), stamp, camera)
 
 
+def test_how_long_a_look_takes_is_told_while_it_takes():
+    clock, done, looks = [100.0], threading.Semaphore(0), threading.Event()
+
+    def look():
+        assert looks.wait(PATIENCE)
+        return [FOUND]
+
+    detector = BesideDetector(torch.device("cpu"), done.release, lambda: clock[0])
+    assert detector.looking_for == 0
+    detector.ask(image("a"))
+    detector.begin(lambda frames: look)
+    clock[0] += 40
+    assert detector.looking_for == 40
+    looks.set()
+    assert done.acquire(timeout=PATIENCE)
+    assert len(detector.take()) == 1
+    assert detector.looking_for == 0
+    detector.close()
+
+
 def test_it_works_beside_and_answers_once(detector, done):
     gate = Gate()
     frame = image("a", 7)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import rclpy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.context import Context
 from rclpy.node import Node
 from std_msgs.msg import Int32
@@ -66,6 +67,36 @@ def wait_for(condition: Any, seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.005)
+
+
+def test_a_request_that_waits_for_a_thread_is_handed_on_once(
+    node: Node, talker: Node, executor: CountingExecutor
+) -> None:
+    open_, answered = threading.Event(), []
+
+    def wait(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        assert open_.wait(20)
+        answered.append(request)
+        return response
+
+    clients = []
+    for number in range(3):  # one more than there are threads
+        group = MutuallyExclusiveCallbackGroup()
+        node.create_service(Trigger, f"wait{number}", wait, callback_group=group)
+        clients.append(talker.create_client(Trigger, f"wait{number}"))
+    ticks: list[None] = []
+    node.create_timer(0.01, lambda: ticks.append(None))
+    spin_in_thread(executor)
+    for client in clients:
+        assert client.wait_for_service(20)
+        client.call_async(Trigger.Request())
+    wait_for(lambda: len(executor._handed_on) == 3)
+    so_far = len(ticks)
+    wait_for(lambda: len(ticks) > so_far + 20)
+    assert executor._pool._work_queue.qsize() == 1
+    open_.set()
+    wait_for(lambda: len(answered) == 3)
+    wait_for(lambda: not executor._handed_on)
 
 
 def test_it_rests_between_messages_while_another_thread_computes(

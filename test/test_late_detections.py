@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import torch
 
 from gsam_ros.detection.settings import DetectorSettings
 from gsam_ros.instances import Frame, FrameResult
+from gsam_ros.pipeline import grounded_tracker
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.pipeline.step_errors import CamerasFailed
@@ -62,7 +64,7 @@ class Bench:
 
     def end(self) -> None:
         self.machine.reset()
-        while self.machine._following.late._detector._busy:
+        while self.machine._following.late._detector.looking_for:
             self._may.release()
             time.sleep(0.01)
             self.machine.catch_up()
@@ -293,6 +295,20 @@ def test_without_kept_frames_the_frame_waits(bench):
     result = bench.show(0)
     assert len(result.instances) >= 2
     assert result.stage_ms["detect"] > 0
+
+
+def test_a_machine_that_cannot_warm_up_leaves_no_thread(monkeypatch):
+    """It would keep the models for ever, and the next ones would not fit."""
+
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(grounded_tracker, "warm_up", fail)
+    before = set(threading.enumerate())
+    with pytest.raises(torch.OutOfMemoryError):
+        GroundedTracker(Settings(device="cpu"), live=True)
+    left = {thread.name for thread in threading.enumerate() if thread not in before}
+    assert "gsam-detector" not in left
 
 
 @pytest.mark.parametrize(

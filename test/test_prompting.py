@@ -248,6 +248,31 @@ def test_what_is_pointed_at_belongs_to_its_cameras_own_prompt(bench: Bench) -> N
     assert [camera for _, _, camera in prompts.changes] == [None, "front", "front", None]
 
 
+def test_what_the_machine_before_looked_for_is_not_taken_for_what_this_one_does(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    prompts.keeper.request("mug.").result(10)
+    prompts.keeper.detach()
+    second = Bench()
+    second.runner.start()
+    works = second.runner.call(lambda tracker: tracker.set_prompt).result(10)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    second.runner.call(lambda tracker: setattr(tracker, "set_prompt", fail)).result(10)
+    with pytest.raises(RuntimeError):
+        prompts.keeper.attach(second.runner).result(10)
+    second.runner.call(lambda tracker: setattr(tracker, "set_prompt", works)).result(10)
+    box = np.array([0, 0, 3, 3])
+    prompts.keeper.point_out("/topic", lambda: VisualPrompt("", "tool", box=box))
+    assert prompts.keeper.request("mug.").result(10).phrases == ("mug",)
+    assert second.runner.stop(10)
+
+
 @pytest.mark.parametrize("is_set", [True, False])
 def test_a_machine_that_fails_on_a_request_is_told_and_the_node_lives(is_set: bool) -> None:
     """What a service callback raises would end the node."""

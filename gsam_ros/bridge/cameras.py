@@ -43,6 +43,10 @@ class Cameras:
     def __getitem__(self, name: str) -> Camera:
         return self._cameras[name]
 
+    def get(self, name: str) -> Camera | None:
+        """The camera of that name, if there is one now."""
+        return self._cameras.get(name)
+
     def __iter__(self) -> Iterator[Camera]:
         """Over those that there are now."""
         return iter(list(self._cameras.values()))

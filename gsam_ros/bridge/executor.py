@@ -38,6 +38,7 @@ class ShortCallbackExecutor(Executor):
     def __init__(self, num_threads: int, *, context: Context | None = None) -> None:
         super().__init__(context=context)
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="gsam-service")
+        self._handed_on: set[Any] = set()
         self._failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
         self._spinning = threading.Lock()
         self._told_to_stop = threading.Event()
@@ -63,7 +64,10 @@ class ShortCallbackExecutor(Executor):
         ):
             return
         if isinstance(entity, Service):
-            self._pool.submit(self._run, task)
+            # rclpy hands out what has not begun at every turn, so also what waits for a thread.
+            if task not in self._handed_on:
+                self._handed_on.add(task)
+                self._pool.submit(self._run, task)
         else:
             self._run(task)
         if not self._failures.empty():
@@ -87,6 +91,7 @@ class ShortCallbackExecutor(Executor):
 
     def _run(self, task: Any) -> None:
         task()
+        self._handed_on.discard(task)
         error = task.exception()
         if error is not None:
             self._failures.put(error)

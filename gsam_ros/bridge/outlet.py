@@ -55,7 +55,9 @@ class CameraOutlet:
 
     def give_up(self, arrival: Arrival, cause: str) -> None:
         """A frame had to give way in the inbox. Live that is the rule; lossless it is a loss."""
-        camera = self._cameras[arrival.camera]
+        camera = self._cameras.get(arrival.camera)
+        if camera is None:  # taken away while its last image was on its way
+            return
         reason = _WHY[cause]
         camera.publish_drop(arrival, cause, reason, answer=self._lossless)
         if cause == QUEUE_FULL:

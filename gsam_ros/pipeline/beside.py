@@ -61,7 +61,7 @@ class BesideDetector:
         self._done = done
         self._asked: dict[str, Frame] = {}
         self._waiting: list[Frame] = []
-        self._busy = False
+        self._busy_since: float | None = None
         self._now = now
         self._one_by_one_until = now()
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
@@ -74,6 +74,12 @@ class BesideDetector:
     def asked(self) -> dict[str, int]:
         """Stamp of the frame, by camera, of which an answer is still to come."""
         return {camera: frame.stamp for camera, frame in self._asked.items()}
+
+    @property
+    def looking_for(self) -> float:
+        """Seconds since the look began whose answer is still to come; any thread may ask."""
+        since = self._busy_since
+        return 0.0 if since is None else self._now() - since
 
     def try_out(self, look: Callable[[], object]) -> None:
         """Run something in the detector's thread and wait for it, before anything is asked.
@@ -98,7 +104,7 @@ class BesideDetector:
 
     def begin(self, make: Callable[[Sequence[Frame]], Job]) -> None:
         """If the detector is free, let it look at all frames that wait for it."""
-        if self._busy or not self._waiting:
+        if self._busy_since is not None or not self._waiting:
             return
         alone = self._now() < self._one_by_one_until
         frames, self._waiting = (
@@ -109,7 +115,7 @@ class BesideDetector:
             ready = torch.cuda.Event()
             ready.record(torch.cuda.current_stream(self._device))
         self._tasks.put(_Task(frames, make(frames), ready))
-        self._busy = True
+        self._busy_since = self._now()
 
     def take(self) -> list[Answer]:
         """What was found since the last time; nothing of frames that were forgotten or not seen.
@@ -122,7 +128,7 @@ class BesideDetector:
             frames, found, detect_ms = self._outcomes.get_nowait()
         except Empty:
             return []
-        self._busy = False
+        self._busy_since = None
         wanted = [self._asked.get(frame.camera) is frame for frame in frames]
         for frame, is_wanted in zip(frames, wanted, strict=True):
             if is_wanted:

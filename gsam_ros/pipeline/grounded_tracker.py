@@ -99,7 +99,11 @@ class GroundedTracker:
         if beside == "always" or (beside == "auto" and live):
             self._following.begin_beside(lambda: self.when_detected())  # noqa: PLW0108  it changes
         tell("warming up")
-        warm_up(self._detector, self._segmenter, self.settings.tracker, self._following.late)
+        try:
+            warm_up(self._detector, self._segmenter, self.settings.tracker, self._following.late)
+        except BaseException:
+            self.close()  # a thread that is left would keep the models, and their memory
+            raise
 
     @property
     def prompt(self) -> Prompt | None:
@@ -111,13 +115,15 @@ class GroundedTracker:
         return self._prompts.of(camera)
 
     def shortages(self) -> list[str]:
-        """What does not fit into the device's memory at the moment, for people.
+        """What is short at the moment, of memory or of time, for people.
 
         Any thread may ask. While something is short, as much as fits goes on.
         """
         told = self._following.keyframes.shortage
         own = [*self._detector.shortages, *self._segmenter.batches.shortages]
-        return [*([told] if told else []), *own, *self._tracker.limits.shortages]
+        late = self._following.late
+        long = late.long_look if late else ""
+        return [*filter(None, (told, long)), *own, *self._tracker.limits.shortages]
 
     def set_prompt(self, text: str, camera: str | None = None) -> Prompt:
         """Look for something else from the next step on.

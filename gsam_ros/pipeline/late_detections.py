@@ -11,6 +11,8 @@ from gsam_ros.pipeline.keyframes import Found
 from gsam_ros.pipeline.step_errors import CamerasFailed
 from gsam_ros.tracking.history import History
 
+_LONG_LOOK = 30.0  # seconds; the largest detector on a CPU takes some ten
+
 
 class LateDetections:
     """Gives keyframes to the detector, and works its answers in when they are there.
@@ -45,6 +47,17 @@ class LateDetections:
     def asked(self) -> dict[str, int]:
         """Stamp of the keyframe, by camera, of which the answer is still to come."""
         return self._detector.asked
+
+    @property
+    def long_look(self) -> str:
+        """For people: that the detector is at one look for too long; empty where it is not."""
+        seconds = self._detector.looking_for
+        if seconds < _LONG_LOOK:
+            return ""
+        return (
+            f"the detector is at one look for {seconds:.0f} s, and nothing new is found meanwhile: "
+            "look at fewer tiles (detector.slices), or it hangs"
+        )
 
     def ask(self, frames: Sequence[Frame]) -> None:
         """Have keyframes looked at, of cameras of which no answer is still to come."""

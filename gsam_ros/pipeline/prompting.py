@@ -136,6 +136,7 @@ class PromptKeeper:
         with self._lock:
             self._runner = None
             self._in_force = {}
+            self._texts = {}
 
     def _apply_by(self, runner: Runner, text: str, camera: str | None) -> Future[Prompt | None]:
         outcome = runner.call(lambda tracker: self._apply(runner, tracker, text, camera))
