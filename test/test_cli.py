@@ -202,7 +202,7 @@ def test_a_run_compared_with_itself_has_no_pictures(
     [
         (["compare", "a", "b", "--out", "{image}"], "{image} is a file: give a folder"),
         (["track", "a", "--out", "{image}"], "{image} is a file: give a folder"),
-        (["track", "a", "--save-every", "nan"], "'nan' does not fit: write a number above 0"),
+        (["track", "a", "--save-every", "nan"], "'nan' does not fit: write a number of 0 or"),
         (["demo", "--seconds", "0"], "'0' does not fit: write a number above 0"),
         (["train", "demo", "--out", "a", "--share", "2"], "'2' does not fit: write a number above"),
         (["track", "a", "--frames", "few"], "'few' does not fit: write a whole number of at least"),

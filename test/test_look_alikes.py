@@ -82,7 +82,7 @@ def follow(
 
 
 @pytest.mark.parametrize("memory", ["exact", "fast"])
-@pytest.mark.parametrize(("speed", "below"), [(70, 12), (90, 24)])
+@pytest.mark.parametrize(("speed", "below"), [(70, 12), (90, 16)])
 def test_two_that_cross_keep_their_ids(model, memory, speed, below):
     """The one behind is hidden for some frames on end, and SAM 2 has one mask over both."""
 

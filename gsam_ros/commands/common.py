@@ -40,6 +40,7 @@ def number(
 
 positive = number(int, lambda n: n >= 1, "a whole number of at least 1")
 count = number(int, lambda n: n >= 0, "a whole number of at least 0")
+zero_or_more = number(float, lambda n: 0 <= n < math.inf, "a number of 0 or more")
 above_zero = number(float, lambda n: 0 < n < math.inf, "a number above 0")
 
 

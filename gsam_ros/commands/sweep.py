@@ -84,11 +84,6 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.prompt:
             parse_phrases(options.prompt)
-        for source in options.sources:
-            if not Path(source).exists():
-                return fail(
-                    f"{source} does not exist: give recordings, videos or folders of images"
-                )
         for place in options.truth:
             check_place(place)  # a typing error is not to be told after hours of tracking
         jobs = plan(

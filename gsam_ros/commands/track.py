@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gsam_ros.commands.common import above_zero, fail, folder, positive
+from gsam_ros.commands.common import fail, folder, positive, zero_or_more
 from gsam_ros.commands.machine import add_machine_arguments, machine_settings
 
 ABOUT = "take a bag, a video, images or a webcam through the machine, without ROS running"
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=positive, default=0, help="end after so many")
     parser.add_argument(
         "--save-every",
-        type=above_zero,
+        type=zero_or_more,
         default=60.0,
         metavar="SECONDS",
         help="how often the run is secured; what a killed run loses at most (default: 60)",
