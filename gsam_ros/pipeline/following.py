@@ -123,10 +123,11 @@ class Following:
                 for frame, (strong, weak) in zip(frames, seen, strict=True)
             ]
             needed = self.late.asked if self.late else {}
-            instances = self._tracker.step(features, self._history.step(features, views, needed))
-        # One that is faster than the masks counts for its own frame, too.
-        if self.late and self._work_in(self.late, watch)[0]:
-            instances = [self._tracker.instances(frame.camera) for frame in frames]
+            self._tracker.step(features, self._history.step(features, views, needed))
+        if self.late:  # one that is faster than the masks counts for its own frame, too
+            self._work_in(self.late, watch)
+        with watch.stage("refine"):
+            instances = self._tracker.refine(views)
         for frame in frames:
             self.glides.begin(frame, self.settings.tracker.rate)
         cameras = [frame.camera for frame in frames]

@@ -13,6 +13,7 @@ from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.closeups import segment_small_and_others
 from gsam_ros.tracking.fragments import whole_parts
 from gsam_ros.tracking.model import SegmentationModel
+from gsam_ros.tracking.refinement import refine
 
 NO_TRACK = 0
 """The track id of what is not followed; tracks count from 1."""
@@ -51,6 +52,8 @@ def find(
         segmenter, features, [view], owner, found.boxes, settings.tracker
     )
     logits, closeups = whole_parts(segmented, settings.tracker.least_part)
+    masks = Masks(logits, height, width, closeups)
+    [closeups] = refine(segmenter, [image], [masks], settings.tracker)
     return _with_masks(found, Masks(logits, height, width, closeups))
 
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gsam_ros.instances import Detections, Instances, TrackState
-from gsam_ros.masks import Masks
 from gsam_ros.tracking.association import box_iou, overlap
 from gsam_ros.tracking.known_masks import KnownMasks
 from gsam_ros.tracking.settings import TrackerSettings
-from gsam_ros.tracking.track import Track, make_room, outlines_of
+from gsam_ros.tracking.track import Track, make_room, masks_of, outlines_of
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ class CameraTracks:
         motion, then by its age. The other one is out of sight, or ends if it is new.
         """
         assert self.stamp is not None  # of the frame that `begin` was told
-        shown = [track for track in self.tracks if track.shown]
+        shown = self.shown
         if len(shown) < 2:
             return
         outlines = outlines_of(shown)
@@ -159,20 +158,23 @@ class CameraTracks:
             loser.visible = False
             loser.refuted = loser.refuted or not (loser.settled or loser.name)
 
+    @property
+    def shown(self) -> list[Track]:
+        """The tracks that the newest frame shows."""
+        return [track for track in self.tracks if track.shown]
+
     def instances(self, classes: tuple[str, ...]) -> Instances:
         """What the newest frame shows; `phrase_index` counts in `classes`."""
-        shown = [track for track in self.tracks if track.shown]
+        shown = self.shown
         if not shown:
             return Instances.none(*self.size)
+        masks = masks_of(shown, self.size)
+        refined = any(track.refined for track in shown)
         return Instances(
-            boxes=np.stack([track.box for track in shown]),
+            boxes=masks.boxes if refined else np.stack([track.box for track in shown]),
             scores=np.array([track.score for track in shown], np.float32),
             phrase_index=np.array([classes.index(track.phrase) for track in shown], np.int64),
             track_id=np.array([track.track_id for track in shown], np.int64),
             state=np.array([track.state for track in shown], np.uint8),
-            masks=Masks(
-                np.stack([track.logits for track in shown]),
-                *self.size,
-                tuple(track.closeup for track in shown),
-            ),
+            masks=masks,
         )

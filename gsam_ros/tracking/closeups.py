@@ -20,8 +20,9 @@ from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationMod
 from gsam_ros.tracking.propagation import encode_images, segment_boxes
 from gsam_ros.tracking.settings import TrackerSettings
 
-_TIMES = 4.0  # sides of a crop in longer sides of its object: see benchmark/closeups.py
-_SHARED = 8.0  # likewise, up to which an object makes do with a neighbour's crop
+TIMES = 4.0
+"""Sides of a crop in longer sides of its object: see benchmark/closeups.py."""
+_SHARED = 2.0  # times that, up to which an object makes do with a neighbour's crop
 _ROOM = 0.5  # longer sides of an object that a crop must show around it
 _LEAST = 32  # pixels of a crop's side
 _SURE = 8.0  # logit of a cell that a mask covers
@@ -41,7 +42,7 @@ def is_small(boxes: np.ndarray, sizes: np.ndarray, edge: int, limit: float) -> n
 
 
 def choose_crops(
-    boxes: np.ndarray, size: tuple[int, int], most: int
+    boxes: np.ndarray, size: tuple[int, int], most: int, times: float = TIMES
 ) -> tuple[np.ndarray, np.ndarray]:
     """Square crops of one image that show its small objects.
 
@@ -49,6 +50,7 @@ def choose_crops(
         boxes: [N, 4] xyxy pixels.
         size: (height, width) of the image.
         most: crops that may be used; the smallest objects come first.
+        times: sides of a crop in longer sides of its object.
 
     Returns:
         [M, 4] int64 left, top, right, bottom of the crops, and [N] int64 which of them shows each
@@ -65,12 +67,12 @@ def choose_crops(
         needed = np.clip(needed, 0, [width, height, width, height])
         for number, crop in enumerate(crops):
             inside = (needed[:2] >= crop[:2]).all() and (needed[2:] <= crop[2:]).all()
-            if inside and crop[2] - crop[0] <= _SHARED * longer[row]:
+            if inside and crop[2] - crop[0] <= _SHARED * times * longer[row]:
                 shown_in[row] = number
                 break
         else:
             if len(crops) < most:
-                side = int(min(max(_TIMES * longer[row], _LEAST), height, width))
+                side = int(min(max(times * longer[row], _LEAST), height, width))
                 corner = np.clip(middle[row] - side / 2, 0, [width - side, height - side])
                 corner = np.floor(corner).astype(np.int64)
                 shown_in[row] = len(crops)
@@ -84,6 +86,7 @@ def segment_close(
     image_index: np.ndarray,
     boxes: np.ndarray,
     most: int,
+    times: float = TIMES,
 ) -> tuple[Segmentation | None, np.ndarray]:
     """Masks of small objects from their boxes, each on a crop.
 
@@ -93,6 +96,7 @@ def segment_close(
         image_index: [N] which image each object lies in.
         boxes: [N, 4] xyxy pixels.
         most: crops that may be used of each image, so that no camera takes another's.
+        times: sides of a crop in longer sides of its object.
 
     Returns:
         The masks of those that a crop shows, with their close-ups; and [N] bool, which these are.
@@ -106,7 +110,7 @@ def segment_close(
         image = images[index]
         assert image is not None
         sizes[index] = image.shape[:2]
-        crops, which = choose_crops(boxes[rows], image.shape[:2], most)
+        crops, which = choose_crops(boxes[rows], image.shape[:2], most, times)
         shown_in[rows] = np.where(which < 0, -1, which + len(windows))
         for left, top, right, bottom in crops:
             windows.append(np.array([left, top, right, bottom]))

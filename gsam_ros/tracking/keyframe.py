@@ -156,7 +156,7 @@ class Keyframe:
         own = self.found.outlines[[detection]]
         if not own.masks.any():
             return False
-        seen = [track for track in self.state.tracks if track.shown]
+        seen = self.state.shown
         if not seen:
             return True
         phrase = self.classes[self.found.detections.phrase_index[detection]]

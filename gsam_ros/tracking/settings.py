@@ -115,6 +115,23 @@ class TrackerSettings:
         high=256,
         runtime=True,
     )
+    refine_below: float = setting(
+        64.0,
+        "Objects whose longer side is less than this, in pixels of the square that the segmenter "
+        "sees, are outlined anew on a crop around their mask before they are shown; tracking goes "
+        "on with the masks of the whole image. 0: none.",
+        low=0.0,
+        high=4096.0,
+        runtime=True,
+    )
+    refine_crops: int = setting(
+        8,
+        "Such crops per frame, each a pass of the segmenter's image encoder; neighbours share one, "
+        "and the masks that are left over are shown as they are.",
+        low=0,
+        high=256,
+        runtime=True,
+    )
     confirm_after: float = setting(
         0.15,
         "Seconds over which detections have to agree with a new track, two at least, before it is "

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from gsam_ros.instances import TrackState
-from gsam_ros.masks import Closeup
+from gsam_ros.masks import Closeup, Masks
 from gsam_ros.tracking.association import Outlines, box_iou
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.motion import BoxMotion
@@ -57,6 +57,7 @@ class Track:
         visible: whether the newest frame shows it.
         logits: [h, w] float32 mask on the newest frame, at the model's resolution.
         closeup: the same mask in more detail, where the object is small; None where it is not.
+        refined: what is shown in the mask's place, where it was outlined anew; None elsewhere.
         box: [4] float32 xyxy pixels around that mask.
         pointer: [C] SAM 2's object pointer on the last frame that showed it.
     """
@@ -82,6 +83,7 @@ class Track:
     shared: bool = False
     logits: np.ndarray = field(default_factory=lambda: np.zeros((1, 1), np.float32))
     closeup: Closeup | None = None
+    refined: Closeup | None = None
     box: np.ndarray = field(default_factory=lambda: np.zeros(4, np.float32))
     pointer: torch.Tensor | None = None
 
@@ -239,6 +241,12 @@ def outlines_of(tracks: Sequence[Track]) -> Outlines:
         np.stack([track.box for track in tracks]),
         np.array([track.closeup is not None for track in tracks]),
     )
+
+
+def masks_of(tracks: Sequence[Track], size: tuple[int, int]) -> Masks:
+    """What N >= 1 tracks show on the newest frame, an image of `size` (height, width)."""
+    closeups = tuple(track.refined or track.closeup for track in tracks)
+    return Masks(np.stack([track.logits for track in tracks]), *size, closeups)
 
 
 def make_room(tracks: list[Track], wanted: int, limit: int) -> list[Track]:

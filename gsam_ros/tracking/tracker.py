@@ -20,10 +20,11 @@ from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.object_limits import ObjectLimits
 from gsam_ros.tracking.pointing import lies_on, names_of, segment_pointed
+from gsam_ros.tracking.refinement import refine
 from gsam_ros.tracking.remembering import Taken, write
 from gsam_ros.tracking.segmented_detections import SegmentedDetections, segment_detections
 from gsam_ros.tracking.settings import TrackerSettings
-from gsam_ros.tracking.track import Track
+from gsam_ros.tracking.track import Track, masks_of
 from gsam_ros.tracking.tracked_cameras import TrackedCameras
 from gsam_ros.visual_prompts import VisualPrompt
 
@@ -115,6 +116,7 @@ class InstanceTracker(TrackedCameras):
         for state in states:
             for track in state.tracks:
                 track.visible = track.shared = False
+                track.refined = None
         known = attending + following
         masks = segment_known(self.model, features, views, attending, following, self.settings)
         if masks is not None:
@@ -128,6 +130,24 @@ class InstanceTracker(TrackedCameras):
         for state in states:
             state.settle(self.settings)
             state.grow_older(self.settings)
+        return [self.instances(view.camera) for view in views]
+
+    def refine(self, views: Sequence[View]) -> list[Instances]:
+        """Outline anew what the newest frames show: see `refinement`.
+
+        Args:
+            views: the images of the newest step.
+
+        Returns:
+            What is visible in each image, as `instances` tells it from now on.
+        """
+        shown = {view.camera: self.cameras[view.camera].shown for view in views}
+        seen = [view for view in views if shown[view.camera]]
+        masks = [masks_of(shown[view.camera], view.size) for view in seen]
+        closeups = refine(self.model, [view.image for view in seen], masks, self.settings)
+        for view, own in zip(seen, closeups, strict=True):
+            for track, closeup in zip(shown[view.camera], own, strict=True):
+                track.refined = closeup
         return [self.instances(view.camera) for view in views]
 
     def _most(self, view: View) -> int:
@@ -151,6 +171,7 @@ class InstanceTracker(TrackedCameras):
         for row, (index, track) in enumerate(known):
             # A view would keep the masks of all tracks for as long as this one is lost.
             track.logits, track.closeup = logits[row].copy(), closeups[row]
+            track.refined = None
             one = Masks(track.logits[None], *views[index].size, (track.closeup,))
             track.box = one.boxes[0]
             track.visible = bool(presence[row] > 0) and bool(track.box[2] > track.box[0])
