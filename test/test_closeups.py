@@ -12,7 +12,7 @@ from gsam_ros.instances import Detections
 from gsam_ros.masks import Closeup, Masks
 from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.camera_tracks import View
-from gsam_ros.tracking.closeups import choose_crops, is_small, seen_from_afar, segment_close
+from gsam_ros.tracking.closeups import is_small, seen_from_afar, segment_close
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.tracking.transformers_sam2 import TransformersSam2
@@ -43,44 +43,6 @@ def test_what_is_small_is_so_on_the_square_that_the_model_sees():
     assert is_small(boxes, np.array([360, 640]), 256, 12).tolist() == [True, False]
     sizes = np.array([[360, 640], [720, 640]])
     assert is_small(boxes, sizes, 256, 12).tolist() == [True, True]
-
-
-@st.composite
-def small_boxes(draw):
-    height, width = draw(st.integers(16, 400)), draw(st.integers(16, 400))
-    count = draw(st.integers(1, 6))
-    boxes = []
-    for _ in range(count):
-        w, h = draw(st.integers(1, 15)), draw(st.integers(1, 15))
-        left, top = draw(st.integers(0, width - w)), draw(st.integers(0, height - h))
-        boxes.append([left, top, left + w, top + h])
-    return np.array(boxes, np.float32), (height, width), draw(st.integers(0, 4))
-
-
-@given(small_boxes())
-def test_a_crop_lies_in_the_image_and_shows_the_whole_object(case):
-    boxes, size, most = case
-    crops, shown_in = choose_crops(boxes, size, most)
-    assert len(crops) <= most
-    assert (crops[:, :2] >= 0).all()
-    assert (crops[:, 2:] <= size[::-1]).all()
-    assert (crops[:, 2] - crops[:, 0] == crops[:, 3] - crops[:, 1]).all(), "square"
-    for box, number in zip(boxes, shown_in, strict=True):
-        if number >= 0:
-            assert (box[:2] >= crops[number, :2]).all()
-            assert (box[2:] <= crops[number, 2:]).all()
-    if most >= len(boxes):
-        assert (shown_in >= 0).all()
-
-
-def test_neighbours_share_a_crop_and_the_smallest_come_first():
-    boxes = np.array([[10, 10, 30, 30], [24, 20, 36, 32], [300, 300, 320, 320]], np.float32)
-    _, shown_in = choose_crops(boxes, (400, 400), 9)
-    assert shown_in[0] != shown_in[2]
-    _, shown_in = choose_crops(boxes[[1, 1, 2]], (400, 400), 9)
-    assert shown_in.tolist() == [0, 0, 1]
-    _, shown_in = choose_crops(boxes, (400, 400), 1)
-    assert shown_in[1] == 0
 
 
 @given(st.integers(0, 600), st.integers(0, 320), st.integers(8, 40))

@@ -16,15 +16,12 @@ import torch
 
 from gsam_ros.masks import Closeup, Masks
 from gsam_ros.tracking.camera_tracks import View
+from gsam_ros.tracking.crops import CropSizes, choose_crops
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.propagation import encode_images, segment_boxes
 from gsam_ros.tracking.settings import TrackerSettings
 
-TIMES = 4.0
-"""Sides of a crop in longer sides of its object: see benchmark/closeups.py."""
-_SHARED = 2.0  # times that, up to which an object makes do with a neighbour's crop
-_ROOM = 0.5  # longer sides of an object that a crop must show around it
-_LEAST = 32  # pixels of a crop's side
+_SIZES = CropSizes(alone=4.0, shared=8.0, crowded=8.0)  # see benchmark/closeups.py
 _SURE = 8.0  # logit of a cell that a mask covers
 
 
@@ -41,52 +38,13 @@ def is_small(boxes: np.ndarray, sizes: np.ndarray, edge: int, limit: float) -> n
     return ((boxes[:, 2:] - boxes[:, :2]) * scale).max(1, initial=0) < limit
 
 
-def choose_crops(
-    boxes: np.ndarray, size: tuple[int, int], most: int, times: float = TIMES
-) -> tuple[np.ndarray, np.ndarray]:
-    """Square crops of one image that show its small objects.
-
-    Args:
-        boxes: [N, 4] xyxy pixels.
-        size: (height, width) of the image.
-        most: crops that may be used; the smallest objects come first.
-        times: sides of a crop in longer sides of its object.
-
-    Returns:
-        [M, 4] int64 left, top, right, bottom of the crops, and [N] int64 which of them shows each
-        box, -1 where none does.
-    """
-    height, width = size
-    longer = (boxes[:, 2:] - boxes[:, :2]).max(1, initial=1)
-    middle = (boxes[:, 2:] + boxes[:, :2]) / 2
-    crops: list[np.ndarray] = []
-    shown_in = np.full(len(boxes), -1)
-    for row in np.argsort(longer, kind="stable"):
-        room = _ROOM * longer[row]
-        needed = boxes[row] + np.array([-room, -room, room, room])
-        needed = np.clip(needed, 0, [width, height, width, height])
-        for number, crop in enumerate(crops):
-            inside = (needed[:2] >= crop[:2]).all() and (needed[2:] <= crop[2:]).all()
-            if inside and crop[2] - crop[0] <= _SHARED * times * longer[row]:
-                shown_in[row] = number
-                break
-        else:
-            if len(crops) < most:
-                side = int(min(max(times * longer[row], _LEAST), height, width))
-                corner = np.clip(middle[row] - side / 2, 0, [width - side, height - side])
-                corner = np.floor(corner).astype(np.int64)
-                shown_in[row] = len(crops)
-                crops.append(np.concatenate([corner, corner + side]))
-    return np.array(crops, np.int64).reshape(-1, 4), shown_in
-
-
 def segment_close(
     model: SegmentationModel,
     images: Sequence[np.ndarray | None],
     image_index: np.ndarray,
     boxes: np.ndarray,
     most: int,
-    times: float = TIMES,
+    crop_sizes: CropSizes = _SIZES,
 ) -> tuple[Segmentation | None, np.ndarray]:
     """Masks of small objects from their boxes, each on a crop.
 
@@ -96,7 +54,7 @@ def segment_close(
         image_index: [N] which image each object lies in.
         boxes: [N, 4] xyxy pixels.
         most: crops that may be used of each image, so that no camera takes another's.
-        times: sides of a crop in longer sides of its object.
+        crop_sizes: in longer sides of objects.
 
     Returns:
         The masks of those that a crop shows, with their close-ups; and [N] bool, which these are.
@@ -110,7 +68,7 @@ def segment_close(
         image = images[index]
         assert image is not None
         sizes[index] = image.shape[:2]
-        crops, which = choose_crops(boxes[rows], image.shape[:2], most, times)
+        crops, which = choose_crops(boxes[rows], image.shape[:2], most, crop_sizes)
         shown_in[rows] = np.where(which < 0, -1, which + len(windows))
         for left, top, right, bottom in crops:
             windows.append(np.array([left, top, right, bottom]))

@@ -18,13 +18,13 @@ import numpy as np
 
 from gsam_ros.masks import Closeup, Masks, Region
 from gsam_ros.tracking.closeups import is_small, segment_close
+from gsam_ros.tracking.crops import CropSizes
 from gsam_ros.tracking.fragments import whole_parts
 from gsam_ros.tracking.model import SegmentationModel
 from gsam_ros.tracking.settings import TrackerSettings
 
-TIMES = 3.0
-"""Sides of a crop in longer sides of its object: see benchmark/closeups.py."""
-_SAME = 0.5
+_SIZES = CropSizes(alone=2.5, shared=3.5, crowded=12.5)
+_SAME = 0.3
 """Least intersection over union of a mask and its refinement: one that has less of it is of
 something else, as of the neighbour that a box holds as well."""
 
@@ -56,7 +56,7 @@ def refine(
     if any(chosen):
         owner = np.repeat(np.arange(len(chosen)), [len(rows) for rows in chosen])
         boxes = np.concatenate([own.boxes[rows] for own, rows in zip(masks, chosen, strict=True)])
-        close, shown = segment_close(model, images, owner, boxes, settings.refine_crops, TIMES)
+        close, shown = segment_close(model, images, owner, boxes, settings.refine_crops, _SIZES)
         if close is not None:
             _, closeups = whole_parts(close, settings.least_part)
             rows = np.concatenate(chosen).astype(np.int64)[shown]

@@ -125,9 +125,9 @@ class TrackerSettings:
         runtime=True,
     )
     refine_crops: int = setting(
-        8,
-        "Such crops per frame, each a pass of the segmenter's image encoder; neighbours share one, "
-        "and the masks that are left over are shown as they are.",
+        3,
+        "Such crops per frame, each a pass of the segmenter's image encoder, which all objects "
+        "share: the fewer, the larger; where that does not help, masks are shown as they are.",
         low=0,
         high=256,
         runtime=True,
