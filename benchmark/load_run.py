@@ -29,7 +29,12 @@ from gsam_ros.world.scene import Scene
 from gsam_ros.world.vocabulary import phrase_of
 
 _PATIENCE = 180.0  # seconds for the models to load and the cameras to be drawn
-_SHARED = ("detect", "encode", "track")  # stages of a step, the same for all cameras in it
+_SHARED = (
+    "detect",
+    "encode",
+    "track",
+    "refine",
+)  # stages of a step, the same for all cameras in it
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,27 @@ def give_back() -> None:
         torch.cuda.empty_cache()
 
 
+class Shortage:
+    """What is left out while memory is short, said once when that begins and once when it ends.
+
+    Args:
+        over: what to say at the end.
+
+    Attributes:
+        told: for people, while it lasts; else empty.
+    """
+
+    def __init__(self, over: str) -> None:
+        self._over = over
+        self.told = ""
+
+    def tell(self, shortage: str) -> None:
+        """What is left out now; empty: nothing."""
+        if bool(shortage) != bool(self.told):
+            _LOG.warning(shortage or self._over)
+        self.told = shortage
+
+
 class Limit:
     """How many of something fit at once, where more were too many of late.
 

@@ -164,7 +164,7 @@ def test_the_benchmark_in_small(tmp_path: Path) -> None:
     assert [frames for frames, _ in memory[STOCK]] == [2, 4, 6]
     assert memory[STOCK][-1][1] - memory[STOCK][0][1] > 4 * 0.786  # it keeps the frames at least
     assert len(document["targets"]) == 1  # of so few frames memory tells nothing
-    assert document["our_stages_ms"].keys() == {"detect", "encode", "track"}
+    assert document["our_stages_ms"].keys() == {"detect", "encode", "track", "refine"}
     assert "MISSED" in done.stdout or "met" in done.stdout
     assert cv2.imread(str(tmp_path / "bench.png")) is not None
 

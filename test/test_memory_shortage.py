@@ -317,3 +317,26 @@ def test_a_detector_without_memory_leaves_the_tracks_alone(monkeypatch, said) ->
     assert set(known) <= set([show(index) for index in (3, 4)][-1])
     assert machine.shortages() == []
     assert said()[1:] == ["memory is there again: the detector finds what is new"]
+
+
+def test_outlines_without_memory_are_those_of_tracking(monkeypatch, said) -> None:
+    machine, show = machine_and_show()
+    known = show(0)
+    assert known
+    model = machine._segmenter
+    real, whole = model.encode_image, SCENE.render(0, 0).image.shape
+
+    def no_crops(images):
+        if images[0].shape != whole:
+            raise full()
+        return real(images)
+
+    monkeypatch.setattr(model, "encode_image", no_crops)
+    assert set(show(1)) >= set(known)
+    [told] = [line for line in machine.shortages() if "outline" in line]
+    assert told in said()
+    assert not any(machine._tracker.instances("").masks.closeups)
+    monkeypatch.undo()
+    show(2)
+    assert any(machine._tracker.instances("").masks.closeups)
+    assert "memory is there again: masks are outlined anew" in said()

@@ -15,6 +15,7 @@ from gsam_ros.pipeline.camera_prompts import CameraPrompts
 from gsam_ros.pipeline.glides import Glides
 from gsam_ros.pipeline.keyframes import Found, Keyframes
 from gsam_ros.pipeline.late_detections import LateDetections
+from gsam_ros.pipeline.refining import Refining
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.pipeline.step_errors import NothingBegun
 from gsam_ros.pipeline.stopwatch import Stopwatch
@@ -41,6 +42,7 @@ class Following:
         settings: as given.
         keyframes: when the detector looks.
         glides: frames that SAM 2 does not look at.
+        refining: what outlines masks anew.
         late: the detector beside the stream; None where frames wait for it.
     """
 
@@ -62,6 +64,7 @@ class Following:
         self._prompts = prompts
         self.keyframes = Keyframes(detector, prompts.text)
         self.glides = Glides()
+        self.refining = Refining(tracker)
         self.late: LateDetections | None = None
 
     def begin_beside(self, done: Callable[[], None]) -> None:
@@ -127,7 +130,7 @@ class Following:
         if self.late:  # one that is faster than the masks counts for its own frame, too
             self._work_in(self.late, watch)
         with watch.stage("refine"):
-            instances = self._tracker.refine(views)
+            instances = self.refining.show(views)
         for frame in frames:
             self.glides.begin(frame, self.settings.tracker.rate)
         cameras = [frame.camera for frame in frames]

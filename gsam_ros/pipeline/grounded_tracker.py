@@ -119,11 +119,11 @@ class GroundedTracker:
 
         Any thread may ask. While something is short, as much as fits goes on.
         """
-        told = self._following.keyframes.shortage
+        told = [self._following.keyframes.shortage, self._following.refining.shortage]
         own = [*self._detector.shortages, *self._segmenter.batches.shortages]
         late = self._following.late
         long = late.long_look if late else ""
-        return [*filter(None, (told, long)), *own, *self._tracker.limits.shortages]
+        return [*filter(None, (*told, long)), *own, *self._tracker.limits.shortages]
 
     def set_prompt(self, text: str, camera: str | None = None) -> Prompt:
         """Look for something else from the next step on.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 
-from gsam_ros.batches import give_back, is_out_of_memory
+from gsam_ros.batches import Shortage, give_back, is_out_of_memory
 from gsam_ros.detection.detector import Choose, GroundingDetector
 from gsam_ros.detection.regions import TileTurns
 from gsam_ros.detection.text import EncodedText
@@ -22,8 +21,6 @@ from gsam_ros.tracking.camera_tracks import CameraTracks
 Found = tuple[Detections, Detections]
 """What starts tracks, and what only keeps them."""
 
-_LOG = logging.getLogger(__name__)
-
 
 class Keyframes:
     """The detector's share in a stream.
@@ -35,7 +32,6 @@ class Keyframes:
     Attributes:
         last: stamp (ns) of each camera's last frame that the detector saw.
         turns: which tiles' turn it is, by camera.
-        shortage: for people, while the device has no memory for a single image; else empty.
     """
 
     def __init__(
@@ -45,7 +41,12 @@ class Keyframes:
         self._text = text
         self.last: dict[str, int] = {}
         self.turns: dict[str, TileTurns] = {}
-        self.shortage = ""
+        self._memory = Shortage("memory is there again: the detector finds what is new")
+
+    @property
+    def shortage(self) -> str:
+        """For people, while the device has no memory for a single image; else empty."""
+        return self._memory.told
 
     def forget(self, camera: str | None = None) -> None:
         """The next frame of one camera or of all is a keyframe, looked at from the first tile."""
@@ -123,17 +124,11 @@ class Keyframes:
                 raise
             why = first_sentence(error)
         else:
-            self._tell("")
+            self._memory.tell("")
             return _by_strength(found, text, own.box_threshold)
         give_back()
-        self._tell(f"{why}: the detector has no memory for an image, nothing new is found")
+        self._memory.tell(f"{why}: the detector has no memory for an image, nothing new is found")
         return [None] * len(images)
-
-    def _tell(self, shortage: str) -> None:
-        """Say once that memory is short, and once that it is there again."""
-        if bool(shortage) != bool(self.shortage):
-            _LOG.warning(shortage or "memory is there again: the detector finds what is new")
-        self.shortage = shortage
 
     def _choose_tiles(self, frame: Frame, camera: CameraTracks | None, share: float) -> Choose:
         """What chooses the tiles of a keyframe, by the tracks of its camera."""

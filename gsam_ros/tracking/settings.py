@@ -116,7 +116,7 @@ class TrackerSettings:
         runtime=True,
     )
     refine_below: float = setting(
-        64.0,
+        96.0,
         "Objects whose longer side is less than this, in pixels of the square that the segmenter "
         "sees, are outlined anew on a crop around their mask before they are shown; tracking goes "
         "on with the masks of the whole image. 0: none.",
