@@ -38,7 +38,7 @@ def is_small(boxes: np.ndarray, sizes: np.ndarray, edge: int, limit: float) -> n
     return ((boxes[:, 2:] - boxes[:, :2]) * scale).max(1, initial=0) < limit
 
 
-def segment_close(
+def segment_crops(
     model: SegmentationModel,
     images: Sequence[np.ndarray | None],
     image_index: np.ndarray,
@@ -57,17 +57,16 @@ def segment_close(
         crop_sizes: in longer sides of objects.
 
     Returns:
-        The masks of those that a crop shows, with their close-ups; and [N] bool, which these are.
+        The masks of those that a crop shows, as close-ups (`logits` are of the crops, too); and
+        [N] bool, which these are.
     """
     shown_in = np.full(len(boxes), -1)
     windows: list[np.ndarray] = []
     pixels: list[np.ndarray] = []
-    sizes: dict[int, tuple[int, int]] = {}
     for index in np.unique(image_index):
         rows = np.flatnonzero(image_index == index)
         image = images[index]
         assert image is not None
-        sizes[index] = image.shape[:2]
         crops, which = choose_crops(boxes[rows], image.shape[:2], most, crop_sizes)
         shown_in[rows] = np.where(which < 0, -1, which + len(windows))
         for left, top, right, bottom in crops:
@@ -81,7 +80,32 @@ def segment_close(
     fractions = torch.tensor((boxes[shown] - corner) / extent, dtype=torch.float32).clamp(0, 1)
     features = encode_images(model, pixels)
     masks = segment_boxes(model, features, shown_in[shown].tolist(), fractions)
-    return _on_whole_images(masks, own, [sizes[index] for index in image_index[shown]]), shown
+    closeups = tuple(
+        Closeup(logits, *(int(edge) for edge in window))
+        for logits, window in zip(masks.logits.cpu().numpy(), own, strict=True)
+    )
+    return replace(masks, closeups=closeups), shown
+
+
+def segment_close(
+    model: SegmentationModel,
+    images: Sequence[np.ndarray | None],
+    image_index: np.ndarray,
+    boxes: np.ndarray,
+    most: int,
+) -> tuple[Segmentation | None, np.ndarray]:
+    """`segment_crops`, with `logits` that cover the whole images as those of other masks do."""
+    masks, shown = segment_crops(model, images, image_index, boxes, most)
+    if masks is None:
+        return None, shown
+    coarse = []
+    for index, closeup in zip(image_index[shown], masks.closeups, strict=True):
+        image = images[index]
+        assert image is not None
+        assert closeup is not None
+        coarse.append(seen_from_afar(closeup, image.shape[:2], closeup.logits.shape))
+    logits = torch.from_numpy(np.stack(coarse)).to(masks.logits.device)
+    return replace(masks, logits=logits), shown
 
 
 def segment_small_and_others(
@@ -120,26 +144,6 @@ def segment_small_and_others(
     if (order[:-1] < order[1:]).all():
         return Segmentation.concatenate(parts)
     return Segmentation.concatenate(parts)[torch.from_numpy(order).to(model.device).argsort()]
-
-
-def _on_whole_images(
-    masks: Segmentation, windows: np.ndarray, sizes: Sequence[tuple[int, int]]
-) -> Segmentation:
-    """The masks of crops as masks of the whole images, and as close-ups besides."""
-    fine = masks.logits.cpu().numpy()
-    closeups = tuple(
-        Closeup(logits, *(int(edge) for edge in window))
-        for logits, window in zip(fine, windows, strict=True)
-    )
-    coarse = np.stack(
-        [
-            seen_from_afar(closeup, size, logits.shape)
-            for closeup, size, logits in zip(closeups, sizes, fine, strict=True)
-        ]
-    )
-    return replace(
-        masks, logits=torch.from_numpy(coarse).to(masks.logits.device), closeups=closeups
-    )
 
 
 def seen_from_afar(closeup: Closeup, size: tuple[int, int], cells: tuple[int, ...]) -> np.ndarray:

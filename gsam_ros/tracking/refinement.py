@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gsam_ros.masks import Closeup, Masks, Region
-from gsam_ros.tracking.closeups import is_small, segment_close
+from gsam_ros.tracking.closeups import is_small, segment_crops
 from gsam_ros.tracking.crops import CropSizes
 from gsam_ros.tracking.fragments import whole_parts
 from gsam_ros.tracking.model import SegmentationModel
@@ -56,7 +56,7 @@ def refine(
     if any(chosen):
         owner = np.repeat(np.arange(len(chosen)), [len(rows) for rows in chosen])
         boxes = np.concatenate([own.boxes[rows] for own, rows in zip(masks, chosen, strict=True)])
-        close, shown = segment_close(model, images, owner, boxes, settings.refine_crops, _SIZES)
+        close, shown = segment_crops(model, images, owner, boxes, settings.refine_crops, _SIZES)
         if close is not None:
             _, closeups = whole_parts(close, settings.least_part)
             rows = np.concatenate(chosen).astype(np.int64)[shown]
