@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gsam_ros.training.scenes import draw_scene, film_still
 from gsam_ros.training.segmenter_forward import Prompts
 from gsam_ros.training.segmenter_loss import TARGET_SIZE
 from gsam_ros.training.segmenter_model import IMAGE_SIZE
@@ -27,6 +28,8 @@ FILMED = 0.4
 things that hide one another more than a picture's ever do."""
 FILMED_FRAME, FILMED_EVENTS = 9, 0.75
 """Which frame that is, and the chance that something has happened to a thing of it."""
+ROOMS = 0.3
+"""Share of the pictures that show rooms like the recordings', with all that stands in them."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,16 @@ def still_batch(
     """`images` pictures, of each up to `objects` objects; `pointed`: chance of points for boxes."""
     pixels, image, boxes, whole, told, anything = [], [], [], [], [], []
     for number in range(images):
-        filmed = rng.random() < FILMED
-        picture, covered = _draw_filmed(rng, objects) if filmed else _draw_picture(rng)
+        kind = rng.random()
+        if kind < FILMED:
+            picture, covered = _draw_filmed(rng, objects)
+        elif kind < FILMED + ROOMS:
+            picture, covered = _draw_room(rng)
+        else:
+            picture, covered = _draw_picture(rng)
         around = boxes_around(covered)
         pixels.append(picture)
-        if not filmed:
+        if kind >= FILMED + ROOMS:
             told.append(number)
             anything.append(_anything(covered, around))
         large = np.flatnonzero((covered > 127).sum((1, 2)) >= MIN_PIXELS)
@@ -89,6 +97,14 @@ def _draw_picture(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[
         still = draw_still(rng, height, width)
         if len(still.boxes):
             return squeeze(still.image), squeeze_masks(still.masks)
+
+
+def _draw_room(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A camera's picture [256, 256, 3] of a room and the masks [N, 256, 256] of N >= 1 things."""
+    while True:
+        still = film_still(rng, draw_scene(rng), IMAGE_SIZE, IMAGE_SIZE)
+        if len(still.boxes):
+            return still.image, squeeze_masks(still.masks)
 
 
 def _draw_filmed(
