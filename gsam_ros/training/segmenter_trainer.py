@@ -31,6 +31,8 @@ class Stage:
     warm_up: int
     last_rate: float
     """Share of the rate that is left at the end."""
+    still_share: float = 0.0
+    """How many of the batches are pictures, where the stage has clips."""
 
     def progress(self, step: int) -> float:
         """Share of the steps done, 0 to 1."""
