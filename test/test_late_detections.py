@@ -138,6 +138,7 @@ def test_a_detector_faster_than_the_masks_counts_for_its_own_frame(bench, monkey
     operation = getattr(owner, name)
 
     def run(*arguments):
+        monkeypatch.setattr(owner, name, operation)  # only once: crops are encoded, too
         bench.answer()
         return operation(*arguments)
 
