@@ -47,21 +47,40 @@ def give_back() -> None:
 
 
 class Shortage:
-    """What is left out while memory is short, said once when that begins and once when it ends.
+    """Work that is left out while memory is short: said once when that begins and once at its end.
 
     Args:
+        left_out: what is left out, for people.
         over: what to say at the end.
 
     Attributes:
         told: for people, while it lasts; else empty.
     """
 
-    def __init__(self, over: str) -> None:
-        self._over = over
+    def __init__(self, left_out: str, over: str) -> None:
+        self._left_out, self._over = left_out, over
         self.told = ""
 
-    def tell(self, shortage: str) -> None:
-        """What is left out now; empty: nothing."""
+    def attempt(self, work: Callable[[], R]) -> R | None:
+        """What the work gives; None where memory ran out.
+
+        Raises:
+            Exception: what `work` raises for other reasons.
+        """
+        try:
+            done = work()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            why = first_sentence(error)
+        else:
+            self._tell("")
+            return done
+        give_back()
+        self._tell(f"{why}: {self._left_out}")
+        return None
+
+    def _tell(self, shortage: str) -> None:
         if bool(shortage) != bool(self.told):
             _LOG.warning(shortage or self._over)
         self.told = shortage

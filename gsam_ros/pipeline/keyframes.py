@@ -8,11 +8,10 @@ from functools import partial
 import numpy as np
 import torch
 
-from gsam_ros.batches import Shortage, give_back, is_out_of_memory
+from gsam_ros.batches import Shortage
 from gsam_ros.detection.detector import Choose, GroundingDetector
 from gsam_ros.detection.regions import TileTurns
 from gsam_ros.detection.text import EncodedText
-from gsam_ros.errors import first_sentence
 from gsam_ros.instances import Detections, Frame
 from gsam_ros.pipeline.rates import is_due
 from gsam_ros.pipeline.settings import Settings
@@ -41,7 +40,10 @@ class Keyframes:
         self._text = text
         self.last: dict[str, int] = {}
         self.turns: dict[str, TileTurns] = {}
-        self._memory = Shortage("memory is there again: the detector finds what is new")
+        self._memory = Shortage(
+            "the detector has no memory for an image, nothing new is found",
+            "memory is there again: the detector finds what is new",
+        )
 
     @property
     def shortage(self) -> str:
@@ -109,8 +111,8 @@ class Keyframes:
         choose: Sequence[Choose] | None,
     ) -> list[Found | None]:
         own = settings.detector
-        try:
-            found = self._detector.detect(
+        found = self._memory.attempt(
+            lambda: self._detector.detect(
                 images,
                 text,
                 own.box_threshold,
@@ -119,16 +121,10 @@ class Keyframes:
                 choose,
                 settings.tracker.keep_share,
             )
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            why = first_sentence(error)
-        else:
-            self._memory.tell("")
-            return _by_strength(found, text, own.box_threshold)
-        give_back()
-        self._memory.tell(f"{why}: the detector has no memory for an image, nothing new is found")
-        return [None] * len(images)
+        )
+        if found is None:
+            return [None] * len(images)
+        return _by_strength(found, text, own.box_threshold)
 
     def _choose_tiles(self, frame: Frame, camera: CameraTracks | None, share: float) -> Choose:
         """What chooses the tiles of a keyframe, by the tracks of its camera."""

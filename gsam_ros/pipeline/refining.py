@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gsam_ros.batches import Shortage, give_back, is_out_of_memory
-from gsam_ros.errors import first_sentence
+from gsam_ros.batches import Shortage
 from gsam_ros.instances import Instances
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.tracker import InstanceTracker
@@ -20,7 +19,10 @@ class Refining:
 
     def __init__(self, tracker: InstanceTracker) -> None:
         self._tracker = tracker
-        self._memory = Shortage("memory is there again: masks are outlined anew")
+        self._memory = Shortage(
+            "there is no memory to outline masks anew, they stay coarse",
+            "memory is there again: masks are outlined anew",
+        )
 
     @property
     def shortage(self) -> str:
@@ -29,15 +31,7 @@ class Refining:
 
     def show(self, views: Sequence[View]) -> list[Instances]:
         """What is visible in the images of the newest step."""
-        try:
-            shown = self._tracker.refine(views)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            why = first_sentence(error)
-        else:
-            self._memory.tell("")
-            return shown
-        give_back()
-        self._memory.tell(f"{why}: there is no memory to outline masks anew; they stay coarse")
-        return [self._tracker.instances(view.camera) for view in views]
+        refined = self._memory.attempt(lambda: self._tracker.refine(views))
+        if refined is None:
+            return [self._tracker.instances(view.camera) for view in views]
+        return refined
