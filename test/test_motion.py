@@ -55,3 +55,24 @@ def test_a_detection_weighs_more_than_a_guess():
         motion.update(moved, 0.1, detected)
         overlaps.append(box_iou(motion.predict(0.1)[None], moved[None].astype(np.float32))[0, 0])
     assert overlaps[0] > overlaps[1]
+
+
+def test_what_slides_in_front_does_not_shrink_an_object_on_and_on():
+    motion = BoxMotion(BOX, 0.0)
+    for step, index in enumerate(
+        (1, 2, 3, 4, 4, 4), start=1
+    ):  # from 60 pixels to 28, and no further
+        motion.update(BOX - np.array([0, 0, 8.0 * index, 0]), step * 0.1, detected=False)
+    left, _, right, _ = motion.predict(0.7)
+    assert right - left >= 28
+
+
+def test_a_way_back_after_an_absence_is_learnt_from_the_way_back():
+    """It left to the left, and comes back to the right, three of its sizes per second."""
+    speed = np.array([150.0, 0, 150.0, 0])
+    motion = BoxMotion(BOX, 0.0)
+    for index in range(1, 5):
+        motion.update(BOX - speed * index / 10, index / 10, detected=True)
+    for index in range(3):
+        motion.update(BOX - 60 + speed * index / 10, 4.0 + index / 10, detected=True)
+    np.testing.assert_allclose(motion.predict(4.3), BOX - 60 + speed * 0.3, atol=8)

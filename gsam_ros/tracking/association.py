@@ -10,12 +10,16 @@ from scipy.optimize import linear_sum_assignment
 
 def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Intersection over union of boxes [N, 4] and [M, 4] (xyxy): [N, M] in [0, 1]."""
+    return box_overlap(first, second)[0]
+
+
+def box_overlap(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Overlap of boxes [N, 4] and [M, 4] (xyxy); returns as `mask_overlap`."""
     corner = np.maximum(first[:, None, :2], second[None, :, :2])
     opposite = np.minimum(first[:, None, 2:], second[None, :, 2:])
     shared = np.clip(opposite - corner, 0, None).prod(-1)
     areas = [np.clip(b[:, 2:] - b[:, :2], 0, None).prod(-1) for b in (first, second)]
-    union = areas[0][:, None] + areas[1][None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return _shares(shared, areas[0], areas[1])
 
 
 def mask_overlap(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -28,8 +32,15 @@ def mask_overlap(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.
     flat = [masks.reshape(len(masks), cells).astype(np.float32) for masks in (first, second)]
     shared = flat[0] @ flat[1].T
     areas = [f.sum(1) for f in flat]
-    union = areas[0][:, None] + areas[1][None] - shared
-    smaller = np.minimum(areas[0][:, None], areas[1][None])
+    return _shares(shared, areas[0], areas[1])
+
+
+def _shares(
+    shared: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is shared [N, M], of the union and of the smaller one of areas [N] and [M]."""
+    union = first[:, None] + second[None] - shared
+    smaller = np.minimum(first[:, None], second[None])
     zeros = np.zeros_like(shared)
     return (
         np.divide(shared, union, out=zeros.copy(), where=union > 0),
@@ -66,12 +77,7 @@ def overlap(first: Outlines, second: Outlines) -> tuple[np.ndarray, np.ndarray]:
     close = first.close[:, None] | second.close[None]
     if not close.any():
         return iou, covered
-    by_boxes = box_iou(first.boxes, second.boxes)
-    areas = [np.clip(o.boxes[:, 2:] - o.boxes[:, :2], 0, None).prod(-1) for o in (first, second)]
-    smaller = np.minimum(areas[0][:, None], areas[1][None])
-    # Of the areas' sum, IoU / (1 + IoU) is shared.
-    shared = (areas[0][:, None] + areas[1][None]) * by_boxes / (1 + by_boxes)
-    inside = np.divide(shared, smaller, out=np.zeros_like(shared), where=smaller > 0)
+    by_boxes, inside = box_overlap(first.boxes, second.boxes)
     return np.where(close, by_boxes, iou), np.where(close, inside, covered)
 
 
@@ -122,23 +128,24 @@ def match(
     affinity: np.ndarray,
     visible: np.ndarray,
     track_phrases: np.ndarray,
-    renamable: np.ndarray,
+    tentative: np.ndarray,
     phrases: np.ndarray,
     least: float,
     least_renamed: float,
 ) -> list[tuple[int, int]]:
     """Pair tracks with detections by affinity: first within a phrase, then across phrases.
 
-    Within a phrase those in sight come first, so that of two tracks which were made for one object
-    one keeps it. The pass across phrases lets a track whose phrase the detector changes its mind
-    about stay one track; it asks for more, as another phrase mostly means another object that
+    Within a phrase those in sight come first, and of them those that are known for longer than a
+    look or two (as in ByteTrack, arXiv 2110.06864), so that of two tracks which were made for one
+    object one keeps it. The pass across phrases lets a track whose phrase the detector changes its
+    mind about stay one track; it asks for more, as another phrase mostly means another object that
     stands close by.
 
     Args:
         affinity: [N, M] of tracks and detections.
         visible: [N] bool, tracks in sight; the others get what these leave.
         track_phrases: [N] phrase index.
-        renamable: [N] bool, tracks that may still turn out to be something else.
+        tentative: [N] bool, new tracks, which may still turn out to be something else.
         phrases: [M] phrase index of the detections.
         least: affinity below which two of one phrase are not the same object.
         least_renamed: likewise for two of different phrases.
@@ -149,9 +156,10 @@ def match(
     same = track_phrases[:, None] == phrases[None]
     pairs: list[tuple[int, int]] = []
     for allowed, limit in (
+        (same & (visible & ~tentative)[:, None], least),
         (same & visible[:, None], least),
         (same & ~visible[:, None], least),
-        (np.broadcast_to(renamable[:, None], same.shape), least_renamed),
+        (np.broadcast_to(tentative[:, None], same.shape), least_renamed),
     ):
         rest = np.where(allowed, affinity, -1)
         rest[[row for row, _ in pairs], :] = -1

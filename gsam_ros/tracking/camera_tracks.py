@@ -46,12 +46,14 @@ class CameraTracks:
         next_id: the id of the next new track.
         stamp: of the newest frame, nanoseconds.
         size: (height, width) of the newest frame.
+        looked: stamp of the newest frame that the detector looked at, nanoseconds; None: of none.
     """
 
     tracks: list[Track] = field(default_factory=list)
     next_id: int = 1
     stamp: int | None = None
     size: tuple[int, int] = (0, 0)
+    looked: int | None = None
 
     def copy(self) -> CameraTracks:
         """The tracks as they are now; either may go on without the other."""
@@ -60,7 +62,7 @@ class CameraTracks:
     def become(self, other: CameraTracks) -> None:
         """Be what another one is, which is not used any more."""
         self.tracks, self.next_id = other.tracks, other.next_id
-        self.stamp, self.size = other.stamp, other.size
+        self.stamp, self.size, self.looked = other.stamp, other.size, other.looked
 
     def starts_over(self, stamp: int, size: tuple[int, int]) -> bool:
         """Whether a frame is of another stream than those before: time or format says so."""
@@ -71,6 +73,8 @@ class CameraTracks:
         if self.starts_over(view.stamp, view.size):
             self.tracks.clear()
         self.stamp, self.size = view.stamp, view.size
+        if view.detections is not None:
+            self.looked = view.stamp
 
     def admit(self, track: Track, limit: int) -> bool:
         """Take in a new track under the next id, if it finds room under the limit."""

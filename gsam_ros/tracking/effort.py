@@ -22,15 +22,13 @@ from gsam_ros.tracking.known_masks import propagate_once
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.propagation import propagate
 from gsam_ros.tracking.settings import TrackerSettings
+from gsam_ros.tracking.showing import Owned
 from gsam_ros.tracking.track import Track
 
 _SECOND = 1_000_000_000
 _AGREED = 1.0  # seconds that a detection's word is good for
 _REFRESHED = 0.4  # seconds between two memories of a track that does not need them
 _MEETING = 0.1  # share of the smaller box that another one may cover
-
-Owned = tuple[int, Track]
-"""A track with the index of its view."""
 
 
 def choose(
@@ -107,15 +105,26 @@ def segment_known(
         else:
             parts.append(propagate(model, features, where, memories, few=True))
     if following:
-        where = [index for index, _ in following]
-        boxes = np.stack(
-            [
-                track.expected(view.stamp).clip(0, np.tile(view.size[::-1], 2))
-                for view, track in ((views[index], track) for index, track in following)
-            ]
-        )
-        parts.append(segment_small_and_others(model, features, views, where, boxes, settings))
+        parts.append(segment_where_expected(model, features, views, following, settings))
     return Segmentation.concatenate(parts) if parts else None
+
+
+def segment_where_expected(
+    model: SegmentationModel,
+    features: ImageFeatures,
+    views: Sequence[View],
+    owned: Sequence[Owned],
+    settings: TrackerSettings,
+) -> Segmentation:
+    """Masks of N >= 1 tracks from the boxes where their motion says that they are."""
+    boxes = np.stack(
+        [
+            track.expected(view.stamp).clip(0, np.tile(view.size[::-1], 2))
+            for view, track in ((views[index], track) for index, track in owned)
+        ]
+    )
+    where = [index for index, _ in owned]
+    return segment_small_and_others(model, features, views, where, boxes, settings)
 
 
 def due(track: Track, stamp: int, settings: TrackerSettings) -> bool:

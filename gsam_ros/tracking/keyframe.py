@@ -10,7 +10,15 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from gsam_ros.instances import TrackState
-from gsam_ros.tracking.association import Outlines, affinities, assign, box_iou, match, overlap
+from gsam_ros.tracking.association import (
+    Outlines,
+    affinities,
+    assign,
+    box_iou,
+    box_overlap,
+    match,
+    overlap,
+)
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.pointing import SAME_OBJECT
 from gsam_ros.tracking.segmented_detections import SegmentedDetections
@@ -20,8 +28,15 @@ from gsam_ros.tracking.track import Track, outlines_of
 _COVERED = 0.8
 """A new mask of which a track of the same phrase has this share is a part of that object."""
 _USURPED = 0.4
-"""A mask that overlaps by more than this with what another track has by a detection of the same
-phrase is no mask of its own."""
+"""A mask without a detection that overlaps by more than this with what another track has by one is
+no mask of its own."""
+_ON_ITS_WAY = 0.7
+"""A mask without a detection whose box overlaps by less than this with where its track was going
+left its object."""
+_NESTED, _APART = 0.5, 0.5
+"""A detection of which a track of the same phrase has this share, by its own detection's box, is
+the same object once more, unless less than the second of the smaller of their masks is shared: in a
+crowd boxes overlap, and masks don't."""
 _RETURN = 1.0
 """Sizes by which a track that comes back may be off its way, at once; it may be more with time."""
 _STRAYED = 0.5
@@ -102,7 +117,7 @@ class Keyframe:
     def _miss(
         self, tracks: Sequence[Track], outlines: Outlines, pairs: Sequence[tuple[int, int]]
     ) -> None:
-        """Tell the tracks in sight that no detection is theirs, and hide those of others' masks."""
+        """Tell tracks in sight that no detection is theirs; masks of other things are hidden."""
         detections, phrases = self.found.detections, self._phrases(tracks)
         boxes = _boxes([track.box for track in tracks])
         same_place = box_iou(boxes, detections.boxes) > self.settings.duplicate_iou
@@ -111,13 +126,14 @@ class Keyframe:
         contradicted = (same_place & renamed).any(1)
         held = [column for _, column in pairs]
         iou, covered = overlap(outlines, self.found.outlines[held])
-        usurped = (iou > _USURPED) | (covered > _COVERED)
-        usurped &= phrases[:, None] == detections.phrase_index[held][None]
+        same = phrases[:, None] == detections.phrase_index[held][None]
+        usurped = (iou > _USURPED) | (same & (covered > _COVERED))
         matched = {row for row, _ in pairs}
         for row, track in enumerate(tracks):
             if track.visible and row not in matched:
                 track.miss(self.view.stamp, bool(contradicted[row]))
-                if usurped[row].any() and not track.name:
+                strayed = track.fit(self.view.stamp) < _ON_ITS_WAY
+                if (strayed or usurped[row].any()) and not track.name:
                     track.hide()
 
     def _phrases(self, tracks: Sequence[Track]) -> np.ndarray:
@@ -132,9 +148,12 @@ class Keyframe:
         track.move(found.boxes[detection], stamp, detected=True)
 
     def returned(self, free: Sequence[int]) -> dict[int, Track]:
-        """Which of the free detections are tracks that were out of sight: by detection."""
-        detections = self.found.detections
-        gone = [t for t in self.state.tracks if not (t.shown or t.name) and t.hits > 1]
+        """Which of the free detections are tracks that have none: by detection.
+
+        These are out of sight, or show a mask which the detector does not know.
+        """
+        detections, stamp = self.found.detections, self.view.stamp
+        gone = [t for t in self.state.tracks if t.agreed != stamp and not t.name and t.hits > 1]
         if not gone or not free:
             return {}
         affinity = np.full((len(gone), len(free)), -2.0)
@@ -143,8 +162,8 @@ class Keyframe:
             for column, detection in enumerate(free):
                 if track.phrase != self.classes[detections.phrase_index[detection]]:
                     continue
-                box, stamp = detections.boxes[detection], self.view.stamp
-                if track.can_be_at(box, stamp, _RETURN):
+                box = detections.boxes[detection]
+                if track.can_come_back_to(box, stamp, _RETURN):
                     strayed = track.distance(box, stamp) / reach
                     affinity[row, column] = _pointer_similarity(self.pointers[detection], track)
                     affinity[row, column] -= _STRAYED * strayed
@@ -162,6 +181,12 @@ class Keyframe:
         phrase = self.classes[self.found.detections.phrase_index[detection]]
         iou, covered = overlap(own, outlines_of(seen))
         same = np.array([track.phrase == phrase for track in seen])
+        box = self.found.detections.boxes[[detection]]
+        _, nested = box_overlap(box, _boxes([track.agreed_box for track in seen]))
+        told = np.array([track.agreed == self.view.stamp for track in seen])
+        told &= np.array([track.state is not TrackState.TENTATIVE for track in seen])
+        if ((nested > _NESTED) & (covered > _APART))[0, same & told].any():
+            return False
         limit = [SAME_OBJECT if t.name else self.settings.duplicate_iou for t in seen]
         return not ((iou > limit).any() or (covered[:, same] > _COVERED).any())
 

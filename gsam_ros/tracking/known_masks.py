@@ -58,6 +58,12 @@ class KnownMasks:
         if edition in self._asked:
             self._of[edition].after = after.copy()
 
+    def overrule(self, edition: int) -> None:
+        """What a memory gave is not what is shown: no memory of it is kept, or asked for."""
+        self._asked.discard(edition)
+        if edition in self._of:
+            self._of[edition].after = None
+
     def after(self, edition: int) -> TrackMemory | None:
         """A memory with the mask in it that it gave; None where that is not written."""
         return self._of[edition].after if edition in self._asked else None

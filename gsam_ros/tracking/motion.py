@@ -27,6 +27,9 @@ class BoxMotion:
             box: [4] xyxy pixels.
             stamp: seconds.
         """
+        self._begin(box, stamp)
+
+    def _begin(self, box: np.ndarray, stamp: float) -> None:
         self._stamp = stamp
         self._mean = np.stack([_measurement(box), np.zeros(4)], 1)  # [4, 2] value and speed
         size = self.size
@@ -60,20 +63,23 @@ class BoxMotion:
             stamp: seconds.
             detected: by the detector, not guessed from a propagated mask.
         """
+        if stamp - self._stamp > _LONGEST:  # nobody knows how it moved meanwhile
+            self._begin(box, stamp)
+            return
         self._predict_to(stamp)
         noise = ((_DETECTED_NOISE if detected else _PROPAGATED_NOISE) * self.size) ** 2
         gain = self._covariance[:, :, 0] / (self._covariance[:, 0, 0] + noise)[:, None]
         innovation = _measurement(box) - self._mean[:, 0]
         self._mean += gain * innovation[:, None]
         self._covariance -= gain[:, :, None] * self._covariance[:, None, 0, :]
+        # What slides in front of an object makes its box shrink fast, and does not go on with it.
+        self._mean[2:, 1] = 0
 
     def _predict_to(self, stamp: float) -> None:
         ahead = stamp - self._stamp
         if ahead <= 0:
             return
-        if ahead > _LONGEST:  # nobody knows how it moved meanwhile
-            self._mean[:, 1] = 0
-        transition = np.array([[1.0, min(ahead, _LONGEST)], [0.0, 1.0]])
+        transition = np.array([[1.0, ahead], [0.0, 1.0]])
         process = np.outer((ahead**2 / 2, ahead), (ahead**2 / 2, ahead))
         process = process * (_PROCESS_NOISE * self.size) ** 2
         self._mean = self._mean @ transition.T

@@ -83,6 +83,15 @@ class TrackerSettings:
         high=1.0,
         runtime=True,
     )
+    correct_iou: float = setting(
+        0.8,
+        "Between the detector's looks, a mask whose box overlaps by less than this with where its "
+        "object was going is segmented anew from the box there, if that fits better; 0: memory "
+        "alone tells, as in SAM 2.",
+        low=0.0,
+        high=1.0,
+        runtime=True,
+    )
     duplicate_iou: float = setting(
         0.7,
         "Two masks that overlap by more than this lie on one object: the track that was not "

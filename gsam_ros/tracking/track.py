@@ -49,7 +49,8 @@ class Track:
         refuted: the detector saw something else in its place, and nothing that agrees.
         attended: stamp of the last frame on which it attended to its memory, nanoseconds.
         remembered: stamp of the newest frame in its memory, nanoseconds.
-        eclipsed: another track has what its mask shows: out of sight until a detection agrees.
+        eclipsed: what its mask shows is another object, or nothing: out of sight until a detection
+            agrees.
         shared: another track's mask lies in the same place on the newest frame: where it ends is no
             word on where this object is.
         motion: where it was and how it moves; None before its first box.
@@ -150,12 +151,33 @@ class Track:
         if self.motion is None:
             return True
         unseen = (stamp - self.last_visible) / _SECOND
-        return self.distance(box, stamp) <= self.motion.size * (slack + _PACE * unseen)
+        return self.distance(box, stamp) <= self._size * (slack + _PACE * unseen)
+
+    def can_come_back_to(self, box: np.ndarray, stamp: int, slack: float) -> bool:
+        """Whether the object can be at a box by its way or from its last detection on.
+
+        Its mask may have led astray since.
+
+        Args:
+            box: [4] xyxy pixels.
+            stamp: of the frame with the box.
+            slack: as of `can_be_at`.
+        """
+        off = (box - self.agreed_box).reshape(2, 2).mean(0)
+        unseen = (stamp - self.agreed) / _SECOND
+        near = float(np.hypot(*off)) <= self._size * (slack + _PACE * unseen)
+        return near or self.can_be_at(box, stamp, slack)
 
     def distance(self, box: np.ndarray, stamp: int) -> float:
         """Pixels from the middle of a box to where it should be."""
         off = (box - self.expected(stamp)).reshape(2, 2).mean(0)
         return float(np.hypot(*off))
+
+    @property
+    def _size(self) -> float:
+        """The square root of the area of its box, pixels; at least that of its last detection."""
+        width, height = np.clip(self.agreed_box[2:] - self.agreed_box[:2], 0, None)
+        return max(self.motion.size if self.motion else 0.0, float(np.sqrt(width * height)))
 
     @property
     def trusted(self) -> bool:
@@ -187,7 +209,7 @@ class Track:
         return self.box if self.motion is None else self.motion.predict(stamp / _SECOND)
 
     def hide(self) -> None:
-        """Its mask lies on another object: it is out of sight, and over if it is new."""
+        """Its mask lies on something else: it is out of sight, and over if it is new."""
         self.visible = False
         self.eclipsed = True
         self.refuted = self.refuted or not self.settled

@@ -13,8 +13,8 @@ from gsam_ros.masks import Masks
 from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.association import Outlines
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
-from gsam_ros.tracking.effort import Owned, choose, due, segment_known
-from gsam_ros.tracking.fragments import whole_parts
+from gsam_ros.tracking.correction import correct
+from gsam_ros.tracking.effort import choose, due, segment_known
 from gsam_ros.tracking.keyframe import Keyframe
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
@@ -24,6 +24,7 @@ from gsam_ros.tracking.refinement import refine
 from gsam_ros.tracking.remembering import Taken, write
 from gsam_ros.tracking.segmented_detections import SegmentedDetections, segment_detections
 from gsam_ros.tracking.settings import TrackerSettings
+from gsam_ros.tracking.showing import Owned, show
 from gsam_ros.tracking.track import Track, masks_of
 from gsam_ros.tracking.tracked_cameras import TrackedCameras
 from gsam_ros.visual_prompts import VisualPrompt
@@ -87,7 +88,7 @@ class InstanceTracker(TrackedCameras):
                     "remove one, or raise tracker.max_objects"
                 )
         track.name_it(prompt.name)
-        self._show([(0, track)], masks, [view])
+        show([(0, track)], masks, [view], self.settings.least_part)
         track.appear(view.stamp, masks.pointer[0])
         track.move(track.box, view.stamp, detected=True)
         write(self.model, features, [view], [Taken(0, track, 0)], masks, True)
@@ -120,7 +121,8 @@ class InstanceTracker(TrackedCameras):
         known = attending + following
         masks = segment_known(self.model, features, views, attending, following, self.settings)
         if masks is not None:
-            self._show(known, masks, views)
+            show(known, masks, views, self.settings.least_part)
+            masks = correct(self.model, features, views, states, attending, masks, self.settings)
             self._believe(known, masks, views, states)
         prompted, found = segment_detections(self.model, features, views, states, self.settings)
         taken: list[Taken] = []
@@ -158,23 +160,6 @@ class InstanceTracker(TrackedCameras):
         state = self.cameras.setdefault(view.camera, CameraTracks())
         state.begin(view)
         return state
-
-    def _show(
-        self,
-        known: Sequence[Owned],
-        masks: Segmentation,
-        views: Sequence[View],
-    ) -> None:
-        """Write masks into their tracks: one transfer to the CPU for all."""
-        logits, closeups = whole_parts(masks, self.settings.least_part)
-        presence = masks.presence.cpu().numpy()
-        for row, (index, track) in enumerate(known):
-            # A view would keep the masks of all tracks for as long as this one is lost.
-            track.logits, track.closeup = logits[row].copy(), closeups[row]
-            track.refined = None
-            one = Masks(track.logits[None], *views[index].size, (track.closeup,))
-            track.box = one.boxes[0]
-            track.visible = bool(presence[row] > 0) and bool(track.box[2] > track.box[0])
 
     def _believe(
         self,
@@ -239,7 +224,7 @@ class InstanceTracker(TrackedCameras):
     def _take(self, taken: Taken, masks: Segmentation, view: View) -> None:
         """Show the mask of a detection as that of a track."""
         row = torch.tensor([taken.row], device=self.model.device)
-        self._show([(0, taken.track)], masks[row], [view])
+        show([(0, taken.track)], masks[row], [view], self.settings.least_part)
         if taken.track.visible:
             taken.track.appear(view.stamp, masks.pointer[taken.row])
 
