@@ -126,6 +126,16 @@ def test_a_mask_without_a_detection_stays_while_it_is_where_its_object_was(shown
     assert front.visible
 
 
+def test_a_track_that_holds_on_is_not_drawn_to_a_newcomer_beside_it():
+    """The detector fails to see it for once."""
+    track = track_at(HERE)
+    put(track, HERE)
+    frame = keyframe([track], ((62, 20, 102, 60), (62, 20, 102, 60)))
+    _, free = frame.follow()
+    assert track.shown and free == [0]
+    assert frame.returned(free) == {} and frame.is_new(0)
+
+
 def test_of_two_tracks_of_one_object_the_settled_one_keeps_it():
     """However well the newcomer's mask fits."""
     settled, new = track_at(HERE), track_at((25, 20, 60, 60), looks=1)

@@ -150,7 +150,8 @@ class Keyframe:
     def returned(self, free: Sequence[int]) -> dict[int, Track]:
         """Which of the free detections are tracks that have none: by detection.
 
-        These are out of sight, or show a mask which the detector does not know.
+        These are out of sight, or their mask is not where the detector saw them last: one in sight
+        only takes what lies there, and leaves it to newcomers to stand beside it.
         """
         detections, stamp = self.found.detections, self.view.stamp
         gone = [t for t in self.state.tracks if t.agreed != stamp and not t.name and t.hits > 1]
@@ -158,12 +159,14 @@ class Keyframe:
             return {}
         affinity = np.full((len(gone), len(free)), -2.0)
         reach = float(np.hypot(*self.view.size))
+        there = box_iou(_boxes([track.agreed_box for track in gone]), detections.boxes[free]) > 0
         for row, track in enumerate(gone):
             for column, detection in enumerate(free):
                 if track.phrase != self.classes[detections.phrase_index[detection]]:
                     continue
                 box = detections.boxes[detection]
-                if track.can_come_back_to(box, stamp, _RETURN):
+                near = there[row, column] or not track.shown
+                if near and track.can_come_back_to(box, stamp, _RETURN):
                     strayed = track.distance(box, stamp) / reach
                     affinity[row, column] = _pointer_similarity(self.pointers[detection], track)
                     affinity[row, column] -= _STRAYED * strayed
