@@ -27,8 +27,12 @@ from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.showing import Owned, show
 from gsam_ros.tracking.track import Track
 
-_WITHIN, _KEPT = 0.8, 0.8
-_FEWEST = 3  # detections that make a motion worth more than a mask
+_WITHIN = 0.8
+"""Share of a mask's box in its object's place from which on it may be all that nothing hides."""
+_KEPT = 0.8
+"""Share of such a mask that the one in its place has to hold."""
+_FEWEST = 3
+"""Detections that make a motion worth more than a mask."""
 
 
 def correct(
