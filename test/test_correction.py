@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -104,6 +106,33 @@ def test_a_correction_never_fits_less(model):
     fit = track.fit(STAMP)
     track.box = before
     assert fit >= track.fit(STAMP)
+
+
+@pytest.mark.parametrize("on_it", [True, False])
+def test_a_part_is_made_whole_and_not_given_up_for_what_hides_the_rest(model, on_it):
+    """A mask within its place may be all that shows.
+
+    Here it is a piece of what a box there holds, or what lies beside that, as of an object which
+    this one hides.
+    """
+    features = model.encode_image([TRUTH.image])
+    view, track = View("", STAMP, SIZE, None, image=TRUTH.image), track_of(BOX)
+    rules = TrackerSettings()
+    whole = segment_where_expected(model, features, [view], [(0, track)], rules)
+    inside = whole.logits[0] > 0
+    rows, columns = np.nonzero(inside.numpy())
+    part = torch.zeros_like(inside)
+    window = slice(rows.min() + 1, rows.max()), slice(columns.min() + 1, columns.max())
+    part[window] = inside[window] if on_it else ~inside[window]
+    part[(rows.min() + rows.max()) // 2 :] = False
+    assert part.any()
+    masks = replace(whole, logits=torch.where(part, 10.0, -10.0)[None], closeups=())
+    show([(0, track)], masks, [view], rules.least_part)
+    before = track.fit(STAMP)
+    assert before < rules.correct_iou
+    state = CameraTracks(tracks=[track], looked=3 * PERIOD)
+    correct(model, features, [view], [state], [(0, track)], masks, rules)
+    assert (track.fit(STAMP) > before) == on_it
 
 
 def test_no_memory_is_kept_of_what_was_overruled(model):
