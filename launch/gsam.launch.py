@@ -30,6 +30,7 @@ PARAMETERS = {
 }
 
 CAMERA_INFO = "camera_info"
+RESPAWN_DELAY_S = 2.0
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -84,6 +85,12 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="",
                 choices=["", *BOOLEANS],
                 description="Take the time from /clock; by default as the file says",
+            ),
+            DeclareLaunchArgument(
+                "respawn",
+                default_value="false",
+                choices=BOOLEANS,
+                description="Start the node again when it has ended, whyever, until the launch is",
             ),
             *(
                 DeclareLaunchArgument(name, default_value="", description=about)
@@ -145,5 +152,7 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
                 ("~/prompt", check_topic(prompt_topic, "prompt_topic")),
             ],
             output="screen",
+            respawn=is_true(argument("respawn")),
+            respawn_delay=RESPAWN_DELAY_S,
         )
     ]

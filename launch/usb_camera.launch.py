@@ -54,17 +54,25 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "rviz", default_value="false", choices=BOOLEANS, description="Show the results"
             ),
-            RegisterEventHandler(
-                OnProcessExit(
-                    target_action=_is_node,
-                    on_exit=[OpaqueFunction(function=failing("gsam_node has ended: see above"))],
-                )
+            DeclareLaunchArgument(
+                "respawn",
+                default_value="false",
+                choices=BOOLEANS,
+                description="Start gsam_node again when it has ended, instead of ending the launch",
             ),
+            OpaqueFunction(function=_watch_node),
             OpaqueFunction(function=_driver_and_rviz),
             # A group has an environment of its own: nodes that are started beside keep theirs.
             GroupAction([*profiles, gsam]),
         ]
     )
+
+
+def _watch_node(context: LaunchContext) -> list[Action]:
+    if is_true(LaunchConfiguration("respawn").perform(context)):
+        return []
+    lost = OpaqueFunction(function=failing("gsam_node has ended: see above"))
+    return [RegisterEventHandler(OnProcessExit(target_action=_is_node, on_exit=[lost]))]
 
 
 def _driver_and_rviz(context: LaunchContext) -> list[Action]:

@@ -241,6 +241,16 @@ def test_a_node_that_is_lost_ends_the_camera_too() -> None:
     assert not end.function(SimpleNamespace(is_shutdown=True))
 
 
+@pytest.mark.parametrize(("given", "again"), [({}, False), ({"respawn": "true"}, True)])
+def test_a_node_that_is_lost_is_started_again_where_that_is_asked_for(given, again) -> None:
+    for file, others in (("gsam", {}), ("usb_camera", {"video_device": "/dev/null"})):
+        actions = launch_stub.describe(f"{file}.launch.py", **given, **others)
+        [node] = launch_stub.of_kind(actions, "LifecycleNode")
+        assert node.respawn is again
+        assert 0 < node.respawn_delay < 10
+    assert bool(launch_stub.handlers(actions, "OnProcessExit")) is not again
+
+
 def test_a_camera_that_is_lost_ends_the_launch() -> None:
     _, driver = camera_and_others()
     [ended] = driver.on_exit
