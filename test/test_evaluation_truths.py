@@ -250,8 +250,8 @@ def test_several_cameras_have_a_text_each(tmp_path: Path) -> None:
     assert "the camera 'r' has results and no truth" in score.problems
 
 
-def detections_bag(path: Path, objects: list[tuple[str, str, str]], topic: str) -> Path:
-    """Three frames with Detection2D (id, phrase, place)."""
+def detections_bag(path: Path, objects: list[tuple[str, str, str]], *topics: str) -> Path:
+    """Three frames with Detection2D (id, phrase, place), in each of the topics."""
     types = typestore().types
     pose = types["geometry_msgs/msg/PoseWithCovariance"](
         types["geometry_msgs/msg/Pose"](
@@ -261,7 +261,8 @@ def detections_bag(path: Path, objects: list[tuple[str, str, str]], topic: str) 
         np.zeros(36),
     )
     with BagWriter(path) as writer:
-        writer.add_topic(topic, "vision_msgs/msg/Detection2DArray")
+        for topic in topics:
+            writer.add_topic(topic, "vision_msgs/msg/Detection2DArray")
         for i in range(3):
             header = header_message(i * STEP, "")
             found = [
@@ -278,7 +279,8 @@ def detections_bag(path: Path, objects: list[tuple[str, str, str]], topic: str) 
                 for name, phrase, place in objects
             ]
             array = types["vision_msgs/msg/Detection2DArray"](header, found)
-            writer.write(topic, i * STEP, array)
+            for topic in topics:
+                writer.write(topic, i * STEP, array)
     return path
 
 
@@ -293,6 +295,24 @@ def test_boxes_of_somebody_s_bag_are_a_truth(tmp_path: Path) -> None:
         assert [camera.camera for camera in score.cameras] == [name]
     with pytest.raises(TruthError, match=r"/x is not there; it has /labels; truth is of type"):
         scored(PERFECT, path, topics=["/x"])
+
+
+@pytest.mark.parametrize("topics", [("/labels",), ("/labels", "/front/detections")])
+def test_a_bag_speaks_of_the_camera_that_is_said(tmp_path: Path, topics: tuple[str, ...]) -> None:
+    path = detections_bag(tmp_path / "bag", [("a", MUG, "left"), ("b", BALL, "right")], *topics)
+    score = scored(PERFECT, f"front={path}")
+    assert [camera.camera for camera in score.cameras] == ["front"]
+    assert (score.tracking.hits, score.tracking.misses) == (6, 0)
+    with pytest.raises(TruthError, match="given as of the camera 'attic', and the run has front"):
+        scored(PERFECT, f"attic={path}")
+
+
+def test_of_several_topics_none_is_taken_for_a_camera_that_has_another_name(tmp_path: Path) -> None:
+    path = detections_bag(tmp_path / "bag", [("a", MUG, "left")], "/x/labels", "/y/labels")
+    with pytest.raises(TruthError, match=r"has truth in /x/labels, /y/labels: say which .*topic"):
+        scored(PERFECT, f"front={path}")
+    score = scored(PERFECT, f"front={path}", topics=["/y/labels"])
+    assert [camera.camera for camera in score.cameras] == ["front"]
 
 
 def test_a_truth_of_another_time_is_refused(tmp_path: Path) -> None:

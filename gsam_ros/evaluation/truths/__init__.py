@@ -22,8 +22,8 @@ def load_truth(
     """Read the truth of a run.
 
     Args:
-        places: a bag, a COCO file, or text files, where several cameras have one each, as
-            NAME=FILE.
+        places: a bag, a COCO file, or text files. Several cameras may have one each, as
+            NAME=PLACE.
         results: of the run.
         topics: of a bag: where the truth is.
         phrase: of text files: what their objects are.
@@ -70,7 +70,7 @@ def _load(place: str, results: RunResults, topics: Sequence[str], phrase: str) -
     check_place(place)
     camera, path = place_of(place)
     if is_bag(path):
-        return bag_truth(path, results, topics)
+        return bag_truth(path, results, topics, camera)
     if path.suffix == ".json":
         return coco_truth(path, results, camera)
     return mot_truth(path, results, camera, phrase)

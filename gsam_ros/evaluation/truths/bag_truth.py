@@ -14,8 +14,15 @@ from gsam_ros.evaluation.pairing import PromptChange
 from gsam_ros.evaluation.replay_commands import NODE
 from gsam_ros.evaluation.result_messages import DETECTIONS, INSTANCES
 from gsam_ros.evaluation.run_results import RunResults
-from gsam_ros.evaluation.sources.image_topics import COMPRESSED, RAW, camera_of
-from gsam_ros.evaluation.truths.truth_data import Truth, TruthError, check_boxes, image_size
+from gsam_ros.evaluation.sources.image_topics import COMPRESSED, RAW
+from gsam_ros.evaluation.sources.image_topics import camera_of as filmed_by
+from gsam_ros.evaluation.truths.truth_data import (
+    Truth,
+    TruthError,
+    camera_of,
+    check_boxes,
+    image_size,
+)
 from gsam_ros.instances import TrackState
 from gsam_ros.prompts import PromptError
 
@@ -23,7 +30,9 @@ PROMPT_TOPIC = "/prompt"
 _ENDINGS = ("/truth", "/ground_truth", "/instances", "/detections")
 
 
-def bag_truth(path: Path, results: RunResults, topics: Sequence[str] = ()) -> Truth:
+def bag_truth(
+    path: Path, results: RunResults, topics: Sequence[str] = (), camera: str | None = None
+) -> Truth:
     """The truth in a bag.
 
     By default that is in topics `NAME/truth` of type InstanceArray; where there are none, in the
@@ -33,23 +42,25 @@ def bag_truth(path: Path, results: RunResults, topics: Sequence[str] = ()) -> Tr
         path: of the bag.
         results: of the run.
         topics: where the truth is.
+        camera: of the run, which alone the bag is to speak of; None: of all that have its names.
 
     Raises:
         BagError: the bag can't be read.
-        TruthError: it has no truth, or one of another size.
+        TruthError: it has no truth, or one of another size or of other cameras.
     """
     with open_bag(path, salvage=True) as bag:
-        chosen = _topics(bag, topics)
+        chosen = {topic: camera_name(topic) for topic in _topics(bag, topics)}
+        if camera is not None:
+            chosen = _of_one(chosen, camera_of(results, camera, path).name, path)
         own = all(topic.endswith("/truth") for topic in chosen)
         boxes_only = any(bag.topics[topic] == DETECTIONS for topic in chosen)
         frames: list[FrameObjects] = []
         images = {}
-        for topic in chosen:
-            camera = camera_name(topic)
-            frames += _objects(bag, topic, results)
-            stamps = _image_stamps(bag, camera)
+        for topic, name in chosen.items():
+            frames += _objects(bag, topic, results, name)
+            stamps = _image_stamps(bag, camera_name(topic))
             if stamps:
-                images[camera] = stamps
+                images[name] = stamps
         prompts = _prompts(bag) if own else None
         problems = tuple(bag.problems)
         seconds = bag.seconds
@@ -96,11 +107,23 @@ def _all(bag: BagReader) -> str:
     return ", ".join(bag.topics) or "no topics at all"
 
 
-def _objects(bag: BagReader, topic: str, results: RunResults) -> Iterator[FrameObjects]:
+def _of_one(topics: dict[str, str], camera: str, path: Path) -> dict[str, str]:
+    """Of topics with their cameras' names, the one of `camera`, or the only one under that name."""
+    own = {topic: camera for topic, name in topics.items() if name == camera}
+    if not own and len(topics) > 1:
+        raise TruthError(
+            f"{path} is given as of the camera {camera!r}, and has truth in {', '.join(topics)}: "
+            "say which of them it is (--truth-topic)"
+        )
+    return own or dict.fromkeys(topics, camera)
+
+
+def _objects(bag: BagReader, topic: str, results: RunResults, name: str) -> Iterator[FrameObjects]:
+    """The frames of a topic, as of the camera `name`."""
     if bag.topics[topic] == INSTANCES:
-        yield from read_objects(bag, topic, camera_name(topic))
+        yield from read_objects(bag, topic, name)
         return
-    camera = next((c for c in results.cameras if c.name == camera_name(topic)), results.cameras[0])
+    camera = next((c for c in results.cameras if c.name == name), results.cameras[0])
     size = image_size(camera, bag.path)
     ids: dict[str, int] = {}
     for message in bag.readable(topic):
@@ -108,7 +131,7 @@ def _objects(bag: BagReader, topic: str, results: RunResults) -> Iterator[FrameO
         boxes = np.array([_box(d.bbox) for d in found], np.float32).reshape(-1, 4)
         check_boxes(boxes, size, bag.path)
         yield FrameObjects(
-            camera_name(topic),
+            name,
             stamp_of(message.header),
             # Without an id nothing says that it is the object of another frame.
             np.array([ids.setdefault(d.id or f"#{len(ids)}", len(ids)) for d in found], np.int64),
@@ -146,7 +169,7 @@ def _image_stamps(bag: BagReader, camera: str) -> tuple[int, ...]:
     the nanoseconds.
     """
     for topic, kind in bag.topics.items():
-        if kind not in (RAW, COMPRESSED) or camera_of(topic) != camera:
+        if kind not in (RAW, COMPRESSED) or filmed_by(topic) != camera:
             continue
         stamps = []
         for record in bag.records([topic]):
