@@ -26,7 +26,7 @@ from gsam_ros.training.evaluate_detector import (
     precision_recall,
 )
 from gsam_ros.training.progress import steps_done
-from gsam_ros.training.refine_detector import Refinement, Refining, refine
+from gsam_ros.training.refine_detector import SCALE, Refinement, Refining, refine
 from gsam_ros.training.together import Team
 from gsam_ros.training.train_detector import DetectorTraining, Settings
 
@@ -161,6 +161,13 @@ def test_saved_model_loads_with_the_plain_classes(model, batch, tmp_path):
     with torch.no_grad():
         expected, found = model(**inputs), plain(**inputs)
     torch.testing.assert_close(found.pred_boxes, expected.pred_boxes, rtol=0, atol=0.02)
+
+
+def test_the_last_stage_saves_a_processor_of_its_pictures_size(model, tmp_path):
+    save_detector(model, tmp_path, SCALE)
+    image = np.zeros((480, 640, 3), np.uint8)
+    inputs = AutoProcessor.from_pretrained(tmp_path)(images=image, text="mug.", return_tensors="pt")
+    assert inputs.pixel_values.shape == (1, 3, 288, 384)
 
 
 def test_training_sees_pixels_as_the_processor_makes_them():

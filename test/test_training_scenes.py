@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from gsam_ros.training.detector_data import SIZES, DetectorBatches
-from gsam_ros.training.scenes import FIRST_SEED, draw_scene, film_clip, film_still
+from gsam_ros.training.scenes import FIRST_SEED, draw_scene, film_clip, film_still, resize_still
 from gsam_ros.training.segmenter_clips import ClipKind, clip_batch
 from gsam_ros.world.compose import boxes_of
 from gsam_ros.world.placement import MIN_VISIBLE
 from gsam_ros.world.scene import Scene
+from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import HELD_OUT, SHAPES
 
 
@@ -41,6 +42,30 @@ def test_a_still_tells_of_what_is_visible_enough() -> None:
         assert (still.boxes == boxes_of(still.masks)).all()
         assert set(zip(still.colour, still.shape, strict=True)) <= set(scene.pairs.values())
     assert min(still.visible.min() for still in stills) < 0.7
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_enlarged_still_has_its_truth_enlarged(seed: int) -> None:
+    small = draw_still(np.random.default_rng(seed), 96, 128)
+    large = resize_still(small, 192, 256)
+    assert large.image.shape == (192, 256, 3)
+    assert (large.masks == small.masks.repeat(2, 1).repeat(2, 2)).all()
+    assert (large.boxes == 2 * small.boxes).all()
+    assert (large.boxes == boxes_of(large.masks)).all()
+    assert (large.colour, large.shape) == (small.colour, small.shape)
+    assert np.abs(large.image[::2, ::2].astype(int) - small.image).mean() < 8
+
+
+@pytest.mark.parametrize("filmed", [0.0, 1.0])
+def test_larger_pictures_are_of_the_same_shapes(filmed: float) -> None:
+    batches, larger = (DetectorBatches(5, 3, filmed=filmed, scale=scale) for scale in (1.0, 1.5))
+    for index in range(6):
+        base, batch = batches[index], larger[index]
+        assert [round(1.5 * side) for side in base.images.shape[1:3]] == [*batch.images.shape[1:3]]
+        cells = [tuple(level.shape[1:3]) for level in batch.cells]
+        assert cells == batch.level_shapes[:2]
+        for boxes in batch.targets.boxes:
+            assert ((boxes > 0) & (boxes <= 1)).all()
 
 
 def test_a_clip_follows_what_is_large_enough_at_first() -> None:

@@ -17,13 +17,16 @@ from gsam_ros.training.detector_loss import phrase_token_masks
 from gsam_ros.training.detector_matching import Targets
 from gsam_ros.training.detector_prompts import PromptMix, draw_phrases, join
 from gsam_ros.training.detector_words import build_tokenizer
-from gsam_ros.training.scenes import draw_scene, film_still
+from gsam_ros.training.scenes import draw_scene, film_still, resize_still
 from gsam_ros.training.together import Team
 from gsam_ros.world.stills import Still, draw_still
 from gsam_ros.world.vocabulary import COLOURS, SEEN, SHAPES, UNNAMED_PAIRS
 
 SIZES = ((192, 256), (192, 256), (192, 256), (224, 224), (160, 256), (256, 192))
 """(height, width) in pixels that batches are drawn at; the first is a 4:3 camera's."""
+
+_ENLARGED = 0.3
+"""Share of the pictures above that size that are drawn at it and enlarged, as a small camera's."""
 
 STRIDES = (16, 32, 64)
 _LABEL_STRIDES = STRIDES[:2]
@@ -67,26 +70,40 @@ class DetectorBatches(Dataset[Batch]):
         mix: PromptMix | None = None,
         team: Team | None = None,
         filmed: float = 0.0,
+        scale: float = 1.0,
     ) -> None:
-        """`filmed`: share of the pictures of a camera's shape that show rooms (`scenes`)."""
+        """Give `filmed` and `scale` where the detector is to be taught about rooms in detail.
+
+        Args:
+            seed: of everything that is drawn.
+            batch_size: pictures of a batch.
+            mix: what prompts are about.
+            team: the processes that share the work.
+            filmed: share of the pictures of a camera's shape that show rooms (`scenes`).
+            scale: how much larger than `SIZES` the pictures are, at least 1.
+        """
         self.seed, self.batch_size, self.mix = seed, batch_size, mix or PromptMix()
-        self.filmed = filmed
+        self.filmed, self.scale = filmed, scale
         self.team = team or Team()
         self.tokenizer = build_tokenizer()
 
     def __getitem__(self, index: int) -> Batch:
         rng = np.random.default_rng([self.seed, index])
-        height, width = SIZES[rng.integers(len(SIZES))]  # of all processes: none waits for another
+        base = SIZES[rng.integers(len(SIZES))]  # of all processes: none waits for another
+        height, width = (round(side * self.scale) for side in base)
         if self.team.place:
             rng = np.random.default_rng([self.seed, index, self.team.place])
-        stills = self._film(rng, height, width) if self.filmed else []
+        rooms = self.filmed if base == SIZES[0] else 0.0
+        stills = self._film(rng, height, width, rooms) if rooms else []
         while len(stills) < self.batch_size:
-            stills.append(draw_still(rng, height, width, TRAINING_PAIRS))
+            enlarged = self.scale > 1 and rng.random() < _ENLARGED
+            still = draw_still(rng, *(base if enlarged else (height, width)), TRAINING_PAIRS)
+            stills.append(resize_still(still, height, width) if enlarged else still)
         return make_batch(rng, stills, self.tokenizer, self.mix)
 
-    def _film(self, rng: np.random.Generator, height: int, width: int) -> list[Still]:
+    def _film(self, rng: np.random.Generator, height: int, width: int, share: float) -> list[Still]:
         """Pictures of one room: to draw another takes as long as ten of its frames."""
-        if (height, width) != SIZES[0] or not (count := rng.binomial(self.batch_size, self.filmed)):
+        if not (count := rng.binomial(self.batch_size, share)):
             return []
         scene = draw_scene(rng, TRAINING_PAIRS)
         return [film_still(rng, scene, height, width) for _ in range(count)]
@@ -139,15 +156,18 @@ def normalise(images: Tensor) -> Tensor:
 def label_cells(still: Still, stride: int) -> np.ndarray:
     """Label each cell by the object at its centre: int64 [h, w, 2], -1 for background.
 
-    The two are colour and shape index; an unnamed colour is -1.
+    The two are colour and shape index; an unnamed colour is -1. A cell that sticks out of the
+    picture, as the network pads it, with its centre is background.
     """
+    height, width = still.image.shape[:2]
+    labels = np.full((-(-height // stride), -(-width // stride), 2), -1, np.int64)
     centre = slice(stride // 2, None, stride)
     masks = still.masks[:, centre, centre]
-    cells = np.full((*still.image[centre, centre].shape[:2], 2), -1, np.int64)
+    cells = labels[: masks.shape[1], : masks.shape[2]]
     for mask, colour, shape in zip(masks, still.colour, still.shape, strict=True):
         named = colour in COLOURS
         cells[mask] = _COLOURS.index(colour) if named else -1, SHAPES.index(shape)
-    return cells
+    return labels
 
 
 def load_batches(batches: DetectorBatches, first: int, last: int) -> DataLoader[Batch]:

@@ -27,7 +27,7 @@ from transformers.models.grounding_dino.modeling_grounding_dino import (
 from gsam_ros.training.detector_words import MAX_TEXT_TOKENS, build_tokenizer
 
 SHORTEST_EDGE, LONGEST_EDGE = 192, 256
-"""Size in pixels that the processor scales an image to."""
+"""Size in pixels that the processor scales an image to, until the last stage of training."""
 
 _FUSION_SCALE = 0.3
 _TEXT_GAIN = 0.1
@@ -75,9 +75,12 @@ def build_config(vocabulary_size: int) -> GroundingDinoConfig:
     )
 
 
-def build_processor() -> GroundingDinoProcessor:
-    """Tokenizer and image scaling that belong to the demo detector."""
-    size = {"shortest_edge": SHORTEST_EDGE, "longest_edge": LONGEST_EDGE}
+def build_processor(scale: float = 1.0) -> GroundingDinoProcessor:
+    """Tokenizer and image scaling of the demo detector, which sees images `scale` times larger."""
+    size = {
+        "shortest_edge": round(scale * SHORTEST_EDGE),
+        "longest_edge": round(scale * LONGEST_EDGE),
+    }
     return GroundingDinoProcessor(GroundingDinoImageProcessor(size=size), build_tokenizer())
 
 
@@ -191,7 +194,7 @@ def freeze_copy(
     return plain.eval()
 
 
-def save_detector(model: GroundingDinoForObjectDetection, folder: Path) -> None:
+def save_detector(model: GroundingDinoForObjectDetection, folder: Path, scale: float = 1.0) -> None:
     """Write weights (float16 safetensors), configuration and processor to `folder`.
 
     The configuration keeps saying float32: a plain `from_pretrained` then computes in float32,
@@ -204,4 +207,4 @@ def save_detector(model: GroundingDinoForObjectDetection, folder: Path) -> None:
     }
     plain.save_pretrained(folder, state_dict=state)
     (folder / "model.safetensors").chmod(0o644)  # written for the owner alone
-    build_processor().save_pretrained(folder)
+    build_processor(scale).save_pretrained(folder)

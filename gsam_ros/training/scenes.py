@@ -7,6 +7,7 @@ colour-shape pair that is held out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -45,6 +46,22 @@ def film_still(rng: np.random.Generator, scene: Scene, height: int, width: int) 
         tuple(frame.pairs[i][1] for i in kept),
         tuple(frame.pairs[i][0] for i in kept),
         frame.visible[kept],
+    )
+
+
+def resize_still(still: Still, height: int, width: int) -> Still:
+    """The picture at `height` x `width` pixels, larger than it was."""
+    masks = [
+        cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+        for mask in still.masks
+    ]
+    ratio = np.array([width, height, width, height]) / np.tile(still.image.shape[1::-1], 2)
+    image = cv2.resize(still.image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return replace(
+        still,
+        image=image.astype(np.uint8, copy=False),
+        boxes=(still.boxes * ratio).astype(np.float32),
+        masks=np.stack(masks) if masks else np.zeros((0, height, width), bool),
     )
 
 
