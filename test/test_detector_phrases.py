@@ -165,7 +165,7 @@ def test_a_prompt_in_groups_finds_what_one_group_finds(detector, scenes, monkeyp
         moved += np.abs(strong.scores - second.scores[overlap.argmax(1)])[held].tolist()
     assert sure >= 15
     assert len(moved) >= 0.9 * sure
-    assert np.median(moved) < 0.05
+    assert np.median(moved) < 0.1  # the card of the model tells of 0.068
     assert np.quantile(moved, 0.9) < 0.15
 
 

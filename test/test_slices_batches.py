@@ -138,7 +138,7 @@ def test_batches_are_as_large_as_free_memory_allows(detector, image, monkeypatch
     text = detector.encode(PHRASES)
     [expected] = detector.detect([image], text, slices=SLICES)
     looked = count_batches(monkeypatch)
-    one = memory.bytes_per_image(detector.model.config, (192, 256), torch.float32)
+    one = memory.bytes_per_image(detector.model.config, (288, 384), torch.float32)
     for free, most in ((100 * one, 5), (4.1 * one, 2), (0, 1)):
         looked.clear()
         monkeypatch.setattr(memory, "free_bytes", lambda _, free=free: int(free))

@@ -95,7 +95,7 @@ class GroundingDetector:
         self,
         images: Sequence[np.ndarray],
         text: EncodedText,
-        threshold: float = 0.3,
+        threshold: float = 0.35,
         nms_iou: float = 0.6,
         slices: SliceSettings | None = None,
         choose: Sequence[Choose] | None = None,

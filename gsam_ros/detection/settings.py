@@ -123,7 +123,11 @@ class DetectorSettings:
         "hub id such as IDEA-Research/grounding-dino-tiny.",
     )
     box_threshold: float = setting(
-        0.3, "Least score of a detection.", low=0.0, high=1.0, runtime=True
+        0.35,
+        "Least score of a detection; less keeps a track (tracker.keep_share).",
+        low=0.0,
+        high=1.0,
+        runtime=True,
     )
     phrases_at_once: int = setting(
         0,

@@ -31,7 +31,7 @@ BOX_THRESHOLD = DetectorSettings().box_threshold
 
 LEAST_SCORE = 0.01
 
-THRESHOLDS = (0.25, BOX_THRESHOLD, 0.35, 0.40)
+THRESHOLDS = (0.25, 0.30, BOX_THRESHOLD, 0.40)
 _SEED = 2_000_000_001
 _HELD_OUT_WEIGHT = len(SEEN) // len(HELD_OUT)  # half of all objects are of held-out pairs
 
