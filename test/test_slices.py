@@ -208,9 +208,10 @@ def test_small_objects_are_found_in_tiles_and_not_in_the_whole(detector):
     assert recall(still, sliced) > recall(still, whole) + 0.3
 
 
-def test_a_large_object_across_tiles_is_one_whole_box(detector):
-    rng = np.random.default_rng(4)
-    still = draw_still(rng, 480, 640, KNOWN[:1], max_objects=1, share=(0.55, 0.6))
+@pytest.mark.parametrize("seed", range(4))
+def test_a_large_object_across_tiles_is_one_whole_box(detector, seed):
+    rng = np.random.default_rng(seed)  # as large as the bundled model knows things
+    still = draw_still(rng, 480, 640, KNOWN[:1], max_objects=1, share=(0.38, 0.4))
     [found] = detector.detect([still.image], detector.encode(PHRASES[:1]), slices=ALWAYS)
     assert len(found) == 1
     assert box_iou(still.boxes, found.boxes)[0, 0] > 0.7
