@@ -45,9 +45,8 @@ class Looks:
     frames: list[PairedFrame] = field(default_factory=list)
     milliseconds: list[float] = field(default_factory=list)
 
-    def look(self, frame: Frame, truth: FrameObjects, prompt: str) -> None:
-        """At one frame, by itself."""
-        text = self.detector.encode(parse_prompt(prompt))
+    def look(self, frame: Frame, truth: FrameObjects, prompt: str, text: EncodedText) -> None:
+        """At one frame, by itself; `text` is the prompt as this detector encodes it."""
         begin = time.perf_counter()
         [found] = self.detector.detect([frame.image], text, LEAST_SCORE)
         self.milliseconds.append(1e3 * (time.perf_counter() - begin))
@@ -122,10 +121,12 @@ def main() -> None:
     worlds = [World(seed + index, options.frames) for index in range(options.sequences)]
     with tqdm(total=sum(-(-w.frames // options.every) for w in worlds), unit="frame") as bar:
         for world in worlds:
+            prompt = world.prompt()
+            texts = [looks.detector.encode(parse_prompt(prompt)) for looks in detectors]
             for index, (frame, truth) in enumerate(world):
                 if index % options.every == 0:
-                    for looks in detectors:
-                        looks.look(frame, truth, world.prompt())
+                    for looks, text in zip(detectors, texts, strict=True):
+                        looks.look(frame, truth, prompt, text)
                     bar.update()
     print("| detector | AP50 | AP75 | AP | recall | of the hidden | false a frame | ms | share |")
     print("|---|---|---|---|---|---|---|---|---|")
