@@ -57,7 +57,9 @@ def live(track: Track, story: str) -> bool:
         ("d", TrackState.TENTATIVE),
         ("dd", TrackState.CONFIRMED),
         ("dvvd", TrackState.CONFIRMED),
-        ("dm", None),  # a ghost: seen once, not again
+        ("dm", TrackState.LOST),  # a ghost: seen once, not again
+        ("dmh", None),  # it has a second to be seen again
+        ("dmd", TrackState.CONFIRMED),
         ("dhh", None),  # seen once, then out of sight
         ("ddmm", TrackState.CONFIRMED),  # the detector may miss a known object
         ("ddmmm", TrackState.LOST),  # but not for ever

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn.functional import cosine_similarity
 
 from gsam_ros.instances import TrackState
 from gsam_ros.tracking.association import (
     Outlines,
     affinities,
-    assign,
     box_iou,
     box_overlap,
     match,
@@ -21,6 +19,7 @@ from gsam_ros.tracking.association import (
 )
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.pointing import SAME_OBJECT
+from gsam_ros.tracking.returning import who_returns
 from gsam_ros.tracking.segmented_detections import SegmentedDetections
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track, outlines_of
@@ -38,9 +37,7 @@ _NESTED, _APART = 0.5, 0.5
 the same object once more, unless less than the second of the smaller of their masks is shared: in a
 crowd boxes overlap, and masks don't."""
 _RETURN = 1.0
-"""Sizes by which a track that comes back may be off its way, at once; it may be more with time."""
-_STRAYED = 0.5
-"""How much a return across the whole image speaks against a track, in cosines of pointers."""
+"""Sizes by which a track out of sight may be off its way, at once; it may be more with time."""
 
 
 @dataclass(frozen=True)
@@ -150,27 +147,22 @@ class Keyframe:
     def returned(self, free: Sequence[int]) -> dict[int, Track]:
         """Which of the free detections are tracks that have none: by detection.
 
-        These are out of sight, or their mask is not where the detector saw them last: one in sight
-        only takes what lies there, and leaves it to newcomers to stand beside it.
+        These are out of sight, or their mask has left them: one in sight takes only what touches
+        its mask or its last detection, and leaves it to newcomers to stand beside it.
         """
         detections, stamp = self.found.detections, self.view.stamp
-        gone = [t for t in self.state.tracks if t.agreed != stamp and not t.name and t.hits > 1]
+        gone = [t for t in self.state.tracks if t.agreed != stamp and not t.name and t.returns]
         if not gone or not free:
             return {}
-        affinity = np.full((len(gone), len(free)), -2.0)
-        reach = float(np.hypot(*self.view.size))
-        there = box_iou(_boxes([track.agreed_box for track in gone]), detections.boxes[free]) > 0
-        for row, track in enumerate(gone):
-            for column, detection in enumerate(free):
-                if track.phrase != self.classes[detections.phrase_index[detection]]:
-                    continue
-                box = detections.boxes[detection]
-                near = there[row, column] or not track.shown
-                if near and track.can_come_back_to(box, stamp, _RETURN):
-                    strayed = track.distance(box, stamp) / reach
-                    affinity[row, column] = _pointer_similarity(self.pointers[detection], track)
-                    affinity[row, column] -= _STRAYED * strayed
-        pairs = assign(affinity + 2.0, 1e-3)
+        boxes, phrases = detections.boxes[free], detections.phrase_index[free]
+        here = np.stack([track.box for track in gone])
+        before = np.stack([track.agreed_box for track in gone])
+        touched = (box_iou(here, boxes) > 0) | (box_iou(before, boxes) > 0)
+        hidden = np.array([not track.shown for track in gone])
+        possible = (touched | hidden[:, None]) & (self._phrases(gone)[:, None] == phrases[None])
+        for row, column in np.argwhere(possible):
+            possible[row, column] = gone[row].can_come_back_to(boxes[column], stamp)
+        pairs = who_returns(gone, boxes, self.pointers[free], possible, stamp)
         return {free[column]: gone[row] for row, column in pairs}
 
     def is_new(self, detection: int) -> bool:
@@ -197,10 +189,3 @@ class Keyframe:
 def _boxes(rows: Sequence[np.ndarray]) -> np.ndarray:
     """[N, 4] float32, also where there is none."""
     return np.array(rows, np.float32).reshape(-1, 4)
-
-
-def _pointer_similarity(pointer: torch.Tensor, track: Track) -> float:
-    """Cosine of two object pointers; tracks that were never seen are like nothing."""
-    if track.pointer is None:
-        return -1.0
-    return float(cosine_similarity(pointer, track.pointer, dim=0))

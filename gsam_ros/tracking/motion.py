@@ -14,23 +14,25 @@ _PROCESS_NOISE = 4.0  # sizes per second squared that an object may change its s
 _DETECTED_NOISE = 0.06  # sizes by which a detection's box is off
 _PROPAGATED_NOISE = 0.12  # sizes by which the box around a propagated mask is off
 _FIRST_SPEED = 1.5  # sizes per second that a new object may have
+_TELLING = 3  # detections that tell of a speed
 _LONGEST = 0.5  # seconds for which an object out of sight is taken to keep its speed
 
 
 class BoxMotion:
     """Middle, width and height of one box, each with its speed; coordinates are independent."""
 
-    def __init__(self, box: np.ndarray, stamp: float):
+    def __init__(self, box: np.ndarray, stamp: float, detected: bool = True):
         """Start at rest.
 
         Args:
             box: [4] xyxy pixels.
             stamp: seconds.
+            detected: as of `update`.
         """
-        self._begin(box, stamp)
+        self._begin(box, stamp, detected)
 
-    def _begin(self, box: np.ndarray, stamp: float) -> None:
-        self._stamp = stamp
+    def _begin(self, box: np.ndarray, stamp: float, detected: bool) -> None:
+        self._stamp, self._detections = stamp, int(detected)
         self._mean = np.stack([_measurement(box), np.zeros(4)], 1)  # [4, 2] value and speed
         size = self.size
         self._covariance = np.tile(
@@ -48,6 +50,11 @@ class BoxMotion:
         """The square root of the box's area, pixels."""
         return float(max(1.0, np.sqrt(max(self._mean[2, 0], 1.0) * max(self._mean[3, 0], 1.0))))
 
+    @property
+    def has_speed(self) -> bool:
+        """Whether detections told of its speed since it was last out of sight."""
+        return self._detections >= _TELLING
+
     def predict(self, stamp: float) -> np.ndarray:
         """[4] float32 xyxy, where the box should be at a time (seconds), not before the last."""
         ahead = min(stamp - self._stamp, _LONGEST)
@@ -64,8 +71,9 @@ class BoxMotion:
             detected: by the detector, not guessed from a propagated mask.
         """
         if stamp - self._stamp > _LONGEST:  # nobody knows how it moved meanwhile
-            self._begin(box, stamp)
+            self._begin(box, stamp, detected)
             return
+        self._detections += detected
         self._predict_to(stamp)
         noise = ((_DETECTED_NOISE if detected else _PROPAGATED_NOISE) * self.size) ** 2
         gain = self._covariance[:, :, 0] / (self._covariance[:, 0, 0] + noise)[:, None]

@@ -152,7 +152,7 @@ class TrackerSettings:
     tentative_missed: float = setting(
         0.0,
         "Seconds from the first keyframe on which no detection agrees with an unconfirmed track to "
-        "that which ends it; 0: the first one does.",
+        "that which hides it; 0: the first one does. Detected again within a second, it is back.",
         low=0.0,
         high=60.0,
         runtime=True,

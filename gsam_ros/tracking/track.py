@@ -1,8 +1,8 @@
 """One object over time: what is known of it, and the rules of its life.
 
 detection -> TENTATIVE -> CONFIRMED <-> LOST -> ended
-                 |
-                 +-> ended (the detector did not see it again)
+                 |                       |
+                 +-----------------------+  the detector did not see it again: soon ended
 
 An object that somebody points at is CONFIRMED at once, and stays so while SAM 2 shows it.
 """
@@ -27,6 +27,9 @@ _SECOND = 1_000_000_000
 _SETTLED_HITS = 2
 _JUMP = 0.5  # sizes that a mask may be off its way from one frame to the next
 _PACE = 3.0  # sizes per second that an object out of sight may be off its way
+_ANY_PACE = 8.0  # likewise for one whose way is not known
+_COMES_BACK = 1.0  # sizes that it may be off at once
+_DOUBTED = 1.0  # seconds for which a track that the detector did not see again keeps its id
 
 
 @dataclass(eq=False)
@@ -41,6 +44,7 @@ class Track:
         score: of the newest detection that agreed, [0, 1].
         evidence: sum of scores by phrase; the phrase with most evidence names the track.
         name: what it was called by whoever pointed at it; empty where the detector found it.
+        known: whether it was ever confirmed.
         hits: detections that agreed.
         agreed: stamp of the last detection that agreed, nanoseconds.
         agreed_box: [4] xyxy pixels, that detection's box.
@@ -70,6 +74,7 @@ class Track:
     score: float = 0.0
     evidence: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     name: str = ""
+    known: bool = False
     hits: int = 0
     missed_since: int | None = None
     refuted: bool = False
@@ -116,7 +121,7 @@ class Track:
         self.hits += 1
         self._forget_misses()
         self.eclipsed = False
-        self.state = TrackState.CONFIRMED
+        self.state, self.known = TrackState.CONFIRMED, True
 
     def appear(self, stamp: int, pointer: torch.Tensor) -> None:
         """SAM 2 shows it on a frame.
@@ -151,22 +156,26 @@ class Track:
         if self.motion is None:
             return True
         unseen = (stamp - self.last_visible) / _SECOND
-        return self.distance(box, stamp) <= self._size * (slack + _PACE * unseen)
+        return self.distance(box, stamp) <= self.size * (slack + _PACE * unseen)
 
-    def can_come_back_to(self, box: np.ndarray, stamp: int, slack: float) -> bool:
+    def can_come_back_to(self, box: np.ndarray, stamp: int) -> bool:
         """Whether the object can be at a box by its way or from its last detection on.
-
-        Its mask may have led astray since.
 
         Args:
             box: [4] xyxy pixels.
             stamp: of the frame with the box.
-            slack: as of `can_be_at`.
+        """
+        unseen = (stamp - self.agreed) / _SECOND
+        pace = _PACE if self.motion and self.motion.has_speed else _ANY_PACE
+        return self.way_back(box, stamp) <= self.size * (_COMES_BACK + pace * unseen)
+
+    def way_back(self, box: np.ndarray, stamp: int) -> float:
+        """Pixels from the middle of a box to where it should be, or to where it was detected.
+
+        The lesser of the two: things stop and turn back, and its mask may have led astray since.
         """
         off = (box - self.agreed_box).reshape(2, 2).mean(0)
-        unseen = (stamp - self.agreed) / _SECOND
-        near = float(np.hypot(*off)) <= self._size * (slack + _PACE * unseen)
-        return near or self.can_be_at(box, stamp, slack)
+        return min(float(np.hypot(*off)), self.distance(box, stamp))
 
     def distance(self, box: np.ndarray, stamp: int) -> float:
         """Pixels from the middle of a box to where it should be."""
@@ -174,10 +183,15 @@ class Track:
         return float(np.hypot(*off))
 
     @property
-    def _size(self) -> float:
+    def size(self) -> float:
         """The square root of the area of its box, pixels; at least that of its last detection."""
         width, height = np.clip(self.agreed_box[2:] - self.agreed_box[:2], 0, None)
         return max(self.motion.size if self.motion else 0.0, float(np.sqrt(width * height)))
+
+    @property
+    def returns(self) -> bool:
+        """Whether a detection without a track may be this one: of one look it takes a second."""
+        return self.hits > 1 or self.state is TrackState.LOST
 
     @property
     def trusted(self) -> bool:
@@ -194,13 +208,15 @@ class Track:
         self.eclipsed = False
         self.agreed = stamp
         agreed_for = (stamp - self.born) / _SECOND
-        if self.state is TrackState.LOST or agreed_for >= settings.confirm_after:
-            self.state = TrackState.CONFIRMED
+        if self.known or agreed_for >= settings.confirm_after:
+            self.state, self.known = TrackState.CONFIRMED, True
+        else:
+            self.state = TrackState.TENTATIVE
 
     def move(self, box: np.ndarray, stamp: int, detected: bool) -> None:
         """Take in where it is: `box` [4] xyxy pixels, of a detection or around its mask."""
         if self.motion is None:
-            self.motion = BoxMotion(box, stamp / _SECOND)
+            self.motion = BoxMotion(box, stamp / _SECOND, detected)
         else:
             self.motion.update(box, stamp / _SECOND, detected)
 
@@ -244,13 +260,13 @@ class Track:
         if self.state is not TrackState.TENTATIVE:
             limit = settings.confirmed_missed
         missed = self.missed_since is not None and stamp - self.missed_since >= limit * _SECOND
-        if self.state is TrackState.TENTATIVE:
-            return not (missed or self.refuted) and unseen <= settings.occluded_after
-        if self.state is TrackState.CONFIRMED and (
-            missed or self.refuted or unseen > settings.occluded_after
-        ):
+        if missed or self.refuted or unseen > settings.occluded_after:
             self.state = TrackState.LOST
-        return self.state is not TrackState.LOST or unseen <= settings.lost_after
+        if self.state is not TrackState.LOST:
+            return True
+        if self.known:
+            return unseen <= settings.lost_after
+        return stamp - self.agreed <= min(_DOUBTED, settings.lost_after) * _SECOND
 
     def _forget_misses(self) -> None:
         self.missed_since, self.refuted = None, False
