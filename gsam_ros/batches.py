@@ -49,16 +49,21 @@ def give_back() -> None:
 class Shortage:
     """Work that is left out while memory is short: said once when that begins and once at its end.
 
+    It ends when nothing failed for `PATIENCE`: memory that is just enough comes and goes by the
+    frame.
+
     Args:
         left_out: what is left out, for people.
         over: what to say at the end.
+        now: a clock in seconds that never jumps.
 
     Attributes:
         told: for people, while it lasts; else empty.
     """
 
-    def __init__(self, left_out: str, over: str) -> None:
-        self._left_out, self._over = left_out, over
+    def __init__(self, left_out: str, over: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._left_out, self._over, self._now = left_out, over, now
+        self._failed = 0.0
         self.told = ""
 
     def attempt(self, work: Callable[[], R]) -> R | None:
@@ -74,14 +79,16 @@ class Shortage:
                 raise
             why = first_sentence(error)
         else:
-            self._tell("")
+            if self.told and self._now() - self._failed >= PATIENCE:
+                self._tell("")
             return done
         give_back()
+        self._failed = self._now()
         self._tell(f"{why}: {self._left_out}")
         return None
 
     def _tell(self, shortage: str) -> None:
-        if bool(shortage) != bool(self.told):
+        if not (shortage and self.told):
             _LOG.warning(shortage or self._over)
         self.told = shortage
 

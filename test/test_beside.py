@@ -182,6 +182,24 @@ def test_after_an_error_frames_are_looked_at_one_by_one_for_a_while(done):
     detector.close()
 
 
+def test_a_camera_on_which_it_keeps_failing_alone_stays_alone(done):
+    clock = [0.0]
+    detector = BesideDetector(torch.device("cpu"), done.release, lambda: clock[0])
+    gate = Gate()
+    gate.open.set()
+    detector.ask(image("bad"))
+    detector.begin(fail)
+    assert done.acquire(timeout=PATIENCE)
+    with pytest.raises(CamerasFailed):
+        detector.take()
+    for camera in "ab":
+        detector.ask(image(camera))
+    detector.begin(gate.job)
+    assert done.acquire(timeout=PATIENCE)
+    assert len(detector.take()) == 1
+    detector.close()
+
+
 def test_an_error_of_a_look_that_nobody_wants_any_more_is_nobodys_fault(detector, done):
     for camera in "ab":
         detector.ask(image(camera))

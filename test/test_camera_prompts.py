@@ -195,6 +195,17 @@ def test_pointing_on_a_camera_with_its_own_prompt_is_told_there_alone(tracker, f
     tracker.remove_object(front, track_id)
 
 
+def test_a_stamp_of_another_clock_is_refused(tracker: GroundedTracker, front: str) -> None:
+    """A moment after the newest image is that of an image on its way; a minute is not."""
+    tracker.step([Frame(SCENE.render(0, 0).image, PERIOD, front)])
+    box = np.array([100, 100, 200, 200], np.float32)
+    with pytest.raises(PromptError, match=r"60\.00 s newer than the newest image of camera"):
+        tracker.point_out(VisualPrompt(front, "tool", box=box, stamp=PERIOD + 60 * 10**9))
+    assert "tool" not in tracker.prompt_of(front).classes
+    tracker.point_out(VisualPrompt(front, "tool", box=box, stamp=3 * PERIOD))
+    assert "tool" in tracker.prompt_of(front).classes
+
+
 def test_without_a_prompt_for_all_the_other_cameras_cost_nothing(front, rear, monkeypatch) -> None:
     tracker = GroundedTracker(Settings(device="cpu"))
     with pytest.raises(PromptError, match="no prompt of its own to give up"):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gsam_ros import batches
-from gsam_ros.batches import PATIENCE, Batches, is_out_of_memory
+from gsam_ros.batches import PATIENCE, Batches, Shortage, is_out_of_memory
 from gsam_ros.instances import Detections, Frame, Instances
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
@@ -281,6 +281,22 @@ def test_an_object_that_is_pointed_at_and_does_not_fit_is_refused(fresh, monkeyp
     film(tracker, 1, start=2)
 
 
+def test_memory_that_comes_and_goes_is_told_of_once(clock, said) -> None:
+    own = Shortage("nothing is drawn", "it is drawn again", lambda: clock[0])
+
+    def fails() -> None:
+        raise full()
+
+    for _ in range(5):
+        assert own.attempt(fails) is None
+        clock[0] += 0.1
+        assert own.attempt(lambda: 1) == 1
+    assert said() == ["CUDA out of memory: nothing is drawn"] == [own.told]
+    clock[0] += PATIENCE
+    assert own.attempt(lambda: 1) == 1
+    assert (said()[1:], own.told) == (["it is drawn again"], "")
+
+
 def machine_and_show() -> tuple[GroundedTracker, Callable[[int], list[int]]]:
     """A machine with a prompt, and what shows it a frame of the world: the ids in sight."""
     machine = GroundedTracker(Settings(device="cpu"))
@@ -293,11 +309,16 @@ def machine_and_show() -> tuple[GroundedTracker, Callable[[int], list[int]]]:
     return machine, show
 
 
-def test_an_image_without_memory_leaves_the_tracks_alone(monkeypatch) -> None:
+@pytest.mark.parametrize("error", [full(), RuntimeError("Promotion for uint16 types")])
+def test_an_image_that_can_not_be_encoded_leaves_the_tracks_alone(monkeypatch, error) -> None:
     machine, show = machine_and_show()
     known = show(0)
     assert known
-    limited(monkeypatch, machine._segmenter, "encode_image", lambda _: False)
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(machine._segmenter, "encode_image", fail)
     with pytest.raises(NothingBegun):
         show(1)
     monkeypatch.undo()
@@ -314,6 +335,7 @@ def test_a_detector_without_memory_leaves_the_tracks_alone(monkeypatch, said) ->
     assert "the detector has no memory for an image" in told
     assert machine.shortages() == [told]
     monkeypatch.undo()
+    monkeypatch.setattr(batches, "PATIENCE", 0.0)
     assert set(known) <= set([show(index) for index in (3, 4)][-1])
     assert machine.shortages() == []
     assert said()[1:] == ["memory is there again: the detector finds what is new"]
@@ -337,6 +359,7 @@ def test_outlines_without_memory_are_those_of_tracking(monkeypatch, said) -> Non
     assert told in said()
     assert not any(machine._tracker.instances("").masks.closeups)
     monkeypatch.undo()
+    monkeypatch.setattr(batches, "PATIENCE", 0.0)
     show(2)
     assert any(machine._tracker.instances("").masks.closeups)
     assert "memory is there again: masks are outlined anew" in said()

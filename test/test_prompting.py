@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from std_srvs.srv import Trigger
 
 from gsam_ros.bridge.pointing import ObjectServices
 from gsam_ros.bridge.prompt_service import PromptService
-from gsam_ros.pipeline.prompting import PromptKeeper
+from gsam_ros.pipeline.prompting import MOST_WAITING, PromptKeeper
 from gsam_ros.prompts import Prompt, PromptError
 from gsam_ros.visual_prompts import VisualPrompt
 
@@ -143,6 +144,26 @@ def test_what_is_pointed_at_changes_the_prompt_and_not_the_text(bench: Bench) ->
     assert prompts.keeper.rejection == ""
     assert prompts.keeper.request("mug.").result(10).version == 2
     assert [version for version, _, _ in prompts.changes] == [1, 2]
+
+
+def test_who_points_faster_than_is_followed_is_told_and_prompts_get_through(bench: Bench) -> None:
+    prompts = Prompts()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner)
+    held = threading.Event()
+    bench.runner.call(lambda tracker: held.wait(10))
+    pointed = VisualPrompt("", "tool", box=np.array([0, 0, 3, 3]))
+    for _ in range(MOST_WAITING + 2):
+        prompts.keeper.point_out("/topic", lambda: pointed)
+    assert [reason for _, reason in prompts.rejections] == [
+        f"/topic: {MOST_WAITING} objects that were pointed at wait to be followed already: point "
+        "more slowly, each object needs it once"
+    ] * 2
+    held.set()
+    bench.settle()
+    prompts.keeper.point_out("/topic", lambda: pointed)
+    bench.settle()
+    assert len(prompts.changes) == MOST_WAITING + 1
 
 
 def test_the_prompt_survives_a_change_of_machine(bench: Bench) -> None:

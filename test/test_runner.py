@@ -127,6 +127,23 @@ def test_a_step_that_was_not_begun_costs_its_frames_and_no_track(bench: Bench) -
     assert bench.tracker.reset_cameras == []
 
 
+def test_a_camera_whose_images_find_no_memory_costs_the_others_nothing() -> None:
+    bench = Bench(lossless=False)
+    bench.may_load.clear()
+    bench.runner.start()
+    bench.put(1, camera="a")
+    bench.put(1, fill=15, camera="b")
+    bench.put(1, camera="c")
+    bench.may_load.set()
+    bench.settle_live()
+    assert [entry[:2] for entry in bench.outlet.log] == [
+        ("answer", "a"),
+        ("drop", "b"),
+        ("answer", "c"),
+    ]
+    assert bench.tracker.reset_cameras == []
+
+
 def test_where_the_culprit_is_known_the_others_lose_nothing() -> None:
     bench = Bench(lossless=False)
     bench.may_load.clear()

@@ -134,8 +134,7 @@ class BesideDetector:
             if is_wanted:
                 del self._asked[frame.camera]
         if isinstance(found, Exception):
-            if len(frames) > 1:
-                self._one_by_one_until = self._now() + APART
+            self._one_by_one_until = self._now() + APART
             blamed = [f.camera for f, is_wanted in zip(frames, wanted, strict=True) if is_wanted]
             if not blamed:
                 return []

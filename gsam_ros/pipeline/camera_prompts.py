@@ -19,6 +19,10 @@ from gsam_ros.tracking.history import History
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.visual_prompts import VisualPrompt
 
+_AHEAD = 1_000_000_000
+"""Nanoseconds by which an image that somebody points at may be newer than the newest that was
+worked on."""
+
 
 class _Text(NamedTuple):
     """A text prompt as it was typed, as it was understood, and as the detector keeps it."""
@@ -89,6 +93,7 @@ class CameraPrompts:
         holder = self._holder(pointed.camera)
         names = (*self._tracker.names(holder), pointed.name)
         sought = self._next(self._sought[holder].text, names)
+        _check_time(pointed, frame.stamp)
         if pointed.stamp is None or pointed.stamp >= frame.stamp:
             height, width = frame.image.shape[:2]
             pointed = pointed.fit(height, width)
@@ -174,3 +179,21 @@ class CameraPrompts:
         for camera in {*self._tracker.cameras, *self._newest.cameras}:
             if self._holder(camera) == holder:
                 self._look_again(camera)
+
+
+def _check_time(pointed: VisualPrompt, newest: int) -> None:
+    """Refuse a stamp of an image that there can't have been.
+
+    Args:
+        pointed: where.
+        newest: stamp of its camera's newest image, nanoseconds.
+
+    Raises:
+        PromptError: it is of another clock, or of before time jumped back.
+    """
+    if pointed.stamp is not None and pointed.stamp - newest > _AHEAD:
+        raise PromptError(
+            f"its stamp is {(pointed.stamp - newest) / 1e9:.2f} s newer than the newest image of "
+            f"{which(pointed.camera)}: it is of another clock, or of a bag's last round; give the "
+            "stamp of an image, or leave it 0, which means the newest image"
+        )

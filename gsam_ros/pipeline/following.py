@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from gsam_ros.batches import is_out_of_memory
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.instances import Detections, Frame, FrameResult, Instances
 from gsam_ros.pipeline.beside import BesideDetector, Job
@@ -141,14 +140,12 @@ class Following:
         """Features of the frames' images.
 
         Raises:
-            NothingBegun: the device's memory has no room for an image at the moment.
+            NothingBegun: the segmenter fails on one, or there is no memory for it.
         """
         try:
             return encode_images(self._segmenter, [frame.image for frame in frames])
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise NothingBegun("no memory for an image") from error
+        except Exception as error:
+            raise NothingBegun("an image can't be encoded") from error
 
     def _tell_of_glides(self, frames: Sequence[Frame]) -> None:
         """Time may jump back behind frames that only glided, of which the tracks don't know."""

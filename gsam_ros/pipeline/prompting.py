@@ -12,6 +12,9 @@ from gsam_ros.pipeline.runner import Runner
 from gsam_ros.prompts import Prompt, PromptError, parse_prompt
 from gsam_ros.visual_prompts import VisualPrompt
 
+MOST_WAITING = 16
+"""Objects pointed at that may wait for the machine: each takes it from the images for a while."""
+
 
 class PromptKeeper:
     """Takes prompts from any thread and sees that the newest good ones are in force.
@@ -42,6 +45,7 @@ class PromptKeeper:
         self._asked_since_start: set[str | None] = set()
         self._texts: dict[str | None, str] = {}  # that came into force last
         self._in_force: dict[str | None, Prompt] = {}
+        self._pointing = 0
         self.rejection = ""
 
     def current(self, camera: str | None = None) -> Prompt | None:
@@ -103,12 +107,19 @@ class PromptKeeper:
         try:
             if not runner:
                 raise PromptError("the models are not loaded yet: wait until images are processed")
+            if self._pointing >= MOST_WAITING:
+                raise PromptError(
+                    f"{MOST_WAITING} objects that were pointed at wait to be followed already: "
+                    "point more slowly, each object needs it once"
+                )
             prompt = make()
         except PromptError as error:
             self._reject(source, f"{source}: {error}")
             return
+        with self._lock:
+            self._pointing += 1
         outcome = runner.call(lambda tracker: self._point_out(runner, tracker, prompt))
-        outcome.add_done_callback(lambda done: self._report(source, done, f"{source}: "))
+        outcome.add_done_callback(lambda done: self._pointed(source, done))
 
     def attach(
         self, runner: Runner, cameras: Collection[str] | None = None
@@ -190,6 +201,11 @@ class PromptKeeper:
             self._in_force = {c: p for c, p in self._in_force.items() if c != without or c is None}
             self._in_force[holder] = prompt
         self._changed(prompt, holder)
+
+    def _pointed(self, source: str, done: Future[Any]) -> None:
+        with self._lock:
+            self._pointing -= 1
+        self._report(source, done, f"{source}: ")
 
     def _report(self, source: str, done: Future[Any], where: str = "") -> None:
         if not done.cancelled() and (error := done.exception()):

@@ -164,26 +164,26 @@ class Runner:
         if isinstance(error, CamerasFailed):
             self._blame(tracker, group, error)
             return
-        if isinstance(error, NothingBegun):
-            for each in group:
-                self._drop(each.arrival, ERROR, with_place(error.__cause__ or error))
-            return
+        reason = with_place(error)
         cameras = [each.arrival.camera for each in group]
+        if isinstance(error, NothingBegun):
+            reason = with_place(error.__cause__ or error)
+        else:
+            for camera in cameras:
+                tracker.reset(camera)
         if len(group) == 1:
             self._groups.keep_apart(cameras)
-            tracker.reset(cameras[0])
-            self._drop(group[0].arrival, ERROR, with_place(error))
+            self._drop(group[0].arrival, ERROR, reason)
             return
-        for camera in cameras:
-            tracker.reset(camera)
         went_well = [self._step(tracker, [each]) for each in group]
         if all(went_well):  # together they were too much
             self._groups.keep_apart(cameras)
             self._notice(
                 cameras[0],
                 "apart",
-                f"a step with the images of {len(group)} cameras failed ({with_place(error)}), "
-                f"each on its own did not: for {APART:g} s they go one by one; objects get new ids",
+                f"a step with the images of {len(group)} cameras failed ({reason}), "
+                f"each on its own did not: for {APART:g} s they go one by one"
+                + ("" if isinstance(error, NothingBegun) else "; objects get new ids"),
             )
 
     def _blame(self, tracker: Tracker, group: Sequence[_Taken], failed: CamerasFailed) -> None:

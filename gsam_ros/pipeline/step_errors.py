@@ -20,7 +20,7 @@ class CamerasFailed(RuntimeError):
 
 
 class NothingBegun(RuntimeError):
-    """A step ended before it changed a track: its frames are lost, and nothing else is.
+    """A step ended before it changed a track: frames are lost, and nothing else is.
 
     Raised `from` what went wrong.
     """
