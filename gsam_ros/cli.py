@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         return fail(
             f"{error}: run this in the environment that `make setup` builds, or install the "
-            "package that is missing"
+            "package that is missing (trackeval and tabulate: pip install --no-deps -r "
+            "requirements/metrics.txt)"
         )
 
 

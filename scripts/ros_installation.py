@@ -25,7 +25,7 @@ def sourced(python: str) -> str | None:
             "Choose the Python it was built for (make setup PYTHON=/usr/bin/python3), or open a "
             "shell without ROS 2 to have the wheels installed."
         )
-    if _import(python, "rclpy.event_handler").returncode:  # which Humble and Iron don't have
+    if _import(python, "rclpy.parameter_event_handler").returncode:  # Humble and Iron have none
         raise SystemExit(
             f"ROS 2 {distribution} is sourced, and Jazzy is the oldest that this package runs on: "
             "source a newer one, or open a shell without ROS 2 to have the wheels installed."

@@ -304,5 +304,5 @@ def test_a_sourced_ros_that_is_too_old_is_named_before_anything_is_installed(
     monkeypatch.setenv("AMENT_PREFIX_PATH", "/opt/ros/humble")
     with pytest.raises(SystemExit, match="humble is sourced, and Jazzy is the oldest"):
         sourced(sys.executable)
-    (tmp_path / "rclpy" / "event_handler.py").touch()
+    (tmp_path / "rclpy" / "parameter_event_handler.py").touch()
     assert sourced(sys.executable) == "humble"

@@ -163,6 +163,6 @@ class DetectorSettings:
     devices: tuple[str, ...] = setting(
         ("",),
         "Devices that share the tiles of an image among them, such as [cuda:0, cuda:1]; one empty "
-        "name: the machine's device alone.",
+        "name: the device of `device` alone.",
     )
     slices: SliceSettings = field(default_factory=SliceSettings)

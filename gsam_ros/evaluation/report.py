@@ -45,7 +45,7 @@ def rows(score: RunScore, memory: np.ndarray | None = None) -> list[Row]:
         (
             f"stage {name}",
             f"{spread.mean:.1f} ms",
-            f"p50 {spread.p50:.1f}, p99 {spread.p99:.1f}, over the frames on which it ran",
+            f"mean; p50 {spread.p50:.1f}, p99 {spread.p99:.1f}, over the frames on which it ran",
         )
         for name, spread in timing.stages.items()
     ]
