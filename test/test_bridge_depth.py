@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from gsam_ros.pipeline.drops import BadFrameError
 from gsam_ros.prompts import Prompt
 
 HEADER = Header(stamp=to_time(5_000_000_001), frame_id="front_optical")
+PERIOD = 33_000_000  # nanoseconds
 K = [500.0, 0.0, 320.0, 0.0, 510.0, 240.0, 0.0, 0.0, 1.0]
 P = [400.0, 0.0, 310.0, 0.0, 0.0, 410.0, 230.0, 0.0, 0.0, 0.0, 1.0, 0.0]
 
@@ -54,6 +56,35 @@ def test_a_topic_on_which_nothing_comes_is_not_waited_for_again_and_again(monkey
     camera._receive(serialize_message(depth_message(np.ones((2, 2), np.uint16), "16UC1")))
     with pytest.raises(BadFrameError, match="no camera_info"):
         camera.view(5_000_000_001, patience=0.0)
+
+
+def receive(camera: depth_camera.DepthCamera, stamp: int) -> None:
+    """A depth image of `stamp` (nanoseconds) comes."""
+    message = depth_message(np.ones((2, 2), np.uint16), "16UC1")
+    message.header = Header(stamp=to_time(stamp))
+    camera._receive(serialize_message(message))
+
+
+def test_depth_that_always_comes_too_late_does_not_hold_up_every_frame():
+    """All cameras' frames wait with it."""
+    node = SimpleNamespace(resolve_topic_name=lambda name: name)
+    camera = depth_camera.DepthCamera(node, "", 0, 10, lambda: True)
+    start = time.monotonic()
+    for number in range(20):
+        receive(camera, number * PERIOD)
+        assert camera.view((number + 5) * PERIOD, patience=0.1) is None
+    assert time.monotonic() - start < 6 * 0.1
+
+
+def test_depth_that_is_on_its_way_is_waited_for():
+    node = SimpleNamespace(resolve_topic_name=lambda name: name)
+    camera = depth_camera.DepthCamera(node, "", 0, 10, lambda: True)
+    camera._learn(CameraInfo(k=K))
+    receive(camera, 0)
+    for number in range(1, 5):
+        threading.Timer(0.05, receive, (camera, number * PERIOD)).start()
+        depth, _ = camera.view(number * PERIOD, patience=10.0)
+        assert depth.shape == (2, 2)
 
 
 @pytest.mark.parametrize("big", [False, True])

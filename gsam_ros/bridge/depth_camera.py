@@ -13,6 +13,7 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 
+from gsam_ros.bridge.backoff import Backoff
 from gsam_ros.bridge.depth_images import decode_depth, pinhole
 from gsam_ros.bridge.endpoints import subscribe
 from gsam_ros.bridge.kept_depth import KeptDepth
@@ -45,6 +46,7 @@ class DepthCamera:
         self._base = base
         self._wanted = wanted
         self._kept = KeptDepth(tolerance, capacity)
+        self._backoff = Backoff()
         self._first_due: float | None = None
         self._info: CameraInfo | None = None
         self._arrived = threading.Condition()
@@ -79,6 +81,7 @@ class DepthCamera:
         self._subscriptions = []
         with self._arrived:
             self._kept.clear()
+            self._backoff.reset()
             self._first_due = None
 
     def expect(self, stamp: int) -> None:
@@ -98,7 +101,7 @@ class DepthCamera:
         Args:
             stamp: nanoseconds; those of later calls are not older, but for what is expected.
             patience: seconds to wait for an image that is on its way; none is when the stream has
-                stopped.
+                stopped. Images that always come later than that are waited for now and then only.
 
         Returns:
             None where none came whose stamp is near enough.
@@ -107,8 +110,12 @@ class DepthCamera:
             BadFrameError: the image or the camera_info can't be used; the message says which.
         """
         with self._arrived:
-            self._arrived.wait_for(lambda: not self._is_on_its_way(stamp), patience)
+            waits = self._is_on_its_way(stamp) and self._backoff.is_over
+            if waits:
+                self._arrived.wait_for(lambda: not self._is_on_its_way(stamp), patience)
             found, info = self._kept.find(stamp), self._info
+            if waits and self._kept.has_begun:  # for the first image _FIRST sets the limit
+                self._backoff.count(found is not None)
         if found is None:
             return None
         if info is None:

@@ -80,7 +80,8 @@ class Results3D:
         if view is None:
             raise BadFrameError(
                 f"no image of {self._camera.topic} has the stamp of the camera's image, give or "
-                f"take depth_tolerance: publish depth that is synchronised and registered"
+                f"take depth_tolerance, or it comes over {self._patience:g} s after the other "
+                "results: publish depth that is synchronised and registered, and sooner"
             )
         try:
             found = surfaces(result.instances.masks, *view)
