@@ -283,6 +283,38 @@ def test_compressed_counts_are_stretched_as_raw_ones_are() -> None:
     assert (image == grey[..., None]).all()
 
 
+@pytest.mark.parametrize("form", ["16UC1; jpeg compressed ", "bayer_rggb8; jpeg compressed bgr8"])
+def test_one_channel_that_comes_as_three_is_taken_as_it_is(form: str) -> None:
+    """Some encoders make three of one."""
+    grey = np.repeat(np.full((64, 64, 1), 90, np.uint8), 3, 2)
+    image = decode_compressed_image(compressed(grey, ".png", form))
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image, grey)
+
+
+@pytest.mark.parametrize("form", ["16UC1; png compressed ", "bayer_rggb8; png compressed bgr8"])
+@pytest.mark.parametrize(
+    ("pixels", "suffix", "words"),
+    [
+        (stored("bgr16"), ".png", "they hold 3 channels of uint16"),
+        (stored("bgra16"), ".png", "they hold 4 channels of uint16"),
+        (GREY.astype(np.float32), ".tiff", "they hold 1 channel of float32"),
+        (GREY.astype(np.int16), ".tiff", "they hold 1 channel of int16"),
+        (GREY.astype(np.int8), ".tiff", "they hold 1 channel of int8"),
+        (SCENE.astype(np.float32), ".tiff", "they hold 3 channels of float32"),
+    ],
+)
+def test_compressed_pixels_that_the_format_belies_are_refused(
+    pixels: np.ndarray, suffix: str, form: str, words: str
+) -> None:
+    """What is no uint8 would fail later, in a step that other cameras share."""
+    with pytest.raises(BadFrameError) as caught:
+        decode_compressed_image(compressed(pixels, suffix, form))
+    assert words in str(caught.value)
+    assert "name the format that it writes" in str(caught.value)
+    assert caught.value.cause == "bad_image"
+
+
 def test_jpeg_keeps_its_colours() -> None:
     big = np.ascontiguousarray(np.repeat(np.repeat(SCENE[..., ::-1], 8, 0), 8, 1))
     image = decode_compressed_image(compressed(big, ".jpg", "bgr8; jpeg compressed bgr8"))

@@ -22,7 +22,7 @@ def decode_compressed_image(message: CompressedImage) -> np.ndarray:
     applied: results are in pixels of the image as it was sent.
 
     Raises:
-        BadFrameError: depth images, and data that is no image.
+        BadFrameError: depth images, data that is no image, and pixels that `format` belies.
     """
     source, _, compression = (part.strip() for part in message.format.partition(";"))
     if "compressedDepth" in compression:
@@ -39,8 +39,15 @@ def decode_compressed_image(message: CompressedImage) -> np.ndarray:
         raise _refusal(message, str(error.err)) from error
     if image is None:
         raise _refusal(message, "JPEG and PNG can")
-    if is_grey and image.ndim == 2:
+    if is_grey and image.ndim == 2 and image.dtype in (np.uint8, np.uint16):
         return to_rgb(image, _stored(source, bits=8 * image.itemsize))
+    if image.ndim != 3 or image.dtype != np.uint8:
+        channels = "1 channel" if image.ndim == 2 else f"{image.shape[2]} channels"
+        raise _refusal(
+            message,
+            f"{source} is one channel of uint8 or uint16, they hold {channels} of {image.dtype}: "
+            "have the camera driver name the format that it writes",
+        )
     # "compressed rgb8": the RGB image was handed to the codec as if it were BGR, so it comes back
     # as RGB where OpenCV means BGR.
     if "compressed rgb" in compression:
