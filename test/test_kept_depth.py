@@ -90,3 +90,44 @@ def test_an_image_that_is_late_costs_nothing_and_time_that_goes_back_all() -> No
     assert not kept.is_due(1198 * MS), "the newest is still the newest"
     kept.add(100 * MS, b"another round")
     assert kept.find(1198 * MS) is None
+
+
+def round_of(frames: range, kept: KeptDepth, named: str) -> None:
+    """Frames (ms) that wait for their answer, each after its depth image."""
+    for stamp in frames:
+        kept.add(stamp * MS, f"{named} {stamp}".encode())
+        kept.expect(stamp * MS)
+
+
+def answers(frames: range, kept: KeptDepth) -> list[str]:
+    """What frames (ms) get, one after the other."""
+    found = []
+    for stamp in frames:
+        found.append((kept.find(stamp * MS) or b"none").decode())
+        kept.dismiss(stamp * MS)
+    return found
+
+
+@pytest.mark.parametrize("ahead", [1, 5])
+def test_frames_that_wait_while_a_bag_begins_anew_keep_their_images(ahead: int) -> None:
+    """And those of the new one theirs, which may come before their frames do."""
+    former, new = range(10_000, 10_000 + 64 * 33, 33), range(0, 5 * 33, 33)
+    kept = KeptDepth(TOLERANCE, 32)
+    round_of(former, kept, "former")
+    kept.expect(12_150 * MS)  # the last one of the round has no depth image
+    for stamp in new[:ahead]:
+        kept.add(stamp * MS, f"new {stamp}".encode())
+    assert answers(former, kept) == [f"former {stamp}" for stamp in former]
+    assert answers(range(12_150, 12_151), kept) == ["none"]
+    round_of(new[ahead:], kept, "new")
+    assert answers(new, kept) == [f"new {stamp}" for stamp in new]
+
+
+def test_images_of_the_round_before_go_with_their_frames() -> None:
+    former, new = range(10_000, 10_330, 33), range(0, 66, 33)
+    kept = KeptDepth(TOLERANCE, 100)
+    round_of(former, kept, "former")
+    round_of(new, kept, "new")
+    assert answers(former, kept) == [f"former {stamp}" for stamp in former]
+    assert answers(new, kept) == [f"new {stamp}" for stamp in new]
+    assert answers(former, kept) == ["none"] * len(former)

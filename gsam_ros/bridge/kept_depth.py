@@ -45,8 +45,9 @@ class KeptDepth:
     def add(self, stamp: int, data: bytes) -> None:
         """Keep an image; one that nobody wants may have to go for it."""
         if self._newest is not None and stamp < self._newest - LATE_NS:
-            # Time went back (a bag that loops): what was kept belongs to another round.
-            self._images.clear()
+            # Time went back (a bag that loops): what was kept belongs to another round, some frames
+            # of which may still be in work.
+            self._images = deque(image for image in self._images if not self._is_unwanted(image))
             self._intervals.clear()
             self._newest = None
         if self._newest is not None and stamp > self._newest:
@@ -60,8 +61,9 @@ class KeptDepth:
             self._images.remove(unwanted)
 
     def find(self, stamp: int) -> bytes | None:
-        """The image nearest to `stamp`, if it is near enough; much older ones are let go."""
-        while self._images and self._images[0][0] < min({stamp, *self._in_work}) - self._tolerance:
+        """The image nearest to `stamp`, if it is near enough; those of the past are let go."""
+        oldest = min({stamp, *self._in_work}) - self._tolerance
+        while self._images and self._is_past(self._images[0], oldest):
             self._images.popleft()
         found = min(self._images, key=lambda kept: abs(kept[0] - stamp), default=None)
         if found is None or abs(found[0] - stamp) > self._tolerance:
@@ -84,6 +86,15 @@ class KeptDepth:
         self._in_work.clear()
         self._intervals.clear()
         self._newest = None
+
+    def _is_past(self, image: tuple[int, bytes], oldest: int) -> bool:
+        """Whether no frame asks for an image any more; `oldest` is the oldest that one may want."""
+        if self._newest is None:
+            return False
+        if image[0] > self._newest:  # of the round before time went back
+            return self._is_unwanted(image)
+        # Frames far beyond the newest are of that round, too, and this one's are still to come.
+        return image[0] < oldest <= self._newest + LATE_NS
 
     def _is_unwanted(self, image: tuple[int, bytes]) -> bool:
         """Whether no frame in work may ask for it."""
