@@ -15,6 +15,7 @@ from gsam_ros.masks import Masks, Region
 
 MIN_READINGS = 12
 """Depth readings that an object must have to be located."""
+_FARTHEST = 10_000.0  # metres; some drivers write FLT_MAX or the like for no reading
 _NEAR_MEDIAN = 0.03  # metres; what lies this near to the median depth is never an outlier
 _SPREADS = 4.0  # robust standard deviations from the median that still belong to the object
 _DEPTHS = (1.0, 99.0)  # percentiles of depth that a box reaches to
@@ -81,7 +82,8 @@ def surfaces(masks: Masks, depth: np.ndarray, camera: Pinhole) -> list[Surface]:
 
     Args:
         masks: N masks of images of the depth image's size.
-        depth: [H, W] float32 metres along the optical axis; not finite or <= 0: no reading.
+        depth: [H, W] float32 metres along the optical axis; not finite, <= 0 or beyond 10 km:
+            no reading.
         camera: that of the depth image.
 
     Raises:
@@ -99,7 +101,7 @@ def _surface(region: Region, depth: np.ndarray, camera: Pinhole) -> Surface:
     inside = region.logits > 0
     readings = depth[region.window]
     with np.errstate(invalid="ignore"):
-        known = inside & np.isfinite(readings) & (readings > 0)
+        known = inside & (readings > 0) & (readings <= _FARTHEST)
     belongs = known & _near_median(readings, known, inside)
     rows, columns = np.nonzero(belongs)
     rows_in_image, columns_in_image = rows + region.top, columns + region.left

@@ -11,6 +11,7 @@ from gsam_ros.depth import MIN_READINGS, Pinhole, surfaces
 from gsam_ros.masks import Masks
 from gsam_ros.world.scene import Scene
 
+FLT_MAX = np.finfo(np.float32).max  # as some drivers write what they did not read
 CAMERA = Pinhole(fx=100.0, fy=100.0, cx=31.5, cy=23.5, width=64, height=48)
 
 
@@ -53,7 +54,7 @@ def test_background_that_the_mask_lets_in_is_left_out():
     assert len(surface.points) == 400
 
 
-@pytest.mark.parametrize("nothing", [0.0, np.nan, np.inf, -1.0])
+@pytest.mark.parametrize("nothing", [0.0, np.nan, np.inf, -1.0, FLT_MAX, -FLT_MAX, 1e6])
 def test_what_was_not_read_does_not_count(nothing):
     depth = np.full((48, 64), 2.0, np.float32)
     depth[:, ::2] = nothing
@@ -70,6 +71,9 @@ def test_too_few_readings_locate_nothing():
     assert not surface.is_located
     [empty] = surfaces(masks_of(np.zeros((48, 64), bool)), depth, CAMERA)
     assert not empty.is_located
+    [unread] = surfaces(masks_of(square(14, 22, 34, 42)), np.full_like(depth, FLT_MAX), CAMERA)
+    assert not unread.is_located
+    assert not len(unread.points)
 
 
 def test_sizes_that_do_not_fit_are_named():

@@ -12,7 +12,7 @@ _METRES = {"16UC1": (np.uint16, 0.001), "32FC1": (np.float32, 1.0)}  # REP 118
 
 
 def decode_depth(message: Image) -> np.ndarray:
-    """The depth image as [height, width] float32 metres; what has no reading is 0 or not finite.
+    """The depth image as [height, width] float32 metres; `surfaces` tells what is no reading.
 
     Raises:
         BadFrameError: the encoding is no depth image's, or the data doesn't fit its size.
