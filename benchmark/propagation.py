@@ -41,6 +41,7 @@ from transformers import Sam2VideoProcessor
 
 from gsam_ros import checkpoints
 from gsam_ros.instances import Detections, Frame
+from gsam_ros.pipeline.devices import use_threads
 from gsam_ros.pipeline.glides import Glides
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.memory import TrackMemory
@@ -242,7 +243,7 @@ def compare(
 def peak(arguments: tuple[SegmenterSettings, int, int, int, str]) -> float:
     """Megabytes by which the process of one side grew at its peak, in that process."""
     settings, threads, count, length, side = arguments
-    torch.set_num_threads(threads)
+    use_threads(threads)
     os.environ["TQDM_DISABLE"] = "1"
     model = load(settings)
     model.encode_image([next(frames(1))])
@@ -283,7 +284,7 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, help="folder for propagation.json")
     options = arguments.parse_args()
     sides = ["ours", *(side for side in options.sides if side != "ours")]
-    torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     os.environ["TQDM_DISABLE"] = "1"  # sam2 draws a bar of its own
 
     settings = SegmenterSettings(model=options.segmenter, image_size=options.image_size)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from gsam_ros.detection.settings import DetectorSettings
 from gsam_ros.evaluation.run_state import load_state, save_state
@@ -274,3 +275,10 @@ def test_state_is_constant_over_a_long_stream(tracker):
     for track in tracks:
         assert len(track.memory.frames()) <= 4 + 6
         assert len(track.memory.pointers()) <= 4 + 15
+
+
+def test_products_of_masks_do_not_wait_for_threads_of_numpys_own():
+    """Whoever uses the class without the node has what the node has."""
+    with threadpool_limits(2, "blas"):
+        GroundedTracker(Settings(device="cpu"))
+        assert {p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"} == {1}

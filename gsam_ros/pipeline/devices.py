@@ -56,6 +56,16 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return _DTYPES[name]
 
 
+def limit_blas() -> None:
+    """Give numpy's products one thread, in the whole process.
+
+    They are small: those that compare 32 masks take 0.3 ms, at SAM 2's own size 10. But OpenBLAS
+    shares them out, and its threads wait for each other by spinning: on two busy cores these took
+    110 and 1,500 ms.
+    """
+    threadpool_limits(1, "blas")
+
+
 def use_threads(count: int) -> None:
     """Put the setting `threads` into force, for the whole process.
 
@@ -63,11 +73,9 @@ def use_threads(count: int) -> None:
     processes, each step waits for whichever thread was put off: on two busy cores the demo took
     62 s with two threads and 38 s with one.
 
-    numpy's products get one thread, always. They are small, those that enlarge a mask to the image
-    take 0.2 ms; but OpenBLAS shares them out, and its threads wait for each other by spinning: on
-    two busy cores one took 32 ms. OpenCV, which has threads of its own, gets as many as torch.
+    OpenCV, which has threads of its own, gets as many as torch.
     """
-    threadpool_limits(1, "blas")
+    limit_blas()
     if count:
         torch.set_num_threads(count)
     elif not os.environ.get("OMP_NUM_THREADS"):

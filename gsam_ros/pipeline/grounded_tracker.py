@@ -9,7 +9,7 @@ import numpy as np
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.instances import Frame, FrameResult, Instances, which
 from gsam_ros.pipeline.camera_prompts import CameraPrompts
-from gsam_ros.pipeline.devices import choose_device, choose_dtype
+from gsam_ros.pipeline.devices import choose_device, choose_dtype, limit_blas
 from gsam_ros.pipeline.following import Following
 from gsam_ros.pipeline.newest_frames import NewestFrames
 from gsam_ros.pipeline.settings import Settings
@@ -48,6 +48,8 @@ class GroundedTracker:
     ):
         """Load both models and warm them up.
 
+        From then on numpy's products have one thread in this process: see `devices.limit_blas`.
+
         Args:
             settings: defaults where None.
             progress: told in a few words what goes on, once per step of loading.
@@ -60,6 +62,7 @@ class GroundedTracker:
         """
         self.settings = settings or Settings()
         tell = progress or (lambda _: None)
+        limit_blas()
         device = choose_device(self.settings.device)
         dtype = choose_dtype(self.settings.precision, device)
         self.device = device
