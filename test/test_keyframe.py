@@ -70,7 +70,8 @@ def keyframe(tracks, *found, index: int = 4, phrases=None) -> Keyframe:
     [
         # Half of the smaller box and of its mask are another detection's: one object twice.
         ((30, 20, 75, 60), (40, 20, 75, 60), 0, 4, False),
-        ((30, 20, 75, 60), (52, 20, 75, 60), 0, 4, True),  # a crowd: boxes overlap, masks don't
+        ((30, 20, 75, 60), (52, 20, 75, 60), 0, 4, False),  # another part of it
+        ((30, 20, 75, 60), (57, 20, 75, 60), 0, 4, True),  # a crowd: boxes overlap, masks don't
         ((30, 20, 75, 60), (40, 20, 75, 60), 1, 4, True),  # what stands in front of it
         ((30, 20, 75, 60), (40, 20, 75, 60), 0, 0, True),  # a track just made has no such word
         (BESIDE, (50, 20, 75, 60), 0, 4, True),  # less than half

@@ -32,10 +32,10 @@ no mask of its own."""
 _ON_ITS_WAY = 0.7
 """A mask without a detection whose box overlaps by less than this with where its track was going
 left its object."""
-_NESTED, _APART = 0.5, 0.5
+_NESTED, _APART = 0.5, 0.2
 """A detection of which a track of the same phrase has this share, by its own detection's box, is
 the same object once more, unless less than the second of the smaller of their masks is shared: in a
-crowd boxes overlap, and masks don't."""
+crowd boxes overlap, and masks don't; parts of one thing share what lies between them."""
 _RETURN = 1.0
 """Sizes by which a track out of sight may be off its way, at once; it may be more with time."""
 
