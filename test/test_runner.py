@@ -90,15 +90,21 @@ def test_a_step_that_fails_costs_its_frame_and_the_tracks(bench: Bench) -> None:
     assert len(bench.tracker.reset_cameras) == 1
 
 
-def test_a_camera_that_makes_steps_fail_costs_the_others_nothing_but_once_their_tracks() -> None:
+def three_cameras_in_a_step(fill: int) -> Bench:
+    """Cameras a, b and c have had a live step together, in which b showed what makes it fail."""
     bench = Bench(lossless=False)
     bench.may_load.clear()
     bench.runner.start()
     bench.put(1, camera="a")
-    bench.put(1, fill=13, camera="b")
+    bench.put(1, fill=fill, camera="b")
     bench.put(1, camera="c")
     bench.may_load.set()
     bench.settle_live()
+    return bench
+
+
+def test_a_camera_that_makes_steps_fail_costs_the_others_nothing_but_once_their_tracks() -> None:
+    bench = three_cameras_in_a_step(fill=13)
     assert {entry[:2] for entry in bench.outlet.log} == {
         ("answer", "a"),
         ("drop", "b"),
@@ -128,14 +134,7 @@ def test_a_step_that_was_not_begun_costs_its_frames_and_no_track(bench: Bench) -
 
 
 def test_a_camera_whose_images_find_no_memory_costs_the_others_nothing() -> None:
-    bench = Bench(lossless=False)
-    bench.may_load.clear()
-    bench.runner.start()
-    bench.put(1, camera="a")
-    bench.put(1, fill=15, camera="b")
-    bench.put(1, camera="c")
-    bench.may_load.set()
-    bench.settle_live()
+    bench = three_cameras_in_a_step(fill=15)
     assert [entry[:2] for entry in bench.outlet.log] == [
         ("answer", "a"),
         ("drop", "b"),
@@ -145,14 +144,7 @@ def test_a_camera_whose_images_find_no_memory_costs_the_others_nothing() -> None
 
 
 def test_where_the_culprit_is_known_the_others_lose_nothing() -> None:
-    bench = Bench(lossless=False)
-    bench.may_load.clear()
-    bench.runner.start()
-    bench.put(1, camera="a")
-    bench.put(1, fill=14, camera="b")
-    bench.put(1, camera="c")
-    bench.may_load.set()
-    bench.settle_live()
+    bench = three_cameras_in_a_step(fill=14)
     assert [entry[:2] for entry in bench.outlet.log] == [
         ("drop", "b"),
         ("answer", "a"),
