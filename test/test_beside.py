@@ -151,6 +151,16 @@ def fail(frames):
     return look
 
 
+def let_fail(detector: BesideDetector, done: threading.Semaphore, *cameras: str) -> None:
+    """Have a look at images of these cameras end in an error."""
+    for camera in cameras:
+        detector.ask(image(camera))
+    detector.begin(fail)
+    assert done.acquire(timeout=PATIENCE)
+    with pytest.raises(CamerasFailed):
+        detector.take()
+
+
 def test_after_an_error_frames_are_looked_at_one_by_one_for_a_while(done):
     clock = [0.0]
     detector = BesideDetector(torch.device("cpu"), done.release, lambda: clock[0])
@@ -161,12 +171,7 @@ def test_after_an_error_frames_are_looked_at_one_by_one_for_a_while(done):
         assert done.acquire(timeout=PATIENCE)
         assert len(detector.take()) == camera_count
 
-    for camera in "ab":
-        detector.ask(image(camera))
-    detector.begin(fail)
-    assert done.acquire(timeout=PATIENCE)
-    with pytest.raises(CamerasFailed):
-        detector.take()
+    let_fail(detector, done, "a", "b")
     for camera in "ab":
         detector.ask(image(camera))
     detector.begin(gate.job)
@@ -187,11 +192,7 @@ def test_a_camera_on_which_it_keeps_failing_alone_stays_alone(done):
     detector = BesideDetector(torch.device("cpu"), done.release, lambda: clock[0])
     gate = Gate()
     gate.open.set()
-    detector.ask(image("bad"))
-    detector.begin(fail)
-    assert done.acquire(timeout=PATIENCE)
-    with pytest.raises(CamerasFailed):
-        detector.take()
+    let_fail(detector, done, "bad")
     for camera in "ab":
         detector.ask(image(camera))
     detector.begin(gate.job)

@@ -26,13 +26,13 @@ _SURELY = 1e3
 """More than all that pairs may differ by: as many as possible return."""
 
 
-def log_likelihood(track: Track, box: np.ndarray, pointer: torch.Tensor, stamp: int) -> float:
+def log_likelihood(track: Track, box: np.ndarray, likeness: float, stamp: int) -> float:
     """How well a detection fits a track that was detected some time ago, in nats, up to a constant.
 
     Args:
         track: has been detected.
         box: [4] xyxy pixels, the detection's.
-        pointer: [C] SAM 2's object pointer of what the box holds.
+        likeness: cosine of SAM 2's object pointers, of the track and of what the box holds.
         stamp: of the frame, nanoseconds.
     """
     spread = _SPREAD + _SPREADING * (stamp - track.agreed) / 1e9
@@ -43,7 +43,7 @@ def log_likelihood(track: Track, box: np.ndarray, pointer: torch.Tensor, stamp: 
         -(away**2) / (2 * spread**2)
         - 2 * float(np.log(spread))
         - resized**2 / (2 * _RESIZED**2)
-        + _LOOKS * _pointer_similarity(pointer, track)
+        + _LOOKS * likeness
     )
 
 
@@ -67,14 +67,19 @@ def who_returns(
         (track, detection) pairs, as many as are possible; each index at most once.
     """
     affinity = np.zeros(possible.shape)
+    if not possible.any():
+        return []
+    likeness = _likeness(tracks, pointers)
     for row, column in np.argwhere(possible):
-        fits = log_likelihood(tracks[row], boxes[column], pointers[column], stamp)
+        fits = log_likelihood(tracks[row], boxes[column], likeness[row, column], stamp)
         affinity[row, column] = max(_SURELY + fits, 1.0)
     return assign(affinity, least=1.0)
 
 
-def _pointer_similarity(pointer: torch.Tensor, track: Track) -> float:
-    """Cosine of two object pointers; tracks that were never seen are like nothing."""
-    if track.pointer is None:
-        return -1.0
-    return float(cosine_similarity(pointer, track.pointer, dim=0))
+def _likeness(tracks: Sequence[Track], pointers: torch.Tensor) -> np.ndarray:
+    """[N, M] cosines of object pointers, in one transfer; tracks never seen are like nothing."""
+    nothing = torch.zeros_like(pointers[0])
+    known = torch.stack([nothing if t.pointer is None else t.pointer for t in tracks])
+    cosines = cosine_similarity(known[:, None], pointers[None], dim=-1).float().cpu().numpy()
+    cosines[[track.pointer is None for track in tracks]] = -1.0
+    return cosines
