@@ -22,14 +22,15 @@ def requirements(name: str) -> list[str]:
     return (ROOT / "requirements" / f"{name}.txt").read_text().split("\n")[:-1]
 
 
-def definitions() -> list[tuple[str, list[str]]]:
-    """The messages, of which bags are written where there is no ROS 2."""
+def shared_files() -> list[tuple[str, list[str]]]:
+    """The messages, of which bags are written where there is no ROS 2, and Fast DDS's profile."""
+    patterns = ("msg/*.msg", "third_party/vision_msgs/msg/*.msg", "config/*.xml")
     return [
         (
-            f"share/gsam_ros/{folder}",
-            sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(f"{folder}/*.msg")),
+            f"share/gsam_ros/{Path(pattern).parent}",
+            sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(pattern)),
         )
-        for folder in ("msg", "third_party/vision_msgs/msg")
+        for pattern in patterns
     ]
 
 
@@ -42,7 +43,7 @@ setup(
     maintainer=of_manifest("maintainer"),
     python_requires=">=3.10",
     packages=find_packages(include=["gsam_ros", "gsam_ros.*"]),
-    data_files=definitions(),
+    data_files=shared_files(),
     package_data={"gsam_ros": ["models/*/*"]},
     install_requires=requirements("core"),
     extras_require={"ray": requirements("ray"), "sam2": requirements("sam2")},

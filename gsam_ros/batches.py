@@ -94,7 +94,7 @@ class Shortage:
 
 
 class Limit:
-    """How many of something fit at once, where more were too many of late.
+    """How many items fit in memory at once, as learnt from recent failures.
 
     Args:
         what: is counted, in words: "images at once in the detector".
@@ -120,11 +120,11 @@ class Limit:
         return min(most, self._fits)
 
     def lower(self, failed: int, to: int, why: str) -> None:
-        """So many were too many: fewer from now on.
+        """So many did not fit: try fewer from now on.
 
         Args:
-            failed: how many.
-            to: how many are tried instead.
+            failed: how many did not fit.
+            to: how many to try instead.
             why: in words, said once.
         """
         if self._told is not None and to >= self._told:  # more were tried again in vain

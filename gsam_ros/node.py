@@ -164,9 +164,10 @@ class GsamNode(ManagedNode):
             )
 
     def _await(self, future: Future[T]) -> T:
-        """The future's result; given up when the process is told to end.
+        """The future's result.
 
         Raises:
+            TransitionError: the process is told to end.
             CancelledError: there will be none.
         """
         while not future.done():

@@ -74,8 +74,8 @@ class NodeSettings:
     )
     depth_cameras: tuple[str, ...] = setting(
         ("",),
-        "Names of those cameras that have depth, where not all are alike, such as [front]; one "
-        "empty name: depth says it of all.",
+        "Names of the cameras that have depth, such as [front], where only some do; one empty "
+        "name: depth applies to all cameras.",
     )
     depth_tolerance: float = setting(
         0.02,

@@ -1,4 +1,4 @@
-"""Whether a device computes in bfloat16, or only pretends to."""
+"""Whether a device has bfloat16 in hardware, or only emulates it."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def generate_launch_description() -> LaunchDescription:
                 "respawn",
                 default_value="false",
                 choices=BOOLEANS,
-                description="Start the node again when it has ended, whyever, until the launch is",
+                description="Start the node again whenever it exits, until the launch is stopped",
             ),
             *(
                 DeclareLaunchArgument(name, default_value="", description=about)

@@ -240,13 +240,13 @@ def broken(message: Image) -> np.ndarray:
 
 @pytest.mark.parametrize("convert", [wrong_colours, broken])
 def test_a_cv_bridge_that_does_not_work_is_not_used(
-    monkeypatch: pytest.MonkeyPatch, convert, capfd: pytest.CaptureFixture
+    monkeypatch: pytest.MonkeyPatch, convert, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked = install_cv_bridge(monkeypatch, convert)
     for _ in range(2):
         check_scene(decode_image(message_of(stored("bgr8"), "bgr8")), "bgr8")
     assert len(asked) == 1
-    assert capfd.readouterr().err.count("cv_bridge is installed and does not work") == 1
+    assert caplog.text.count("cv_bridge is installed and does not work") == 1
 
 
 def compressed(image: np.ndarray, suffix: str, form: str) -> CompressedImage:

@@ -16,6 +16,7 @@ from evaluation_bags import write_answers
 from evaluation_html import Page
 
 from gsam_ros.cli import main
+from gsam_ros.evaluation import report
 from gsam_ros.evaluation.sample import SampleOptions, write_sample
 
 
@@ -69,6 +70,14 @@ def test_evaluate_scores_a_folder_of_the_demo(
     for name in ("report.md", "contact_sheet.png", "timeline.png", "video.mp4"):
         assert (tmp_path / name).stat().st_size > 0
     assert Page(tmp_path / "report.html").headings[0] == f"Run {tmp_path.name}"
+
+
+def test_evaluate_of_a_run_without_phrases_has_no_table_of_them(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(report, "phrase_rows", lambda score: [])
+    assert main(["evaluate", str(run)]) == 0
+    assert "by phrase" not in capsys.readouterr().out
 
 
 def test_evaluate_tells_a_folder_named_world_from_the_world(

@@ -93,6 +93,9 @@ def test_a_recording_is_never_overwritten(bag: Path) -> None:
 
 def test_only_recordings_are_removed(bag: Path, tmp_path: Path) -> None:
     remove_bag(tmp_path / "nothing_there")
+    (tmp_path / "file").touch()
+    with pytest.raises(BagError, match="file is in the way and no recording: it is a file"):
+        remove_bag(tmp_path / "file")
     remove_bag(bag)
     assert not bag.exists()
     bag.mkdir()

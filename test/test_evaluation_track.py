@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import tracemalloc
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -329,10 +330,25 @@ def test_a_state_holds_data_and_nothing_else(tmp_path: Path) -> None:
     save_state(tmp_path / "evil.pt", {"a": os.system})
     with pytest.raises(StateError, match=r"a state holds no posix\.system"):
         load_state(tmp_path / "evil.pt", "cpu")
+    for name in ("torch.os.getcwd", "write", "Sequence"):  # of a room that states have classes of
+        pickled = b"\x80\x04" + f"cgsam_ros.tracking.remembering\n{name}\n.".encode()
+        rewrite(tmp_path / "good.pt", tmp_path / "sly.pt", pickled)
+        with pytest.raises(StateError, match=rf"holds no gsam_ros\.tracking\.remembering\.{name}"):
+            load_state(tmp_path / "sly.pt", "cpu")
+    rewrite(tmp_path / "good.pt", tmp_path / "old.pt", b"cgsam_ros.tracking.gone\nTrack\n.")
+    with pytest.raises(StateError, match=r"gsam_ros\.tracking\.gone"):
+        load_state(tmp_path / "old.pt", "cpu")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "good.pt").read_bytes()[:50])
     with pytest.raises(StateError):
         load_state(tmp_path / "cut.pt", "cpu")
     assert pickle.dumps(os.system)  # it can be pickled, which is the point
+
+
+def rewrite(state: Path, other: Path, pickled: bytes) -> None:
+    """Copy a state with something else in place of what it holds."""
+    with zipfile.ZipFile(state) as old, zipfile.ZipFile(other, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, pickled if name.endswith("/data.pkl") else old.read(name))
 
 
 def test_an_end_after_so_many_frames(tmp_path: Path) -> None:

@@ -250,8 +250,13 @@ def test_several_cameras_have_a_text_each(tmp_path: Path) -> None:
     assert "the camera 'r' has results and no truth" in score.problems
 
 
-def detections_bag(path: Path, objects: list[tuple[str, str, str]], *topics: str) -> Path:
-    """Three frames with Detection2D (id, phrase, place), in each of the topics."""
+def detections_bag(
+    path: Path, objects: list[tuple[str, str, str]], *topics: str, prompt: str = ""
+) -> Path:
+    """Three frames with Detection2D (id, phrase, place), in each of the topics.
+
+    With a prompt it is there as well, and images of the camera of the topics `/NAME/truth`.
+    """
     types = typestore().types
     pose = types["geometry_msgs/msg/PoseWithCovariance"](
         types["geometry_msgs/msg/Pose"](
@@ -263,6 +268,8 @@ def detections_bag(path: Path, objects: list[tuple[str, str, str]], *topics: str
     with BagWriter(path) as writer:
         for topic in topics:
             writer.add_topic(topic, "vision_msgs/msg/Detection2DArray")
+            if prompt:
+                writer.add_topic(topic.replace("/truth", "/image"), "sensor_msgs/msg/Image")
         for i in range(3):
             header = header_message(i * STEP, "")
             found = [
@@ -281,6 +288,15 @@ def detections_bag(path: Path, objects: list[tuple[str, str, str]], *topics: str
             array = types["vision_msgs/msg/Detection2DArray"](header, found)
             for topic in topics:
                 writer.write(topic, i * STEP, array)
+                if prompt:
+                    name = topic.replace("/truth", "/image")
+                    image = types["sensor_msgs/msg/Image"](
+                        header, 1, 1, "mono8", 0, 1, np.zeros(1, np.uint8)
+                    )
+                    writer.write(name, i * STEP, image)
+        if prompt:
+            writer.add_topic("/prompt", "std_msgs/msg/String")
+            writer.write("/prompt", 0, types["std_msgs/msg/String"](prompt))
     return path
 
 
@@ -305,6 +321,26 @@ def test_a_bag_speaks_of_the_camera_that_is_said(tmp_path: Path, topics: tuple[s
     assert (score.tracking.hits, score.tracking.misses) == (6, 0)
     with pytest.raises(TruthError, match="given as of the camera 'attic', and the run has front"):
         scored(PERFECT, f"attic={path}")
+
+
+def test_bags_of_two_cameras_are_one_truth(tmp_path: Path) -> None:
+    """Each has the images of its camera, and counts those without an answer as missing."""
+    rear = run(BOTH, BOTH, camera="rear")
+    results = replace(PERFECT, cameras=(*PERFECT.cameras, *rear.cameras))
+    objects = [("a", MUG, "left"), ("b", BALL, "right")]
+
+    def bag(name: str, camera: str, prompt: str) -> Path:
+        return detections_bag(tmp_path / name, objects, f"/{camera}/truth", prompt=prompt)
+
+    front = bag("front", "front", f"{MUG}. {BALL}.")
+    score = scored(results, front, bag("rear", "rear", f"{MUG}. {BALL}."))
+    assert [(c.camera, c.played, c.answered) for c in score.cameras] == [
+        ("front", 3, 3),
+        ("rear", 3, 2),
+    ]
+    other = bag("other", "rear", f"{BALL}.")
+    with pytest.raises(TruthError, match=r"front and .*other hold different prompts"):
+        scored(results, front, other)
 
 
 def test_of_several_topics_none_is_taken_for_a_camera_that_has_another_name(tmp_path: Path) -> None:

@@ -308,6 +308,16 @@ def test_the_room_for_objects_holds_for_late_ones_too(film, limit):
     assert "tool" in [t.name for t in stream.tracks], "what people point at stays"
 
 
+def test_pointing_at_the_past_keeps_to_what_memory_has_room_for(film, monkeypatch):
+    stream = Stream(film, max_objects=32)
+    stream.show(0, 1, 2)
+    stream.history.point_back(pointed_at(film, 1, "purple ball"), stream.view(1).stamp)
+    monkeypatch.setattr(stream.tracker.limits, "of", lambda camera, most: 1)
+    with pytest.raises(PromptError, match="1 objects are followed and there is no room"):
+        stream.history.point_back(pointed_at(film, 1, "red mug"), stream.view(1).stamp)
+    assert len(stream.tracks) == 1
+
+
 def test_a_stream_that_started_over_has_no_past(film):
     stream = Stream(film)
     stream.show(3, 4, 5, 0)

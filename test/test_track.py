@@ -11,7 +11,7 @@ from gsam_ros.masks import Masks
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.settings import TrackerSettings
-from gsam_ros.tracking.track import Track, make_room
+from gsam_ros.tracking.track import Track
 
 SETTINGS = TrackerSettings(
     confirm_after=1.0,
@@ -178,6 +178,10 @@ def test_room_is_made_by_those_out_of_sight_longest_and_never_by_followed_ones()
     tracks = [new_track(i) for i in range(1, 6)]
     for track, story in zip(tracks, ["dd", "ddhhh", "dd", "ddvhh", "dd"], strict=True):
         live(track, story)
-    assert [t.track_id for t in make_room(tracks, 1, limit=6)] == [1, 2, 3, 4, 5]
-    assert [t.track_id for t in make_room(tracks, 1, limit=5)] == [1, 3, 4, 5]
-    assert [t.track_id for t in make_room(tracks, 3, limit=5)] == [1, 3, 5]
+    state = CameraTracks(tracks, next_id=6)
+    assert state.admit(new_track(0), limit=6)
+    assert [t.track_id for t in state.tracks] == [1, 2, 3, 4, 5, 6]
+    assert state.admit(new_track(0), limit=6)
+    assert [t.track_id for t in state.tracks] == [1, 3, 4, 5, 6, 7]
+    assert not state.admit(new_track(0), limit=4)
+    assert [t.track_id for t in state.tracks] == [1, 3, 5, 6, 7]

@@ -1,4 +1,4 @@
-"""Waiting that becomes rare where it is in vain."""
+"""Exponential back-off: wait less often for what keeps not coming."""
 
 from __future__ import annotations
 

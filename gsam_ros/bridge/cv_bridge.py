@@ -7,6 +7,7 @@ So it has to turn one small image right before it is trusted.
 from __future__ import annotations
 
 import importlib
+import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ import numpy as np
 
 if TYPE_CHECKING:  # bags are read on machines without ROS, where there is no cv_bridge either
     from sensor_msgs.msg import Image
+
+_LOG = logging.getLogger(__name__)
 
 _ENCODINGS = frozenset(
     [
@@ -55,9 +58,10 @@ def _working_bridge() -> Any:
     except ModuleNotFoundError:
         return None
     except Exception as error:  # noqa: BLE001  a foreign binary may raise anything
-        importlib.import_module("rclpy.logging").get_logger("gsam_ros").warning(
-            f"cv_bridge is installed and does not work ({type(error).__name__}: {error}); "
-            "images are converted without it"
+        _LOG.warning(
+            "cv_bridge is installed and does not work (%s: %s); images are converted without it",
+            type(error).__name__,
+            error,
         )
         return None
     return bridge

@@ -22,9 +22,9 @@ class PromptTopic:
     """Hands on every prompt that is published on `topic`, once and in order.
 
     One subscription is volatile and meets every publisher; one is transient local and also gets
-    what was latched before this node came. A message that both get is handed on once, by the time
-    at which it was written, unless the first tells it for older than it is: what a volatile
-    subscription gets was written after it was there, whatever the writer's clock says.
+    what was latched before this node came. A message that both receive is handed on once: the two
+    copies are matched by the time at which it was written. A writer whose clock is behind makes a
+    new message look latched; the volatile copy, which can only be new, then decides.
 
     Args:
         node: has the subscriptions.

@@ -70,7 +70,9 @@ def add_truth_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a bag: InstanceArray or Detection2DArray, one per camera; default: NAME/truth",
     )
     parser.add_argument(
-        "--phrase", default="", help="of text, which has no names: what its objects are"
+        "--phrase",
+        default="",
+        help="for MOTChallenge and MOTS text, which has no names: the phrase that its objects are",
     )
     parser.add_argument(
         "--images",

@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="SECONDS",
         help="length of the stretches of the recording that are drawn to get the intervals; "
-        "default: 2, or a tenth of the recording where that is longer; of 5 recordings or more "
-        "each is one",
+        "default: 2, or a tenth of the recording where that is longer; with 5 recordings or more "
+        "each recording is one block",
     )
 
 

@@ -37,9 +37,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         score, images = score_of(options.run_folder, options)
         print(as_text(rows(score)))
-        phrases = [(f"  {phrase}", *rest) for phrase, *rest in phrase_rows(score)]
-        print("\nAP50 and AP of boxes and of masks by phrase, the weakest first")
-        print(as_text([(name, "  ".join(values), "") for name, *values in phrases]))
+        if phrases := phrase_rows(score):
+            print("\nAP50 and AP of boxes and of masks by phrase, the weakest first")
+            print(as_text([(f"  {name}", "  ".join(values), "") for name, *values in phrases]))
         if options.out:
             from gsam_ros.evaluation.run_pictures import draw_run
 

@@ -110,7 +110,7 @@ class GroundingDetector:
             nms_iou: of two boxes that overlap by more, the weaker one is dropped.
             slices: whether large images are looked at in tiles, too; None: never.
             choose: for each image, which of its parts to look at; None: all.
-            weak_share: share of a phrase's least score that is enough to be told behind all others,
+            weak_share: detections above this share of the phrase's threshold come after all others,
                 unless an image is cut into tiles (merging would let weak boxes change strong ones).
 
         Returns:

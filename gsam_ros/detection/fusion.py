@@ -33,7 +33,7 @@ class FewWordsAttention(nn.Module):
         vision_attention_mask: Tensor | None = None,
         text_attention_mask: Tensor | None = None,
     ) -> tuple[tuple[Tensor, None], tuple[Tensor, None]]:
-        """What the text tells the image, and the image the text.
+        """Cross-attention in both directions: text to image, and image to text.
 
         Args:
             vision_features: [B, S, C].

@@ -102,6 +102,8 @@ def remove_bag(path: Path) -> None:
     """
     if not path.exists():
         return
+    if not path.is_dir():
+        raise BagError(f"{path} is in the way and no recording: it is a file")
     strangers = [p.name for p in path.iterdir() if p.suffix not in (".mcap", ".db3", ".yaml")]
     if strangers:
         raise BagError(f"{path} is in the way and no recording (it holds {strangers[0]})")

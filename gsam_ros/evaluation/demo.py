@@ -80,7 +80,7 @@ def run_demo(options: DemoOptions) -> list[str]:
     results = [
         out / ("result" if run == 1 else f"result-{run}") for run in range(1, options.runs + 1)
     ]
-    for bag in (sample, *out.glob("result*")):
+    for bag in (sample, *filter(Path.is_dir, out.glob("result*"))):
         remove_bag(bag)
     for name in _MADE:  # what an earlier run left must not be taken for this one's
         (out / name).unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from types import TracebackType
 
 import gsam_ros
 from gsam_ros.evaluation.installation import shared_file
+from gsam_ros.launching import profile_variables
 
 _TAIL = 15  # lines of a log that are shown when its process failed
 
@@ -42,9 +43,7 @@ def ros_environment(logs: Path) -> dict[str, str]:
     environment["PYTHONUNBUFFERED"] = "1"
     run_this_code(environment)
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "SYSTEM_DEFAULT")
-    profile = str(shared_file("config/fastdds.xml"))
-    for variable in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
-        environment.setdefault(variable, profile)
+    environment.update(profile_variables(str(shared_file("config/fastdds.xml"))))
     return environment
 
 

@@ -2,9 +2,9 @@
 
 A run writes into `OUT/unfinished/`. Results of some minutes lie in a folder of their own, which
 gets its name once every file in it is complete and the state of the tracker after its last frame
-lies beside them. What was killed in between is thrown away, and the run goes on behind the last
-part, from the state that it had there. At the end the parts are joined, still in `unfinished/`,
-and moved to where they belong; `run.json`, the last, says that the run is whole.
+lies beside them. Unfinished parts are deleted when an interrupted run is taken up; it resumes after
+the last complete one, from the state that it had there. At the end the parts are joined, still in
+`unfinished/`, and moved to where they belong; `run.json`, the last, says that the run is whole.
 """
 
 from __future__ import annotations

@@ -40,6 +40,12 @@ _ALLOWED = {
 _OURS = ("gsam_ros.tracking.", "gsam_ros.detection.")
 
 
+_UNREADABLE = (
+    *(OSError, RuntimeError, EOFError, pickle.UnpicklingError),
+    *(AttributeError, ImportError),  # it names what this version does not have
+)
+
+
 class StateError(RuntimeError):
     """A file that holds no state; the message says why."""
 
@@ -53,11 +59,11 @@ def load_state(path: Path, device: Any) -> Any:
     """Read a `TrackerState`, its tensors onto a device.
 
     Raises:
-        StateError: the file is damaged, or holds something else.
+        StateError: the file is damaged, of another version, or holds something else.
     """
     try:
         return torch.load(path, device, pickle_module=_PICKLE, weights_only=False)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         raise StateError(str(error)) from error
 
 
@@ -66,9 +72,17 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
-        if full not in _ALLOWED and not full.startswith(_OURS):
-            raise pickle.UnpicklingError(f"a state holds no {full}")
-        return super().find_class(module, name)
+        found = None
+        if full in _ALLOWED or module.startswith(_OURS):
+            found = super().find_class(module, name)
+        if full in _ALLOWED or _is_class_of(module, found):
+            return found
+        raise pickle.UnpicklingError(f"a state holds no {full}")
+
+
+def _is_class_of(module: str, found: Any) -> bool:
+    """Not a function, nor what the module has imported, which a dotted name would reach."""
+    return isinstance(found, type) and found.__module__ == module
 
 
 _PICKLE = ModuleType("states_only", "What `torch.load` takes for the pickle module.")

@@ -104,8 +104,10 @@ class CameraPrompts:
         else:
             track = self._history.point_back(pointed, pointed.stamp)
         self._adopt(sought, holder)  # which may spell its name as the text does
-        limit, copy = self._tracker.settings.max_objects, track.copy()
-        self._history.edit(pointed.camera, lambda tracks: tracks.put(copy.copy(), limit))
+        camera, copy = pointed.camera, track.copy()
+        self._history.edit(
+            camera, lambda tracks: tracks.put(copy.copy(), self._tracker.most(camera))
+        )
         return track.track_id
 
     def state(self) -> tuple[dict[str | None, tuple[str, Prompt]], int]:

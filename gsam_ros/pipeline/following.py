@@ -117,7 +117,7 @@ class Following:
         with watch.stage("encode"):
             features = self._encode(frames)
         if self.late:  # a detector that is as fast as the encoder is in time
-            found |= self._work_in(self.late, watch, frames)[1]
+            found |= self._work_in(self.late, watch, frames)
         with watch.stage("track"):
             seen = [found.get(frame.camera, (None, Detections.none())) for frame in frames]
             views = [
@@ -164,13 +164,13 @@ class Following:
 
     def _work_in(
         self, late: LateDetections, watch: Stopwatch, new: Sequence[Frame] = ()
-    ) -> tuple[bool, dict[str, Found]]:
-        """What the detector found beside: whether tracks changed, and what is of new frames."""
+    ) -> dict[str, Found]:
+        """Take in what the detector found beside; what it found of new frames comes back."""
         begin = time.perf_counter()
         changed, in_time = late.work_in(new)
         if changed:
             watch.end("catch_up", begin)
-        return changed, in_time
+        return in_time
 
     def _is_keyframe(self, frame: Frame) -> bool:
         if self.late and frame.camera in self.late.asked:

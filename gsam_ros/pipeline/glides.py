@@ -1,4 +1,4 @@
-"""Which frames SAM 2 looks at, where it does not look at all, and what the others show."""
+"""Decides which frames SAM 2 processes; the others show its masks, moved by optical flow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ class Glides:
         self.cameras: dict[str, Glide] = {}
 
     def begin(self, frame: Frame, rate: float) -> None:
-        """SAM 2 looks at this frame, `rate` times per second; 0: at all, and nothing is kept."""
+        """Start from this frame, which SAM 2 processes.
+
+        With a `rate` of 0 it processes every frame, and nothing is kept.
+        """
         if rate:
             self.cameras[frame.camera] = Glide.begin(frame)
         else:

@@ -9,7 +9,7 @@ import numpy as np
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.instances import Frame, FrameResult, Instances, which
 from gsam_ros.pipeline.camera_prompts import CameraPrompts
-from gsam_ros.pipeline.devices import choose_device, choose_dtype, limit_blas
+from gsam_ros.pipeline.devices import choose_device, choose_dtype, limit_blas, use_threads
 from gsam_ros.pipeline.following import Following
 from gsam_ros.pipeline.newest_frames import NewestFrames
 from gsam_ros.pipeline.settings import Settings
@@ -31,10 +31,10 @@ class GroundedTracker:
         tracker.set_prompt("red mug. person.")
         [result] = tracker.step([Frame(image, stamp)])
 
-    Cameras don't influence each other, and a step depends on nothing but the frames before it, so
-    the same frames give the same results: unless the detector works beside (`detector.beside`),
-    whose answers count from the frame on at which they are there. Not thread safe: one thread calls
-    it.
+    Cameras don't influence each other, but for `tracker.attention_budget`, which they share. A step
+    depends on nothing but the frames before it, so the same frames give the same results: unless
+    the detector works beside (`detector.beside`), whose answers count from the frame on at which
+    they are there. Not thread safe: one thread calls it.
 
     Attributes:
         when_detected: called by another thread when `catch_up` has something to do.
@@ -48,7 +48,8 @@ class GroundedTracker:
     ):
         """Load both models and warm them up.
 
-        From then on numpy's products have one thread in this process: see `devices.limit_blas`.
+        From then on numpy's products have one thread in this process (see `devices.limit_blas`),
+        and torch has `threads`; where that is 0 it keeps what it has.
 
         Args:
             settings: defaults where None.
@@ -63,6 +64,8 @@ class GroundedTracker:
         self.settings = settings or Settings()
         tell = progress or (lambda _: None)
         limit_blas()
+        if self.settings.threads:
+            use_threads(self.settings.threads)
         device = choose_device(self.settings.device)
         dtype = choose_dtype(self.settings.precision, device)
         self.device = device

@@ -29,8 +29,8 @@ class Snapshot:
         recent_drops: frames dropped within the window, by cause.
         age_p50: seconds from a frame's stamp to its results, median of the window; None: no frame.
         age_p99: likewise, 99th percentile.
-        silence: seconds since the last frame came in or was answered, or since the start. While
-            frames wait it is 0: who sends them may be waiting for the answers.
+        silence: seconds since the last frame came in or was answered, or since the start. It is 0
+            while frames wait, as their sender may pause until it gets answers.
         waiting: seconds for which frames have come in and none was answered; 0: none is due.
         objects: in sight in the newest results.
     """

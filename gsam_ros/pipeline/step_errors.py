@@ -1,4 +1,4 @@
-"""How a step fails that says more of it than that it failed."""
+"""Errors of a step that name the cameras at fault, or say that nothing was lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class CamerasFailed(RuntimeError):
-    """A step can't be made for what was asked of some of its cameras before; nothing was begun.
+    """An earlier request for some cameras makes this step impossible; no frame was processed.
 
     Raised `from` what went wrong.
 

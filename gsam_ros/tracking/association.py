@@ -137,9 +137,9 @@ def match(
 
     Within a phrase those in sight come first, and of them those that are known for longer than a
     look or two (as in ByteTrack, arXiv 2110.06864), so that of two tracks which were made for one
-    object one keeps it. The pass across phrases lets a track whose phrase the detector changes its
-    mind about stay one track; it asks for more, as another phrase mostly means another object that
-    stands close by.
+    object one keeps it. The pass across phrases lets a new track, about whose phrase the detector
+    changes its mind, stay one track; it asks for more, as another phrase mostly means another
+    object that stands close by.
 
     Args:
         affinity: [N, M] of tracks and detections.

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from gsam_ros.instances import Detections, Instances, TrackState
+from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.association import box_iou, overlap
 from gsam_ros.tracking.known_masks import KnownMasks
 from gsam_ros.tracking.settings import TrackerSettings
-from gsam_ros.tracking.track import Track, make_room, masks_of, outlines_of
+from gsam_ros.tracking.track import Track, masks_of, outlines_of
 
 
 @dataclass(frozen=True)
@@ -77,19 +78,37 @@ class CameraTracks:
             self.looked = view.stamp
 
     def admit(self, track: Track, limit: int) -> bool:
-        """Take in a new track under the next id, if it finds room under the limit."""
-        self.tracks = make_room(self.tracks, 1, limit)
-        if len(self.tracks) >= limit:
-            return False
+        """Take in a new track under the next id, if it finds room under the limit.
+
+        Who is out of sight longest makes room for it. Tracks in sight stay: a newcomer never takes
+        the place of an object that is being followed.
+        """
+        while len(self.tracks) >= limit:
+            leaving = self.least_needed() if self.tracks else None
+            if leaving is None or leaving.state is not TrackState.LOST:
+                return False
+            self.remove(leaving.track_id)
         track.track_id = self.next_id
         self.next_id += 1
         self.tracks.append(track)
         return True
 
+    def admit_pointed(self, track: Track, limit: int) -> None:
+        """`admit` what somebody pointed at, who is told where there is no room.
+
+        Raises:
+            PromptError: all objects that may be followed are in sight.
+        """
+        if not self.admit(track, limit):
+            raise PromptError(
+                f"{len(self.tracks)} objects are followed and there is no room for one more: "
+                "remove one, or raise tracker.max_objects"
+            )
+
     def put(self, track: Track, limit: int) -> None:
         """Take in a track that has its id, in the place of the one of that id where there is one.
 
-        Where the room under the limit ends, those go of which there is least need.
+        If the limit is exceeded, the least needed tracks are removed.
         """
         self.remove(track.track_id)
         while len(self.tracks) >= limit:

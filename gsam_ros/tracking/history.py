@@ -84,7 +84,7 @@ class History:
             self._of[camera].forget_tracks()
 
     def edit(self, camera: str, change: Callable[[CameraTracks], object]) -> None:
-        """Have a change of the present tracks made again whenever this moment is gone through."""
+        """Keep a change of the tracks, to repeat it when frames are replayed from before it."""
         kept = self._of.get(camera)
         if kept and kept.newest:
             kept.newest.edits.append(change)
@@ -169,17 +169,14 @@ class History:
 
     def _settle(self, camera: str, track: Track, new: bool) -> Track:
         """Give what was pointed at in the past its place among the tracks of the present."""
-        present, limit = self._tracker.cameras[camera], self._tracker.settings.max_objects
+        present, most = self._tracker.cameras[camera], self._tracker.most(camera)
         if new:
             there = lies_on(outlines_of([track]), present.tracks) if track.visible else None
             if there is not None:  # somebody found it meanwhile
                 track.track_id, track.evidence = there.track_id, there.evidence
-            elif not present.admit(track, limit):
-                raise PromptError(
-                    f"{len(present.tracks)} objects are followed and there is no room for one "
-                    "more: remove one, or raise tracker.max_objects"
-                )
-        present.put(track, limit)
+            else:
+                present.admit_pointed(track, most)
+        present.put(track, most)
         return track
 
     def _prepared(self, view: View) -> View:

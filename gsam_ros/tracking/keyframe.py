@@ -33,14 +33,15 @@ _ON_ITS_WAY = 0.7
 """A mask without a detection whose box overlaps by less than this with where its track was going
 left its object."""
 _NESTED, _APART = 0.5, 0.2
-"""A detection of which a track of the same phrase has this share, by its own detection's box, is
-the same object once more, unless less than the second of the smaller of their masks is shared: in a
-crowd boxes overlap, and masks don't; parts of one thing share what lies between them."""
+"""A detection is of an object that has one already if a track of its phrase covers the first share
+of its box with its own detection's, except where they share less than the second of the smaller of
+their masks: in a crowd boxes overlap, and masks don't; parts of one thing share what lies between
+them."""
 _RETURN = 1.0
 """Sizes by which a track out of sight may be off its way, at once; it may be more with time."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Keyframe:
     """A frame of one camera on which the detector looked.
 

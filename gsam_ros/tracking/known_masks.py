@@ -2,7 +2,7 @@
 
 Memory attention is nearly all that an object costs, and its outcome depends on nothing but the
 frame and the memory that is asked. A frame on which detections come late is gone through again
-(`history`): whose memory is as it was then gets the same mask, and the same memory of it.
+(`history`): a track whose memory has not changed since gets the same mask, and the same new memory.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ class KnownMasks:
         return self._of[edition].after if edition in self._asked else None
 
     def follow(self, before: KnownMasks) -> None:
-        """Answer for a frame before, which is given up, too.
+        """Take over the answers of an earlier frame that is dropped.
 
-        A memory as it was there is answered with what it gave here in the end.
+        A memory as it was there is answered with what it led to on this frame.
         """
         for edition, known in before._of.items():
             if known.after and (then := self._of.get(known.after.edition)):

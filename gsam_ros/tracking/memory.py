@@ -28,7 +28,7 @@ class Remembered:
 
     Attributes:
         time: on the track's own clock.
-        features: [h * w, D] bfloat16 spatial memory.
+        features: [T, D] spatial memory in the number format of the model's memories.
         pointer: [C] object pointer.
     """
 

@@ -1,4 +1,4 @@
-"""What tracking asks of a segmentation model: six operations, and nothing about time.
+"""What tracking asks of a segmentation model: operations on images, and nothing about time.
 
 A model package only supplies these; who remembers what, and for how long, is the tracker's affair.
 Every operation works on N objects at once, which may lie in different images of the batch.
@@ -202,11 +202,14 @@ class SegmentationModel(Protocol):
     def encode_memory(
         self, features: ImageFeatures, masks: Segmentation, prompted: torch.Tensor
     ) -> torch.Tensor:
-        """[N, h * w, D] memory of N masks; `prompted` [N] bool tells which are to be trusted."""
+        """[N, T, D] memory of N masks, T = h * w tokens; EdgeTAM has fewer.
+
+        `prompted` [N] bool tells which masks are to be trusted.
+        """
         ...
 
     def memory_positions(self, age: int) -> torch.Tensor:
-        """[h * w, D] position of a memory `age` frames old; age 0 stands for a prompted frame."""
+        """[T, D] position of a memory `age` frames old; age 0 stands for a prompted frame."""
         ...
 
     def pointer_tokens(

@@ -97,7 +97,7 @@ class Sam2Operations(ABC):
         device: torch.device,
         dtype: torch.dtype,
     ):
-        """Put the parts together; `dtype` is that of features and memories."""
+        """Put the parts together; `dtype` is that of features."""
         self.device, self.dtype = device, dtype
         self.batches = ModelBatches()
         # As in the reference implementation: half the bytes, and the same masks.

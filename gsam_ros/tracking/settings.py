@@ -69,8 +69,9 @@ class TrackerSettings:
     )
     keep_share: float = setting(
         0.6,
-        "Share of the score that starts a track which is enough to keep one: half-hidden objects "
-        "score low. 1 asks the same of both, as is always asked of images that are cut into tiles.",
+        "A track is kept by detections that score this share of what is needed to start one: "
+        "half-hidden objects score low. 1 asks the same of both, as is always asked of images that "
+        "are cut into tiles.",
         low=0.05,
         high=1.0,
         runtime=True,
@@ -95,7 +96,8 @@ class TrackerSettings:
     duplicate_iou: float = setting(
         0.7,
         "Two masks that overlap by more than this lie on one object: the track that was not "
-        "expected there is hidden, or ends if it is new.",
+        "expected there is hidden, or ends if it is new. A new track may take a detection of "
+        "another phrase that overlaps it by as much.",
         low=0.0,
         high=1.0,
         runtime=True,
@@ -151,16 +153,16 @@ class TrackerSettings:
     )
     tentative_missed: float = setting(
         0.0,
-        "Seconds from the first keyframe on which no detection agrees with an unconfirmed track to "
-        "that which hides it; 0: the first one does. Detected again within a second, it is back.",
+        "Seconds for which an unconfirmed track may go without a detection that agrees before it "
+        "is hidden; 0: one keyframe hides it. Detected again within a second, it is back.",
         low=0.0,
         high=60.0,
         runtime=True,
     )
     confirmed_missed: float = setting(
         0.6,
-        "Seconds from the first keyframe in a row on which no detection agrees with a confirmed "
-        "track to that from which it counts as lost, whatever its mask says.",
+        "Seconds for which a confirmed track may go without a detection that agrees, although the "
+        "detector looked, before it counts as lost, whatever its mask says.",
         low=0.0,
         high=3600.0,
         runtime=True,

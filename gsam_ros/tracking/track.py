@@ -55,8 +55,8 @@ class Track:
         remembered: stamp of the newest frame in its memory, nanoseconds.
         eclipsed: what its mask shows is another object, or nothing: out of sight until a detection
             agrees.
-        shared: another track's mask lies in the same place on the newest frame: where it ends is no
-            word on where this object is.
+        shared: another track's mask lies in the same place on the newest frame, so this mask says
+            nothing about where the object is.
         motion: where it was and how it moves; None before its first box.
         last_visible: stamp of the last frame that showed it, nanoseconds.
         visible: whether the newest frame shows it.
@@ -190,7 +190,7 @@ class Track:
 
     @property
     def returns(self) -> bool:
-        """Whether a detection without a track may be this one: of one look it takes a second."""
+        """Whether an unmatched detection may be this track; after a single hit only once lost."""
         return self.hits > 1 or self.state is TrackState.LOST
 
     @property
@@ -285,20 +285,3 @@ def masks_of(tracks: Sequence[Track], size: tuple[int, int]) -> Masks:
     """What N >= 1 tracks show on the newest frame, an image of `size` (height, width)."""
     closeups = tuple(track.refined or track.closeup for track in tracks)
     return Masks(np.stack([track.logits for track in tracks]), *size, closeups)
-
-
-def make_room(tracks: list[Track], wanted: int, limit: int) -> list[Track]:
-    """Which tracks stay so that `wanted` new ones fit under `limit`, as far as possible.
-
-    Who is out of sight longest goes first. Tracks in sight stay: a newcomer never takes the place
-    of an object that is being followed.
-    """
-    surplus = len(tracks) + wanted - limit
-    if surplus <= 0:
-        return tracks
-    lost = sorted(
-        (track for track in tracks if track.state is TrackState.LOST),
-        key=lambda track: track.last_visible,
-    )
-    leaving = set(map(id, lost[:surplus]))
-    return [track for track in tracks if id(track) not in leaving]

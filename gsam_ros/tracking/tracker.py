@@ -82,11 +82,7 @@ class InstanceTracker(TrackedCameras):
         track = lies_on(pointed, state.tracks)
         if track is None:
             track = self._new_track(view)
-            if not state.admit(track, self._most(view)):
-                raise PromptError(
-                    f"{len(state.tracks)} objects are followed and there is no room for one more: "
-                    "remove one, or raise tracker.max_objects"
-                )
+            state.admit_pointed(track, self.most(view.camera))
         track.name_it(prompt.name)
         show([(0, track)], masks, [view], self.settings.least_part)
         track.appear(view.stamp, masks.pointer[0])
@@ -152,9 +148,9 @@ class InstanceTracker(TrackedCameras):
                 track.refined = closeup
         return [self.instances(view.camera) for view in views]
 
-    def _most(self, view: View) -> int:
-        """How many objects a camera may have."""
-        return self.limits.of(view.camera, self.settings.max_objects)
+    def most(self, camera: str) -> int:
+        """How many objects a camera may have: fewer for a while after memory ran out."""
+        return self.limits.of(camera, self.settings.max_objects)
 
     def _camera(self, view: View) -> CameraTracks:
         state = self.cameras.setdefault(view.camera, CameraTracks())
@@ -214,7 +210,7 @@ class InstanceTracker(TrackedCameras):
             track = returned.get(column)
             if track is None:
                 track = self._new_track(view)
-                if not state.admit(track, self._most(view)):
+                if not state.admit(track, self.most(view.camera)):
                     continue
             keyframe.agree(track, column)
             taken.append(Taken(index, track, found.rows[column]))
@@ -249,7 +245,7 @@ class InstanceTracker(TrackedCameras):
             views: the frames.
             taken: tracks with a mask from a detection's box, a row of `prompted`.
             prompted: those masks.
-            known: tracks with a propagated mask, row by row; what a box gave goes before it.
+            known: tracks with a propagated mask, one per row; a mask out of a box counts for more.
             propagated: those masks.
         """
 

@@ -55,7 +55,7 @@ class Team:
 
 
 def _collectively(operation: Callable[[], object]) -> None:
-    """Run an operation of all processes; if one has failed, that one's error is to be told."""
+    """Run an operation of all processes; raise the error of the one that failed, not its echo."""
     try:
         operation()
     except RuntimeError:  # the connection to it broke

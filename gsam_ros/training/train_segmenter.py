@@ -93,7 +93,7 @@ class Habits:
 def run_stage(
     trainer: Trainer, stage: Stage, batches: DataLoader, habits: Habits | None = None
 ) -> None:
-    """Train until the stage's steps or minutes are over."""
+    """Train until the stage's steps are over."""
     habits = habits or Habits()
     trainer.model.train()
     if stage.name != "stills":

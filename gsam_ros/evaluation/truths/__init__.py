@@ -30,15 +30,20 @@ def load_truth(
 
     Raises:
         BagError: a bag can't be read.
-        TruthError: it is none of these, or does not fit the run.
+        TruthError: it is none of these, or does not fit the run, or several don't fit together.
     """
     truths = [_load(place, results, topics, phrase) for place in places]
-    first = truths[0]
     if len({(t.exact, t.boxes_only, t.phrase) for t in truths}) > 1:
         raise TruthError(f"{' and '.join(places)} are of different kinds: score them one by one")
+    prompts = [truth.prompts for truth in truths if truth.prompts is not None]
+    if len({tuple(change.phrases for change in changes) for changes in prompts}) > 1:
+        raise TruthError(f"{' and '.join(places)} hold different prompts: score them one by one")
     return replace(
-        first,
+        truths[0],
         frames=tuple(frame for truth in truths for frame in truth.frames),
+        images={camera: stamps for truth in truths for camera, stamps in truth.images.items()},
+        prompts=prompts[0] if prompts else None,
+        seconds=max((t.seconds for t in truths if t.seconds is not None), default=None),
         problems=tuple(problem for truth in truths for problem in truth.problems),
     )
 
