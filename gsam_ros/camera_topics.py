@@ -8,6 +8,10 @@ from collections.abc import Collection
 import yaml
 
 _NAME = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
+_NO_TEXT = ("y", "n", "nan", "inf", "infinity")
+"""What rcl takes for a truth value or a number, in capitals as well: launch writes names without
+quotes into its parameter file, and the node would end with a parser's message."""
+
 _RULE = "write letters, digits and _, with / between parts"
 
 
@@ -31,6 +35,11 @@ def parse_cameras(text: str, argument: str = "cameras") -> dict[str, str]:
     for name, topic in topics.items():
         if not _NAME.fullmatch(name):
             raise ValueError(f"{argument} names a camera {name!r}: {_RULE}")
+        if name.lower() in _NO_TEXT:
+            raise ValueError(
+                f"{argument} names a camera {name!r}, which ROS 2 does not take for text: give "
+                "another name"
+            )
         check_topic(topic, argument)
     return topics
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-_PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """Kilted reads the one, Jazzy the other."""
 
 BOOLEANS = ["true", "false", "True", "False", "1", "0"]
@@ -29,9 +29,9 @@ def profile_variables(profile: T) -> dict[str, T | str]:
     A profile that somebody has set in one of the variables stays, and counts for the other as well.
     Other middlewares read neither.
     """
-    set_already = [name for name in _PROFILE_VARIABLES if os.environ.get(name)]
+    set_already = [name for name in PROFILE_VARIABLES if os.environ.get(name)]
     value = os.environ[set_already[0]] if set_already else profile
-    return {name: value for name in _PROFILE_VARIABLES if name not in set_already}
+    return {name: value for name in PROFILE_VARIABLES if name not in set_already}
 
 
 def failing(reason: str) -> Callable[[Any], None]:

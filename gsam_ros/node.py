@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 300.0  # seconds between two tries of autostart
 _EXIT_PATIENCE = 1.0  # seconds for the step that runs when the process is told to end
 
 
@@ -45,12 +46,20 @@ class GsamNode(ManagedNode):
     an executor with several threads, since `configure` and `~/set_prompt` wait for that thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_lost: Callable[[], None] = lambda: None) -> None:
+        """Declare parameters and topics.
+
+        Args:
+            on_lost: told, in any thread, that only another process can go on.
+        """
         super().__init__("gsam_node")
+        self._on_lost = on_lost
         self._runner: Runner | None = None
         self._exiting = threading.Event()
         self._warn = ThrottledLog.of_warnings(self.get_logger())
         self._error = ThrottledLog.of_errors(self.get_logger())
+        # Whoever types may be told of each; a program that sends on and on, of one per second.
+        self._warn_of_prompts = ThrottledLog.of_warnings(self.get_logger(), period=1.0)
         self._prompts = PromptKeeper(self._prompt_changed, self._prompt_rejected)
         self._settings = LiveParameters(self, self._apply_parameters)
         self._cameras = Cameras(self, self._warn)
@@ -79,6 +88,7 @@ class GsamNode(ManagedNode):
     def exit(self) -> bool:
         """Stop the machine for good; False if it is still in a step or a load."""
         self._exiting.set()
+        self._prompts.detach()
         runner = self._runner
         if not runner:
             return True
@@ -107,7 +117,11 @@ class GsamNode(ManagedNode):
             else LiveInbox(outlet.give_up)
         )
         self._runner = Runner(
-            lambda: load_tracker(machine, self._tell, live=not lossless), inbox, decode, outlet
+            lambda: load_tracker(machine, self._tell, live=not lossless),
+            inbox,
+            decode,
+            outlet,
+            self._give_up,
         )
         self._runner.start()
         try:
@@ -115,7 +129,7 @@ class GsamNode(ManagedNode):
         except LoadError as error:
             self.release()
             raise TransitionError(str(error)) from error
-        self._prompts.attach(self._runner, options.cameras)
+        self._prompts.attach(self._runner, options.cameras, newest_only=not lossless)
 
         def begin(tracker: GroundedTracker) -> tuple[str, Callable[[], list[str]]]:
             tracker.configure(self._settings.machine)  # some was set while the models were loaded
@@ -154,14 +168,30 @@ class GsamNode(ManagedNode):
         free_device_memory()
 
     def _autostart(self) -> None:
+        """Configure and activate, again and again until it succeeds or somebody else takes over.
+
+        A robot that boots before its network has no model yet.
+        """
+        requests, pause = self.requests, _FIRST_PAUSE
         try:
-            if self.trigger_configure() == SUCCESS:
-                self.trigger_activate()
+            while self.trigger_configure() != SUCCESS:
+                self.get_logger().info(f"autostart tries again in {pause:g} s")
+                if self._exiting.wait(pause) or self.requests > requests:
+                    return
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            self.trigger_activate()
         except rclpy_implementation.RCLError:
             self.get_logger().warning(
                 "autostart gave way to a transition that was asked for meanwhile: set autostart to "
                 "false where a lifecycle manager runs the node"
             )
+
+    def _give_up(self, why: str) -> None:
+        self.get_logger().fatal(
+            f"the device is lost, and this process ends ({why}): look for what its driver says "
+            "(dmesg), and have the launch start the node again (respawn:=true)"
+        )
+        self._on_lost()
 
     def _await(self, future: Future[T]) -> T:
         """The future's result.
@@ -209,8 +239,8 @@ class GsamNode(ManagedNode):
             unknown = ", ".join(prompt.unknown)
             self.get_logger().warning(f"the detector knows no word of: {unknown}")
 
-    def _prompt_rejected(self, text: str, reason: str) -> None:
-        self._warn(("prompt", text[:80]), f"prompt rejected: {reason}")
+    def _prompt_rejected(self, source: str, reason: str) -> None:
+        self._warn_of_prompts((source,), f"prompt rejected: {reason}")
 
     # Parameters
 

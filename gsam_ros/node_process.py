@@ -14,6 +14,7 @@ import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.signals import SignalHandlerOptions
 
+from gsam_ros import shared_memory
 from gsam_ros.bridge.executor import ShortCallbackExecutor
 from gsam_ros.bridge.log import RosLogHandler
 from gsam_ros.errors import first_sentence
@@ -24,6 +25,8 @@ from gsam_ros.settings import SettingError
 _SERVICE_THREADS = 8
 """A transition, a prompt, `~/detect` and `~/reset` may each wait for the end of a step, one request
 of a kind; states, parameters and `~/enable` are answered meanwhile."""
+
+_HASTE = 1.0  # seconds
 
 
 def main(args: list[str] | None = None) -> NoReturn:
@@ -37,10 +40,16 @@ def main(args: list[str] | None = None) -> NoReturn:
         rclpy.logging.get_logger("gsam_node").fatal(f"can't be started: {first_sentence(error)}")
         _end(1)
     told_to_end = threading.Event()
+    failed = threading.Event()
+
+    def fail() -> None:
+        failed.set()
+        told_to_end.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told_to_end.set())
     try:
-        node = GsamNode()
+        node = GsamNode(on_lost=fail)
     except (ParameterException, SettingError) as error:
         is_whole = "expecting type 'DOUBLE'" in str(error)
         remedy = ": write it with a dot, as in 5.0" if is_whole else ""
@@ -48,17 +57,17 @@ def main(args: list[str] | None = None) -> NoReturn:
         rclpy.shutdown()
         _end(1)
     logging.getLogger("gsam_ros").addHandler(RosLogHandler(node.get_logger()))
+    if fault := shared_memory.shortage():
+        node.get_logger().warning(fault)
     executor = ShortCallbackExecutor(_SERVICE_THREADS)
     executor.add_node(node)
-    failures: list[BaseException] = []
 
     def spin() -> None:
         try:
             executor.spin()
-        except BaseException as error:  # noqa: BLE001  a callback is at fault: end, and say so
+        except BaseException:  # noqa: BLE001  a callback is at fault: end, and say so
             traceback.print_exc()
-            failures.append(error)
-            told_to_end.set()
+            fail()
 
     spinner = threading.Thread(target=spin, name="gsam-spin", daemon=True)
     spinner.start()
@@ -66,11 +75,24 @@ def main(args: list[str] | None = None) -> NoReturn:
     told_to_end.wait()
     in_order = node.exit()
     in_order &= executor.shutdown(timeout_sec=0.3)
-    # A step or a load in native code can't be interrupted; it ends with the process.
-    if in_order:
+    _leave(node, None if in_order else _HASTE)
+    _end(1 if failed.is_set() else 0)
+
+
+def _leave(node: GsamNode, patience: float | None) -> None:
+    """Take the node off the network, so that its shared memory (17 MB) is given back.
+
+    A step or a load in native code can't be interrupted; it ends with the process, and what it
+    holds of the node may keep this waiting: not longer than `patience` seconds, None: for ever.
+    """
+
+    def leave() -> None:
         node.destroy_node()
         rclpy.shutdown()
-    _end(1 if failures else 0)
+
+    leaving = threading.Thread(target=leave, name="gsam-leave", daemon=True)
+    leaving.start()
+    leaving.join(patience)
 
 
 def _end(status: int) -> NoReturn:

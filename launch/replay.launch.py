@@ -160,7 +160,9 @@ def _live(argument: Argument, bag: Path, result: Path) -> Replay:
     delay = _number(argument, "delay")
     wait = ["--delay", str(delay)] if delay else []  # ros2 bag play refuses a 0
     clock = ["--clock", "100", "--rate", argument("rate")]
-    play = _process(["ros2", "bag", "play", str(bag), *clock, *wait])
+    # No more than the node asks for: results of the robot's own run would be recorded with ours.
+    topics = ["--topics", *_topics(argument)]
+    play = _process(["ros2", "bag", "play", str(bag), *clock, *wait, *topics])
     node = absolute(NODE.removeprefix("/"), argument("namespace"))
     record = _process(live_recorder_command(result, node, LEFT_OUT))
     begin = [

@@ -1,9 +1,10 @@
 """The real node with faults of a device put into it, for test_node_failures.py.
 
 Images whose first pixel is BROKEN or NO_MEMORY make the tracker fail as hardware would, at the end
-of its step, and with SLOW it takes PAUSE seconds more. From one with NARROW on the device has
-memory for one object at a time, from one with FULL on not even for that, and from any other on for
-all. The models can't be loaded while the file named by GSAM_TEST_FAULT is there.
+of its step, from one with LOST on the device fails on everything, and with SLOW a step takes PAUSE
+seconds more. From one with NARROW on the device has memory for one object at a time, from one with
+FULL on not even for that, and from any other on for all. The models can't be loaded while the file
+named by GSAM_TEST_FAULT is there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 BROKEN = (1, 2, 3)
 NO_MEMORY = (3, 2, 1)
+LOST = (3, 1, 2)
 SLOW, PAUSE = (2, 3, 1), 4.0
 NARROW = (1, 1, 2)
 FULL = (2, 1, 1)
@@ -55,6 +57,9 @@ def main() -> None:
                     time.sleep(PAUSE)
                 if pixel == BROKEN:
                     raise RuntimeError("CUDA error: an illegal memory access was encountered")
+                if pixel == LOST:
+                    tracker.is_lost = lambda: True
+                    raise RuntimeError("CUDA error: device-side assert triggered")
                 if pixel == NO_MEMORY:
                     raise MemoryError("CUDA out of memory")
             return results

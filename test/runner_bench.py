@@ -21,9 +21,9 @@ SECOND = 10**9
 
 
 class DoubleTracker:
-    """Answers every frame with nothing found; fails on images whose first pixel is 13 to 15.
+    """Answers every frame with nothing found; fails on images whose first pixel is 12 to 15.
 
-    Of 14 it knows whose fault it is, and on 15 it changes nothing.
+    On 12 its device is lost, of 14 it knows whose fault it is, and on 15 it changes nothing.
     """
 
     def __init__(self) -> None:
@@ -34,6 +34,7 @@ class DoubleTracker:
         self.steps: list[list[int]] = []
         self.done: list[str] = []
         self.when_detected = lambda: None
+        self.lost = False  # once it failed on an image whose first pixel is 12
 
     @property
     def prompt(self) -> Prompt | None:
@@ -73,6 +74,9 @@ class DoubleTracker:
     def catch_up(self) -> None:
         self.done.append("catch_up")
 
+    def is_lost(self) -> bool:
+        return self.lost
+
     def close(self) -> None:
         self.done.append("close")
 
@@ -80,6 +84,9 @@ class DoubleTracker:
         self.steps.append([f.stamp for f in frames])
         if any(f.image[0, 0, 0] == 15 for f in frames):
             raise NothingBegun("no memory for an image") from MemoryError("no room")
+        if any(f.image[0, 0, 0] == 12 for f in frames):
+            self.lost = True
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
         if any(f.image[0, 0, 0] == 13 for f in frames):
             raise RuntimeError("device on fire")
         if guilty := {f.camera for f in frames if f.image[0, 0, 0] == 14}:
@@ -132,7 +139,12 @@ class Bench:
         self.may_load.set()
         lose = lambda arrival, cause: self.outlet.drop(arrival, cause, "")  # noqa: E731
         inbox = LosslessInbox(lose, 100) if lossless else LiveInbox(lose)
-        self.runner = Runner(self.load, inbox, decode, self.outlet)
+        self.lost, self.why = threading.Event(), ""
+        self.runner = Runner(self.load, inbox, decode, self.outlet, self.lose)
+
+    def lose(self, why: str) -> None:
+        self.why = why
+        self.lost.set()
 
     def load(self) -> DoubleTracker:
         assert self.may_load.wait(10)

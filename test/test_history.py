@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gsam_ros.instances import Detections, TrackState
 from gsam_ros.prompts import PromptError
-from gsam_ros.tracking import known_masks
+from gsam_ros.tracking import history, known_masks
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.history import History
 from gsam_ros.tracking.model import ImageFeatures, SegmentationModel
@@ -259,12 +259,12 @@ def test_what_people_did_meanwhile_stays_done(film):
     stream.show(1, 2)
     gone = stream.tracks[0].track_id
     stream.tracker.remove(CAMERA, gone)
-    stream.history.edit(CAMERA, lambda tracks: tracks.remove(gone))
+    stream.history.edit(CAMERA, gone, lambda tracks: tracks.remove(gone))
     box = film.rendered[2].boxes[_row(film, 2, "blue ring")]
     prompt = VisualPrompt(CAMERA, "tool", box=box)
     pointed = stream.tracker.point_out(film.features[2], stream.view(2), prompt)
     copy = pointed.copy()
-    stream.history.edit(CAMERA, lambda tracks: tracks.put(copy.copy(), 32))
+    stream.history.edit(CAMERA, copy.track_id, lambda tracks: tracks.put(copy.copy(), 32))
     stream.show(3)
     assert stream.detect(1, seen(film, 1))
     ids = [t.track_id for t in stream.tracks]
@@ -284,10 +284,10 @@ def test_what_was_pointed_at_meanwhile_and_is_gone_again_is_no_obstacle(film):
     )
     stream.tracker.set_phrases(NAMES, ("tool", "a passing fancy"))
     copy = pointed.copy()
-    stream.history.edit(CAMERA, lambda tracks: tracks.put(copy.copy(), 32))
+    stream.history.edit(CAMERA, copy.track_id, lambda tracks: tracks.put(copy.copy(), 32))
     stream.show(2)
     stream.tracker.remove(CAMERA, pointed.track_id)
-    stream.history.edit(CAMERA, lambda tracks: tracks.remove(pointed.track_id))
+    stream.history.edit(CAMERA, pointed.track_id, lambda tracks: tracks.remove(pointed.track_id))
     stream.tracker.set_phrases(NAMES, ("tool",))
     stream.show(3)
     assert stream.detect(0, seen(film, 0))
@@ -301,7 +301,7 @@ def test_the_room_for_objects_holds_for_late_ones_too(film, limit):
     box = film.rendered[1].boxes[_row(film, 1, "purple ball")]
     prompt = VisualPrompt(CAMERA, "tool", box=box)
     copy = stream.tracker.point_out(film.features[1], stream.view(1), prompt).copy()
-    stream.history.edit(CAMERA, lambda tracks: tracks.put(copy.copy(), limit))
+    stream.history.edit(CAMERA, copy.track_id, lambda tracks: tracks.put(copy.copy(), limit))
     stream.show(2)
     assert stream.detect(0, seen(film, 0, ("red mug", "blue ring")))
     assert len(stream.tracks) <= limit
@@ -316,6 +316,35 @@ def test_pointing_at_the_past_keeps_to_what_memory_has_room_for(film, monkeypatc
     with pytest.raises(PromptError, match="1 objects are followed and there is no room"):
         stream.history.point_back(pointed_at(film, 1, "red mug"), stream.view(1).stamp)
     assert len(stream.tracks) == 1
+
+
+def test_pointing_on_and_on_at_a_camera_that_stands_still_keeps_no_more(film):
+    stream = Stream(film)
+    stream.show(0, 1)
+    prompt = VisualPrompt(CAMERA, "tool", box=film.rendered[1].boxes[0])
+    for _ in range(5):
+        track = stream.tracker.point_out(film.features[1], stream.view(1), prompt)
+        copy = track.copy()
+        stream.history.edit(
+            CAMERA, track.track_id, lambda tracks, copy=copy: tracks.put(copy.copy(), 32)
+        )
+    assert len(stream.kept.newest.edits) == 1
+
+
+def test_a_frame_that_finds_no_memory_is_not_kept(film, monkeypatch):
+    stream = Stream(film)
+    stream.show(0, 1)
+
+    def full(features: ImageFeatures, index: int) -> ImageFeatures:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(history, "_alone", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        stream.show(2)
+    monkeypatch.undo()
+    assert len(stream.kept) == 2
+    stream.show(2)
+    assert len(stream.kept) == 3
 
 
 def test_a_stream_that_started_over_has_no_past(film):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 
 import pytest
 from hypothesis import given
@@ -100,6 +100,24 @@ def test_closing_ends_the_worker_and_whatever_comes_later(lossless: bool, losses
     assert wait([waiting, late], timeout=5).done == {waiting, late}, "who waits is told"
     inbox.put(frame("a", 2))
     assert losses == [("a", 1, STOPPED), ("a", 2, STOPPED)]
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_who_is_told_of_the_end_may_wait_for_somebody_who_calls(
+    lossless: bool, losses: Losses
+) -> None:
+    inbox = LosslessInbox(losses, 9) if lossless else LiveInbox(losses)
+    finished = []
+
+    def told(outcome: Future) -> None:
+        caller = threading.Thread(target=lambda: inbox.call(lambda tracker: None))
+        caller.start()
+        caller.join(5)
+        finished.append(not caller.is_alive())
+
+    inbox.call(lambda tracker: None).add_done_callback(told)
+    inbox.close()
+    assert finished == [True]
 
 
 def test_take_waits_for_work_and_wakes_at_the_close() -> None:

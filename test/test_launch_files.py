@@ -177,6 +177,8 @@ def test_the_clock_is_the_files_affair_unless_it_is_said(given: str, expected: b
         ({"camera_info_topic": "/info"}, "camera_info_topic is '/info': write NAME=TOPIC"),
         ({"cameras": "left=/a left=/b"}, "cameras is .*: give every camera a name of its own"),
         ({"cameras": "front-left=/a"}, "cameras names a camera 'front-left': write letters"),
+        ({"cameras": "x=/a y=/b"}, "names a camera 'y', which ROS 2 does not take for text"),
+        ({"cameras": "NaN=/a"}, "names a camera 'NaN', which ROS 2 does not take for text"),
         ({"cameras": "left=/a b=/2"}, "cameras gives the topic '/2': write letters"),
     ],
 )

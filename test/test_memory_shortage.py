@@ -13,17 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gsam_ros import batches
-from gsam_ros.batches import PATIENCE, Batches, Shortage, is_out_of_memory
+from gsam_ros.batches import PATIENCE, Batches, Limit, Shortage, is_out_of_memory
 from gsam_ros.instances import Detections, Frame, Instances
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.pipeline.step_errors import NothingBegun
 from gsam_ros.prompts import PromptError
-from gsam_ros.tracking.camera_tracks import View
+from gsam_ros.tracking.camera_tracks import CameraTracks, View
+from gsam_ros.tracking.memory import TrackMemory
+from gsam_ros.tracking.object_limits import ObjectLimits
 from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.propagation import encode_images
 from gsam_ros.tracking.sam2_operations import Sam2Operations
 from gsam_ros.tracking.settings import SegmenterSettings, TrackerSettings
+from gsam_ros.tracking.track import Track
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.visual_prompts import VisualPrompt
 from gsam_ros.world.scene import Scene
@@ -257,6 +260,25 @@ def test_where_not_one_object_fits_the_least_needed_ones_end(fresh, monkeypatch,
     assert len(ids(tracker)["right"]) >= len(before["right"])
     assert [told for told in said() if told.startswith("memory is there again")]
     assert tracker.limits.shortages == []
+
+
+def test_a_shortage_of_objects_ends_though_no_new_one_comes(clock, said) -> None:
+    limits, full_once = ObjectLimits(), [True]
+    tracks = [Track(i, TrackMemory(7, 16), born=0) for i in range(1, 6)]
+    state = CameraTracks(tracks, next_id=6)
+    limits._limits["front"] = Limit("objects of the camera", "buy memory", lambda: clock[0])
+
+    def step() -> None:
+        if full_once.pop() if full_once else False:
+            raise full()
+
+    limits.go({"front": state}, step)
+    assert [told for told in limits.shortages if "5 objects of the camera, 4 fit" in told]
+    for _ in range(3):
+        clock[0] += 2 * PATIENCE
+        limits.go({"front": state}, step)
+    assert limits.shortages == []
+    assert len(state.tracks) == 4
 
 
 def test_a_step_without_tracks_that_does_not_fit_is_an_error(fresh, monkeypatch) -> None:

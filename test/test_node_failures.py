@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from faulty_node import BROKEN, FULL, NARROW, NO_MEMORY, SLOW
+from faulty_node import BROKEN, FULL, LOST, NARROW, NO_MEMORY, SLOW
 from gsam_ros.msg import FrameStatus, InstanceArray
 from node_harness import Client, GsamProcess, World, grey, picture
 from rclpy.node import NodeNameNonExistentError
@@ -139,6 +139,19 @@ def test_a_device_without_memory_costs_speed_before_it_costs_objects(
         client.wait(lambda: ids() and len(client.logged("memory is there again")) > 1, "them back")
         client.wait(lambda: len(ids()) == len(known), "all of them")  # at a keyframe
         assert statuses[-1].drop_causes == []
+
+
+def test_a_device_that_is_lost_ends_the_process_for_a_launch_to_start_it_again(
+    world: World, client: Client
+) -> None:
+    with world.gsam_node(mode="lossless", prompt="'red mug.'", **FAULTY) as gsam:
+        client.wait_for_state("active")
+        assert show(client).stage_names
+        image = grey()
+        image[0, 0] = LOST
+        client.show(picture(time.time(), image))
+        assert gsam.process.wait(20) == 1, gsam.text()
+        assert "the device is lost, and this process ends (RuntimeError: CUDA error" in gsam.text()
 
 
 def test_a_device_that_always_fails_is_an_error_and_a_new_start_mends_it(

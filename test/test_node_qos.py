@@ -90,6 +90,10 @@ def test_overrides_reach_the_topic_they_name_and_no_other(world: World, client: 
         assert client.wait_for("/gsam_node/front/frame_status", 1)[0].stage_names
 
 
+LIVE = {"history": "keep_last", "depth": 5, "reliability": "best_effort"}
+"""What `ros2 param dump` writes of a node in live mode."""
+
+
 @pytest.mark.parametrize(
     ("overrides", "step", "words"),
     [
@@ -103,12 +107,18 @@ def test_overrides_reach_the_topic_they_name_and_no_other(world: World, client: 
             "activate",
             "a parameter qos_overrides./image.subscription.* can't be used",
         ),
+        (
+            {"/image": {"subscription": LIVE}},
+            "activate",
+            "qos_overrides./image.subscription.* keep the last 5 messages",
+        ),
     ],
 )
 def test_an_override_that_cannot_be_is_named_and_leaves_nothing_behind(
     world: World, client: Client, overrides, step, words
 ) -> None:
-    with world.gsam_node(device="cpu", autostart="false", **with_overrides(world, step, overrides)):
+    given = with_overrides(world, step, overrides)
+    with world.gsam_node(device="cpu", mode="lossless", autostart="false", **given):
         client.wait_for_state("unconfigured")
         if step == "activate":
             assert client.change_state("configure")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -116,6 +118,19 @@ def test_what_cannot_be_loaded_fails_the_transition_and_can_be_put_right(
         assert client.state() == "inactive"
 
 
+def test_autostart_goes_on_trying_until_the_models_are_there(
+    world: World, client: Client, tmp_path: Path
+) -> None:
+    """As on a robot that boots before its network."""
+    place = tmp_path / "segmenter"
+    place.mkdir()
+    with world.gsam_node(device="cpu", **{"segmenter.model": f"'{place}'"}):
+        client.wait_for_log("autostart tries again in 10 s")
+        assert client.state() == "unconfigured"
+        shutil.copytree(locate("demo-segmenter"), place, dirs_exist_ok=True)
+        client.wait_for_state("active")
+
+
 def test_live_the_newest_frame_wins_and_the_end_is_prompt(world: World, client: Client) -> None:
     statuses = client.listen(FrameStatus, "/gsam_node/frame_status")
     client.listen(Detection2DArray, "/gsam_node/detections", BEST_EFFORT)
@@ -146,10 +161,20 @@ def test_live_the_newest_frame_wins_and_the_end_is_prompt(world: World, client: 
 def test_told_to_end_while_loading_it_ends(world: World, client: Client) -> None:
     with world.gsam_node(device="cpu") as gsam:
         client.wait_for_state("configuring")
+        own = shared_memory_of(gsam.process.pid)
         status, seconds = gsam.end()
         assert status == 0, gsam.text()
         assert seconds < _PROMPT, seconds
         assert " ready: " not in gsam.text(), "it loaded to the end"
+        assert own
+        assert not [path for path in own if path.exists()], "left behind for ever"
+
+
+def shared_memory_of(pid: int) -> list[Path]:
+    """Fast DDS's segments that are a process's own: it holds their locks."""
+    links = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    locks = [link for link in links if link.startswith("/dev/shm/fastrtps_") and "port" not in link]
+    return [Path(link.removesuffix("_el")) for link in locks]
 
 
 def test_two_cameras_with_jpeg_images_have_topics_of_their_own(

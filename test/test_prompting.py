@@ -36,7 +36,7 @@ class Prompts:
         self.rejections: list[tuple[str, str]] = []
         self.keeper = PromptKeeper(
             lambda prompt, camera: self.changes.append((prompt.version, prompt.phrases, camera)),
-            lambda text, reason: self.rejections.append((text, reason)),
+            lambda where, reason: self.rejections.append((where, reason)),
         )
 
 
@@ -48,6 +48,30 @@ def test_a_prompt_that_comes_early_is_kept_and_the_newest_counts(bench: Bench) -
     assert prompts.keeper.attach(bench.runner).result(10).phrases == ("green ball",)
     assert prompts.changes == [(1, ("green ball",), None)]
     assert prompts.keeper.current().unknown == ("zzz",)
+
+
+@pytest.mark.parametrize("newest_only", [True, False])
+def test_of_a_flood_the_newest_prompt_counts_where_frames_are_passed_over_too(
+    bench: Bench, newest_only: bool
+) -> None:
+    prompts, go_on = Prompts(), threading.Event()
+    bench.runner.start()
+    prompts.keeper.attach(bench.runner, newest_only=newest_only)
+    bench.runner.call(lambda tracker: go_on.wait(10))
+    for i in range(50):
+        prompts.keeper.request(f"mug {i}.", awaited=False)
+        prompts.keeper.request(f"cup {i}.", "front", awaited=False)
+        if i == 20:
+            asked = prompts.keeper.request("ball.")
+    go_on.set()
+    bench.runner.call(lambda tracker: None).result(10)
+    expected = ["ball", "mug 49"] if newest_only else [*(f"mug {i}" for i in range(50))]
+    if not newest_only:
+        expected.insert(21, "ball")
+    assert [phrases[0] for _, phrases, camera in prompts.changes if camera is None] == expected
+    own = [phrases[0] for _, phrases, camera in prompts.changes if camera == "front"]
+    assert own == (["cup 49"] if newest_only else [f"cup {i}" for i in range(50)])
+    assert asked.result(10).phrases == ("ball",), "who waits for it gets it"
 
 
 def test_what_was_said_before_the_start_and_learnt_late_does_not_count(bench: Bench) -> None:
@@ -123,7 +147,9 @@ def test_a_rejected_prompt_leaves_the_old_one_and_a_reason(bench: Bench) -> None
         prompts.keeper.request("refuse me.").result(10)
     assert prompts.keeper.current() == Prompt(1, ("red mug",))
     assert prompts.keeper.rejection == "the tracker refuses it"
-    assert [text for text, _ in prompts.rejections] == ["...", "refuse me."]
+    (first, why), second = prompts.rejections
+    assert first == "" and "'...' names no object" in why
+    assert second == ("", "the tracker refuses it")
     prompts.keeper.request("cup.").result(10)
     assert prompts.keeper.rejection == ""
 

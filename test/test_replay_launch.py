@@ -229,6 +229,13 @@ def test_live_is_ros2_bag(bag: str) -> None:
     assert play.cmd[:3] == ["ros2", "bag", "play"]
 
 
+def test_live_plays_what_the_node_asks_for_and_no_results_of_before(bag: str) -> None:
+    actions = launch_stub.describe("replay.launch.py", bag=bag, image_topic="/l/raw")
+    [node] = launch_stub.of_kind(actions, "LifecycleNode")
+    [play] = launch_stub.when_said(actions, node, READY)
+    assert play.cmd[play.cmd.index("--topics") + 1 :] == ["/l/raw"]
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [({}, ["--delay", "5.0"]), ({"delay": "2"}, ["--delay", "2.0"]), ({"delay": "0"}, [])],
@@ -239,7 +246,7 @@ def test_the_live_player_waits_until_it_is_found(
     actions = launch_stub.describe("replay.launch.py", bag=bag, **given)
     [node] = launch_stub.of_kind(actions, "LifecycleNode")
     [play] = launch_stub.when_said(actions, node, READY)
-    assert play.cmd[8:] == expected
+    assert play.cmd[8:] == [*expected, "--topics", "/image"]
 
 
 @pytest.mark.parametrize("name", ["delay", "rate"])

@@ -133,6 +133,18 @@ def test_a_step_that_was_not_begun_costs_its_frames_and_no_track(bench: Bench) -
     assert bench.tracker.reset_cameras == []
 
 
+def test_a_device_that_is_lost_ends_the_stream_and_is_told() -> None:
+    bench = Bench()
+    bench.runner.start()
+    bench.put(1)
+    bench.put(2, fill=12)
+    bench.put(3)
+    assert bench.lost.wait(10)
+    assert bench.runner.stop(10)
+    assert bench.why.startswith("RuntimeError: CUDA error: an illegal memory access was encou")
+    assert bench.tracker.steps == [[SECOND], [2 * SECOND]]
+
+
 def test_a_camera_whose_images_find_no_memory_costs_the_others_nothing() -> None:
     bench = three_cameras_in_a_step(fill=15)
     assert [entry[:2] for entry in bench.outlet.log] == [

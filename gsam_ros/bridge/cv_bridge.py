@@ -1,13 +1,18 @@
 """cv_bridge where it is installed and works.
 
-It may be there and not work: built for another numpy or OpenCV than the ones that are imported.
-So it has to turn one small image right before it is trusted.
+It may be there and not work: built for another numpy or OpenCV than the ones that are imported. One
+that was built for numpy 1 does not fail under numpy 2, it ends the process (SIGSEGV). So it has to
+turn one small image right in a process of its own before it is trusted here.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
+import signal
+import subprocess
+import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +32,17 @@ _ENCODINGS = frozenset(
 """What every release since Humble's converts to rgb8 without loss. 16 bits stay out: its byte
 swapping calls a method that numpy 2 has not."""
 
+_TEST = """
+from cv_bridge import CvBridge
+from sensor_msgs.msg import Image
+blue = Image(height=2, width=2, encoding="bgr8", step=6)
+blue.data.frombytes(bytes((255, 0, 0)) * 4)
+image = CvBridge().imgmsg_to_cv2(blue, "rgb8")
+if image.tolist() != [[[0, 0, 255]] * 2] * 2:
+    raise SystemExit("it turned a blue image into another one")
+"""
+_PATIENCE = 60.0  # seconds for the test, which takes one
+
 
 def to_rgb(message: Image) -> np.ndarray | None:
     """[H, W, 3] uint8 RGB, or None where cv_bridge is not there or doesn't do this encoding.
@@ -45,23 +61,36 @@ def to_rgb(message: Image) -> np.ndarray | None:
 
 @cache
 def _working_bridge() -> Any:
-    """A `cv_bridge.CvBridge` that passed its test, or None."""
-    try:
-        bridge = importlib.import_module("cv_bridge").CvBridge()
-        blue = importlib.import_module("sensor_msgs.msg").Image(
-            height=2, width=2, encoding="bgr8", step=6
-        )
-        blue.data.frombytes(bytes((255, 0, 0)) * 4)
-        image = np.asarray(bridge.imgmsg_to_cv2(blue, "rgb8"))
-        if image.shape != (2, 2, 3) or (image != (0, 0, 255)).any():
-            raise ValueError("it turned a blue image into another one")
-    except ModuleNotFoundError:
+    """A `cv_bridge.CvBridge`, if there is one that passes its test; else None."""
+    if importlib.util.find_spec("cv_bridge") is None:
         return None
-    except Exception as error:  # noqa: BLE001  a foreign binary may raise anything
+    if fault := _fault():
         _LOG.warning(
-            "cv_bridge is installed and does not work (%s: %s); images are converted without it",
-            type(error).__name__,
-            error,
+            "cv_bridge is installed and does not work with numpy %s (%s); images are converted "
+            "without it",
+            np.__version__,
+            fault,
         )
         return None
-    return bridge
+    return importlib.import_module("cv_bridge").CvBridge()
+
+
+def _fault() -> str:
+    """Why cv_bridge does not pass its test; empty where it does."""
+    command = [sys.executable, "-c", _TEST]
+    try:
+        test = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if test.returncode < 0:
+        return f"its process ended with {signal.Signals(-test.returncode).name}"
+    if test.returncode:
+        return (test.stderr.strip().splitlines() or [f"exit status {test.returncode}"])[-1]
+    return ""

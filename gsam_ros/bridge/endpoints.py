@@ -11,7 +11,7 @@ from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallba
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSPolicyKind, QoSProfile
+from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 from rclpy.subscription import Subscription
 
@@ -37,9 +37,10 @@ def subscribe(
     """A subscription that follows `qos_overrides.TOPIC.subscription.POLICY`.
 
     Raises:
-        TransitionError: an override holds what is no value of its policy.
+        TransitionError: an override holds what is no value of its policy, or has the middleware
+            give up messages of which each one counts.
     """
-    return _overridable(
+    subscription: Subscription = _overridable(
         node,
         topic,
         "subscription",
@@ -57,6 +58,16 @@ def subscribe(
         ),
         profile,
     )
+    keeps_all = subscription.qos_profile.history is HistoryPolicy.KEEP_ALL
+    if profile.history is HistoryPolicy.KEEP_ALL and not keeps_all:
+        node.destroy_subscription(subscription)
+        names = override_parameter(node.resolve_topic_name(topic), "subscription", "*")
+        raise TransitionError(
+            f"mode is lossless, and {names} keep the last "
+            f"{subscription.qos_profile.depth} messages, so some would be lost: take qos_overrides "
+            "out of the parameter file (`ros2 param dump` writes those that were in force)"
+        )
+    return subscription
 
 
 def advertise(node: Node, kind: type[Any], topic: str, profile: QoSProfile) -> Publisher:

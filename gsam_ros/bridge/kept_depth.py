@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 
 from gsam_ros.pipeline.runner import LATE_NS
@@ -25,7 +26,7 @@ class KeptDepth:
         self._tolerance = tolerance
         self._capacity = capacity
         self._images: deque[tuple[int, bytes]] = deque()
-        self._in_work: set[int] = set()
+        self._in_work: list[int] = []  # stamps, ascending
         self._newest: int | None = None
         self._intervals: deque[int] = deque(maxlen=_INTERVALS)
 
@@ -36,11 +37,15 @@ class KeptDepth:
 
     def expect(self, stamp: int) -> None:
         """A frame of `stamp` has come and will ask for its depth image, or be dismissed."""
-        self._in_work.add(stamp)
+        place = bisect_left(self._in_work, stamp)
+        if self._in_work[place : place + 1] != [stamp]:
+            self._in_work.insert(place, stamp)
 
     def dismiss(self, stamp: int) -> None:
         """That frame asks no more."""
-        self._in_work.discard(stamp)
+        place = bisect_left(self._in_work, stamp)
+        if self._in_work[place : place + 1] == [stamp]:
+            del self._in_work[place]
 
     def add(self, stamp: int, data: bytes) -> None:
         """Keep an image; one that nobody wants may have to go for it."""
@@ -62,7 +67,7 @@ class KeptDepth:
 
     def find(self, stamp: int) -> bytes | None:
         """The image nearest to `stamp`, if it is near enough; those of the past are let go."""
-        oldest = min({stamp, *self._in_work}) - self._tolerance
+        oldest = min([stamp, *self._in_work[:1]]) - self._tolerance
         while self._images and self._is_past(self._images[0], oldest):
             self._images.popleft()
         found = min(self._images, key=lambda kept: abs(kept[0] - stamp), default=None)
@@ -98,4 +103,6 @@ class KeptDepth:
 
     def _is_unwanted(self, image: tuple[int, bytes]) -> bool:
         """Whether no frame in work may ask for it."""
-        return all(abs(image[0] - stamp) > self._tolerance for stamp in self._in_work)
+        place = bisect_left(self._in_work, image[0] - self._tolerance)
+        later = self._in_work[place : place + 1]
+        return not later or later[0] > image[0] + self._tolerance

@@ -37,6 +37,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         change_state = self._service_change_state
         self._change_state = change_state.callback
+        self.requests = 0
+        """Transitions that somebody asked for by the service, so far."""
         self.failure = ""
         """Why the last transition that was tried failed, in one line; empty where it did not."""
         change_state.callback = self._change_state_or_refuse
@@ -103,6 +105,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def _change_state_or_refuse(
         self, request: ChangeState.Request, response: ChangeState.Response
     ) -> ChangeState.Response:
+        self.requests += 1
         try:
             return self._change_state(request, response)
         except rclpy_implementation.RCLError:

@@ -96,10 +96,10 @@ class PromptInputs:
             parse_prompt(text)
         prompt = values.get("prompt", "")
         if prompt or ("prompt" in values and self._options().prompt):
-            self._keeper.request(prompt)
+            self._keeper.request(prompt, awaited=False)
         for camera, text in own.items():
             if text or before.get(camera):
-                self._keeper.request(text, camera)
+                self._keeper.request(text, camera, awaited=False)
 
     def _own_so_far(self) -> dict[str, str]:
         try:
@@ -109,6 +109,6 @@ class PromptInputs:
 
     def _hear(self, text: str, from_before: bool, camera: str | None = None) -> None:
         try:
-            self._keeper.request(text, camera, from_before=from_before)
+            self._keeper.request(text, camera, from_before=from_before, awaited=False)
         except PromptError:
             return  # told by the keeper

@@ -163,17 +163,17 @@ class BesideDetector:
         stream = torch.cuda.Stream(self._device) if on_gpu else None
         with torch.cuda.stream(stream) if stream else nullcontext():
             while task := self._tasks.get():
-                if stream and task.ready:
-                    stream.wait_event(task.ready)
-                self._outcomes.put(_perform(task))
+                self._outcomes.put(_perform(task, stream))
                 del task  # its images are not kept until the next one comes
                 self._done()
 
 
-def _perform(task: _Task) -> _Outcome:
+def _perform(task: _Task, stream: torch.cuda.Stream | None) -> _Outcome:
     start = time.perf_counter()
     found: list[Found | None] | Exception
     try:
+        if stream and task.ready:
+            stream.wait_event(task.ready)
         found = task.job()
     except Exception as error:  # noqa: BLE001  raised again in the thread that takes the answers
         found = error

@@ -106,7 +106,9 @@ class CameraPrompts:
         self._adopt(sought, holder)  # which may spell its name as the text does
         camera, copy = pointed.camera, track.copy()
         self._history.edit(
-            camera, lambda tracks: tracks.put(copy.copy(), self._tracker.most(camera))
+            camera,
+            track.track_id,
+            lambda tracks: tracks.put(copy.copy(), self._tracker.most(camera)),
         )
         return track.track_id
 

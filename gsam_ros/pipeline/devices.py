@@ -9,6 +9,7 @@ import cv2
 import torch
 from threadpoolctl import threadpool_limits
 
+from gsam_ros.batches import is_out_of_memory
 from gsam_ros.errors import first_line
 from gsam_ros.number_formats import has_bfloat16
 
@@ -40,6 +41,18 @@ def choose_device(name: str, setting: str = "device") -> torch.device:
             "give auto, cpu, or the name of a GPU that torch finds"
         ) from error
     return device
+
+
+def is_lost(device: torch.device) -> bool:
+    """Whether a device fails on everything, for want of anything but memory.
+
+    After an illegal access, a failed assertion or a driver that was reset, CUDA fails on every call
+    of the process, and only another process can go on.
+    """
+    try:
+        return float(torch.ones(1, device=device).add(1).item()) != 2
+    except Exception as error:  # noqa: BLE001  whatever it fails with
+        return not is_out_of_memory(error)
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:

@@ -124,8 +124,7 @@ class Following:
                 View(frame.camera, frame.stamp, frame.image.shape[:2], strong, weak, frame.image)
                 for frame, (strong, weak) in zip(frames, seen, strict=True)
             ]
-            needed = self.late.asked if self.late else {}
-            self._tracker.step(features, self._history.step(features, views, needed))
+            self._tracker.step(features, self._keep(features, views))
         if self.late:  # one that is faster than the masks counts for its own frame, too
             self._work_in(self.late, watch)
         with watch.stage("refine"):
@@ -146,6 +145,17 @@ class Following:
             return encode_images(self._segmenter, [frame.image for frame in frames])
         except Exception as error:
             raise NothingBegun("an image can't be encoded") from error
+
+    def _keep(self, features: ImageFeatures, views: Sequence[View]) -> list[View]:
+        """Keep the frames, to go back to them; the views to make the step with.
+
+        Raises:
+            NothingBegun: there is no memory for that.
+        """
+        try:
+            return self._history.step(features, views, self.late.asked if self.late else {})
+        except Exception as error:
+            raise NothingBegun("a frame can't be kept") from error
 
     def _tell_of_glides(self, frames: Sequence[Frame]) -> None:
         """Time may jump back behind frames that only glided, of which the tracks don't know."""

@@ -9,7 +9,7 @@ import numpy as np
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.instances import Frame, FrameResult, Instances, which
 from gsam_ros.pipeline.camera_prompts import CameraPrompts
-from gsam_ros.pipeline.devices import choose_device, choose_dtype, limit_blas, use_threads
+from gsam_ros.pipeline.devices import choose_device, choose_dtype, is_lost, limit_blas, use_threads
 from gsam_ros.pipeline.following import Following
 from gsam_ros.pipeline.newest_frames import NewestFrames
 from gsam_ros.pipeline.settings import Settings
@@ -178,7 +178,7 @@ class GroundedTracker:
         """
         if not self._tracker.remove(camera, track_id):
             raise LookupError(f"no object of {which(camera)} has the id {track_id}")
-        self._history.edit(camera, lambda tracks: tracks.remove(track_id))
+        self._history.edit(camera, track_id, lambda tracks: tracks.remove(track_id))
 
     def state(self) -> TrackerState:
         """What the next step depends on: write it away before that step, it is no copy."""
@@ -236,6 +236,10 @@ class GroundedTracker:
         """
         if self._following.late:
             self._following.late.work_in()
+
+    def is_lost(self) -> bool:
+        """Whether the device fails on everything: see `devices.is_lost`."""
+        return is_lost(self.device)
 
     def close(self) -> None:
         """End the detector's thread; no step comes after."""

@@ -107,12 +107,15 @@ class Inbox(ABC):
     def close(self) -> None:
         """Let the worker finish: frames that wait are dropped, calls that wait are cancelled."""
         self.clear()
+        calls: list[Call] = []
         with self._condition:
             self._closed = True
             while work := self._next():
-                for call in work.calls:
-                    call.cancel()
+                calls += work.calls
             self._condition.notify_all()
+        # Without the lock: who is told of it may hold another one, and wait for this one.
+        for call in calls:
+            call.cancel()
 
     @abstractmethod
     def _store(self, arrival: Arrival) -> tuple[Arrival, str] | None:

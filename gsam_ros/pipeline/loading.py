@@ -6,17 +6,21 @@ A node that imports this is there at once, and answers while its worker thread l
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gsam_ros.errors import first_line
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.process_memory import resident_bytes, trim
 
 if TYPE_CHECKING:
     from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 
+
+_LOG = logging.getLogger(__name__)
 
 _torch_is_imported = False  # wholly: other threads may meet a module that is half-way in
 
@@ -59,7 +63,10 @@ def free_device_memory() -> None:
     gc.collect()
     trim()
     if (torch := sys.modules.get("torch")) and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+        try:
+            torch.cuda.empty_cache()
+        except RuntimeError as error:  # a device that is lost must not keep the rest from going
+            _LOG.warning("the device's memory can't be given back: %s", first_line(error))
 
 
 def memory_in_use() -> dict[str, str]:

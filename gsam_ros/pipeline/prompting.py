@@ -25,7 +25,8 @@ class PromptKeeper:
     Args:
         changed: told in the runner's thread of every prompt that came into force, and of the camera
             whose own it is; None: of all cameras without one.
-        rejected: told of every prompt that can't be used: its text or where it came from, and why.
+        rejected: told of every prompt that can't be used: where it came from, in words (empty for
+            texts of all cameras), and why.
 
     Attributes:
         rejection: why the newest text was rejected; empty where it was not.
@@ -43,6 +44,8 @@ class PromptKeeper:
         # By camera; under None what holds for all that are not there themselves.
         self._wanted: dict[str | None, str] = {}
         self._asked_since_start: set[str | None] = set()
+        self._asked: dict[str | None, int] = {}  # how many texts were asked for
+        self._newest_only = False
         self._texts: dict[str | None, str] = {}  # that came into force last
         self._in_force: dict[str | None, Prompt] = {}
         self._pointing = 0
@@ -57,7 +60,12 @@ class PromptKeeper:
         return camera if camera in self._in_force else None
 
     def request(
-        self, text: str, camera: str | None = None, *, from_before: bool = False
+        self,
+        text: str,
+        camera: str | None = None,
+        *,
+        from_before: bool = False,
+        awaited: bool = True,
     ) -> Future[Prompt | None] | None:
         """Look for something else from now on.
 
@@ -67,6 +75,9 @@ class PromptKeeper:
                 they do. None: all cameras that have no prompt of their own.
             from_before: it was said before the start, though it may be learnt late. What was asked
                 since then counts for more.
+            awaited: whether somebody waits for the outcome. What nobody waits for does not come
+                into force if more is asked for before its turn, where frames are passed over, too:
+                a flood of prompts costs no more than the newest of them.
 
         Returns:
             What the camera looks for when the prompt is in force, or None where it is kept until a
@@ -80,7 +91,7 @@ class PromptKeeper:
             if not is_given_up:
                 parse_prompt(text)
         except PromptError as error:
-            self._reject(text, _where(camera) + str(error))
+            self._reject(_where(camera), str(error))
             raise
         with self._lock:
             if from_before and camera in self._asked_since_start:
@@ -92,8 +103,12 @@ class PromptKeeper:
             else:
                 self._wanted[camera] = text
             self.rejection = ""
+            self._asked[camera] = number = self._asked.get(camera, 0) + 1
+            if not self._runner:
+                return None
+            passes = self._newest_only and not awaited
             # Within the lock: what is wanted last is applied last.
-            return self._apply_by(self._runner, text, camera) if self._runner else None
+            return self._apply_by(self._runner, text, camera, number if passes else None)
 
     def point_out(self, source: str, make: Callable[[], VisualPrompt]) -> None:
         """Follow one object more. What can't be used is told to `rejected`.
@@ -114,7 +129,7 @@ class PromptKeeper:
                 )
             prompt = make()
         except PromptError as error:
-            self._reject(source, f"{source}: {error}")
+            self._reject(f"{source}: ", str(error))
             return
         with self._lock:
             self._pointing += 1
@@ -122,19 +137,25 @@ class PromptKeeper:
         outcome.add_done_callback(lambda done: self._pointed(source, done))
 
     def attach(
-        self, runner: Runner, cameras: Collection[str] | None = None
+        self,
+        runner: Runner,
+        cameras: Collection[str] | None = None,
+        *,
+        newest_only: bool = False,
     ) -> Future[Prompt | None] | None:
         """A machine is there: have it look for what was asked last.
 
         Args:
             runner: has the machine.
             cameras: that there are; prompts of others are kept. None: all.
+            newest_only: prompts may be passed over for newer ones, as frames are (live).
 
         Returns:
             The prompt for all when it is in force; None where there is none.
         """
         with self._lock:
             self._runner, wanted = runner, dict(self._wanted)
+            self._newest_only = newest_only
             common = wanted.pop(None, "")
             # Before that for all, which is announced to cameras without their own.
             for camera, text in wanted.items():
@@ -149,9 +170,18 @@ class PromptKeeper:
             self._in_force = {}
             self._texts = {}
 
-    def _apply_by(self, runner: Runner, text: str, camera: str | None) -> Future[Prompt | None]:
-        outcome = runner.call(lambda tracker: self._apply(runner, tracker, text, camera))
-        outcome.add_done_callback(lambda done: self._report(text, done, _where(camera)))
+    def _apply_by(
+        self, runner: Runner, text: str, camera: str | None, number: int | None = None
+    ) -> Future[Prompt | None]:
+        """Have a text applied; with its `number` only if it is the newest then."""
+
+        def apply(tracker: Any) -> Prompt | None:
+            if number is not None and number != self._asked.get(camera):
+                return self.current(camera)
+            return self._apply(runner, tracker, text, camera)
+
+        outcome = runner.call(apply)
+        outcome.add_done_callback(lambda done: self._report(_where(camera), done))
         return outcome
 
     def _apply(self, runner: Runner, tracker: Any, text: str, camera: str | None) -> Prompt | None:
@@ -205,15 +235,15 @@ class PromptKeeper:
     def _pointed(self, source: str, done: Future[Any]) -> None:
         with self._lock:
             self._pointing -= 1
-        self._report(source, done, f"{source}: ")
+        self._report(f"{source}: ", done)
 
-    def _report(self, source: str, done: Future[Any], where: str = "") -> None:
+    def _report(self, where: str, done: Future[Any]) -> None:
         if not done.cancelled() and (error := done.exception()):
-            self._reject(source, f"{where}{error}")
+            self._reject(where, str(error))
 
-    def _reject(self, source: str, reason: str) -> None:
-        self.rejection = reason
-        self._rejected(source, reason)
+    def _reject(self, where: str, reason: str) -> None:
+        self.rejection = where + reason
+        self._rejected(where, where + reason)
 
 
 def _where(camera: str | None) -> str:

@@ -13,7 +13,7 @@ from gsam_ros.errors import with_place
 from gsam_ros.instances import Frame, FrameResult
 from gsam_ros.pipeline.drops import ERROR, STAMP, BadFrameError
 from gsam_ros.pipeline.inbox import Arrival, Call, Inbox
-from gsam_ros.pipeline.step_errors import CamerasFailed, NothingBegun
+from gsam_ros.pipeline.step_errors import CamerasFailed, DeviceLost, NothingBegun
 from gsam_ros.pipeline.step_groups import APART, StepGroups
 from gsam_ros.stages import Stage
 
@@ -37,6 +37,9 @@ class Tracker(Protocol):
 
     def catch_up(self) -> None:
         """Work in what was detected beside."""
+
+    def is_lost(self) -> bool:
+        """Whether the device fails on everything, so that only another process can go on."""
 
     def close(self) -> None:
         """End what runs beside; nothing comes after."""
@@ -63,6 +66,8 @@ class Runner:
         inbox: where the frames come from.
         decode: turns an arrival into a frame, or raises `BadFrameError`.
         outlet: where results go.
+        lost: told, in the runner's thread, that the device is lost, and why. Nothing is answered
+            any more then.
     """
 
     def __init__(
@@ -71,8 +76,10 @@ class Runner:
         inbox: Inbox,
         decode: Callable[[Arrival], Frame],
         outlet: Outlet,
+        lost: Callable[[str], None] = lambda why: None,
     ) -> None:
         self._load = load
+        self._lost = lost
         self._inbox = inbox
         self._decode = decode
         self._outlet = outlet
@@ -126,6 +133,9 @@ class Runner:
                     _perform(call, tracker)
                 if work.arrivals:
                     self._process(tracker, work.arrivals)
+        except DeviceLost as error:
+            self._inbox.close()
+            self._lost(with_place(error.__cause__ or error))
         except Exception as error:  # noqa: BLE001  a fault of ours
             _LOG.exception(
                 "no image is answered any more, configure the node anew: %s", with_place(error)
@@ -160,7 +170,13 @@ class Runner:
         return True
 
     def _recover(self, tracker: Tracker, group: Sequence[_Taken], error: Exception) -> None:
-        """Forget what a step that failed left half done, and find whose fault it was."""
+        """Forget what a step that failed left half done, and find whose fault it was.
+
+        Raises:
+            DeviceLost: there is no use in another step.
+        """
+        if tracker.is_lost():
+            raise DeviceLost from error.__cause__ or error
         if isinstance(error, CamerasFailed):
             self._blame(tracker, group, error)
             return

@@ -19,6 +19,13 @@ class CamerasFailed(RuntimeError):
         super().__init__(f"of the cameras {', '.join(map(repr, sorted(self.cameras)))}")
 
 
+class DeviceLost(RuntimeError):
+    """The device answers nothing in this process any more, whatever is asked of it.
+
+    Raised `from` what went wrong.
+    """
+
+
 class NothingBegun(RuntimeError):
     """A step ended before it changed a track: frames are lost, and nothing else is.
 

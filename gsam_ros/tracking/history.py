@@ -52,19 +52,19 @@ class History:
         """
         settings = self._tracker.settings
         views = [self._prepared(view) for view in views]
-        for index, view in enumerate(views):
+        # Before one is kept: a device may have no memory for the copies.
+        alone = [_alone(features, i) for i in range(len(views))] if settings.kept_frames else []
+        for view in views:
             state = self._tracker.cameras.get(view.camera, CameraTracks())
-            if state.starts_over(view.stamp, view.size):
+            if not settings.kept_frames or state.starts_over(view.stamp, view.size):
                 self._of.pop(view.camera, None)
-            if settings.kept_frames:
-                plain = replace(view, detections=None, weak=Detections.none())
-                if not settings.closeup_below:
-                    plain = replace(plain, image=None)
-                frame = KeptFrame(plain, _alone(features, index), state.copy())
-                kept = self._of.setdefault(view.camera, KeptFrames())
-                kept.add(frame, settings, needed.get(view.camera))
-            else:
-                self._of.pop(view.camera, None)
+        for view, own in zip(views, alone, strict=bool(alone)):
+            state = self._tracker.cameras.get(view.camera, CameraTracks())
+            plain = replace(view, detections=None, weak=Detections.none())
+            if not settings.closeup_below:
+                plain = replace(plain, image=None)
+            kept = self._of.setdefault(view.camera, KeptFrames())
+            kept.add(KeptFrame(plain, own, state.copy()), settings, needed.get(view.camera))
         return views
 
     def features(self, camera: str, stamp: int) -> ImageFeatures | None:
@@ -83,11 +83,11 @@ class History:
         if camera in self._of:
             self._of[camera].forget_tracks()
 
-    def edit(self, camera: str, change: Callable[[CameraTracks], object]) -> None:
-        """Keep a change of the tracks, to repeat it when frames are replayed from before it."""
+    def edit(self, camera: str, track_id: int, change: Callable[[CameraTracks], object]) -> None:
+        """Keep a change of a track, to repeat it when frames are replayed from before it."""
         kept = self._of.get(camera)
         if kept and kept.newest:
-            kept.newest.edits.append(change)
+            kept.newest.edit(track_id, change)
 
     def detected(self, camera: str, stamp: int, found: Detections, weak: Detections) -> bool:
         """Bring a camera to where it would be, had the detector answered a frame at once.
@@ -115,7 +115,7 @@ class History:
             if not place:
                 view = replace(view, detections=found, weak=weak)
             again.step(frame.features, [view])
-            for change in frame.edits:
+            for change in frame.edits.values():
                 change(state)
             again.name_all(camera)  # somebody may have pointed at something that is gone by now
         self._tracker.put_back(camera, state)

@@ -22,14 +22,20 @@ class KeptFrame:
         features: of its image alone.
         before: the camera's tracks as they were before it.
         after: likewise after it and its edits; None of the newest frame, that is the present.
-        edits: what people changed after it and before the next one, in order.
+        edits: what people changed after it and before the next one, in order; by the id of the
+            track, of which only the last change counts.
     """
 
     view: View
     features: ImageFeatures
     before: CameraTracks
     after: CameraTracks | None = None
-    edits: list[Callable[[CameraTracks], object]] = field(default_factory=list)
+    edits: dict[int, Callable[[CameraTracks], object]] = field(default_factory=dict)
+
+    def edit(self, track_id: int, change: Callable[[CameraTracks], object]) -> None:
+        """Keep what somebody changed about a track; what was changed about it before is over."""
+        self.edits.pop(track_id, None)
+        self.edits[track_id] = change
 
     @property
     def bytes(self) -> int:
@@ -120,5 +126,6 @@ class KeptFrames:
         if following.view.known and given_up.view.known:
             following.view.known.follow(given_up.view.known)
         if place:
-            self._frames[place - 1].edits += given_up.edits
+            for track_id, change in given_up.edits.items():
+                self._frames[place - 1].edit(track_id, change)
         return place

@@ -66,6 +66,7 @@ class ObjectLimits:
             if left < counts[camera]:
                 self._limit(camera).lower(counts[camera], max(1, left), why)
             elif limit := self._limits.get(camera):
+                limit.of(left)  # it may be time to try more, though nobody new asks for it
                 limit.passed(left)
         return done
 
