@@ -91,15 +91,19 @@ class Masks:
             vars(chosen)["regions"] = [self.regions[row] for row in rows]
         return chosen
 
+    @property
+    def each_closeup(self) -> tuple[Closeup | None, ...]:
+        """[N], also where nothing stands in for any of the logits."""
+        return self.closeups or (None,) * len(self)
+
     @cached_property
     def regions(self) -> list[Region]:
         """Each mask at the image's resolution, cut to where it may be positive."""
-        closeups = self.closeups or (None,) * len(self)
         return [
             self._enlarge_closeup(closeup)
             if closeup
             else self._enlarge(logits, self.height, self.width)
-            for logits, closeup in zip(self.logits, closeups, strict=True)
+            for logits, closeup in zip(self.logits, self.each_closeup, strict=True)
         ]
 
     @cached_property

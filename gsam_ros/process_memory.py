@@ -52,8 +52,8 @@ class RegularTrim:
             self._last = time.monotonic()
 
 
-def share_arenas(count: int = 2) -> None:
-    """Have this process's threads share so many arenas of glibc; call it before they start.
+def share_arenas() -> None:
+    """Have this process's threads share two arenas of glibc; call it before they start.
 
     By default there may be eight for each core. Threads that load models one after the other each
     fill one, of which little goes back: the node grew by 70 MB over 14 rounds of its lifecycle, and
@@ -61,4 +61,4 @@ def share_arenas(count: int = 2) -> None:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
-        mallopt(_M_ARENA_MAX, count)
+        mallopt(_M_ARENA_MAX, 2)

@@ -63,7 +63,7 @@ class Stream:
         for index in indices:
             views = [replace(self.view(index), detections=found)]
             features = self.film.features[index]
-            views = self.history.step(features, views, self.needed)
+            views = self.history.keep(features, views, self.needed)
             [result] = self.tracker.step(features, views)
         return result
 
@@ -221,7 +221,7 @@ def test_a_camera_keeps_no_masks_of_others(film):
         one = film.features[index]
         images = [torch.cat([each] * 4) for each in (one.image_top, *one.image_high)]
         features = ImageFeatures(images[0], tuple(images[1:]))
-        together.tracker.step(features, together.history.step(features, several, {}))
+        together.tracker.step(features, together.history.keep(features, several, {}))
     assert len(together.tracks) == len(alone.tracks) > 1
     bytes_of = [sum(frame.bytes for frame in stream.kept.since(0)) for stream in (alone, together)]
     assert bytes_of[0] == bytes_of[1]

@@ -50,13 +50,13 @@ class ThrottledLog:
         return cls(warn, period)
 
     @classmethod
-    def of_errors(cls, logger: RcutilsLogger, period: float = PERIOD) -> ThrottledLog:
+    def of_errors(cls, logger: RcutilsLogger) -> ThrottledLog:
         """One that tells of errors."""
 
         def tell(message: str) -> None:
             logger.error(message)
 
-        return cls(tell, period)
+        return cls(tell)
 
     def __call__(self, kind: tuple[str, ...], message: str) -> None:
         """Say `message` unless another of its `kind` was said within the period."""

@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 
 def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     """Device, models and every other setting."""
-    parser.add_argument("--device", help="auto, cpu, cuda, ...")
-    parser.add_argument("--detector", help="Grounding DINO checkpoint: name, folder or hub id")
-    parser.add_argument("--segmenter", help="SAM 2 checkpoint: name, folder, .pt file or hub id")
+    add_model_arguments(parser)
     parser.add_argument(
         "--set",
         action="append",
@@ -22,6 +20,23 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
         help="any other setting of models and tracker, by the name of the node's parameter: "
         "detector.slices.mode=auto",
     )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Device and models."""
+    parser.add_argument("--device", help="auto, cpu, cuda, ...")
+    parser.add_argument("--detector", help="Grounding DINO checkpoint: name, folder or hub id")
+    parser.add_argument("--segmenter", help="SAM 2 checkpoint: name, folder, .pt file or hub id")
+
+
+def chosen_models(options: argparse.Namespace) -> list[str]:
+    """Those of `add_model_arguments` that were typed, as NAME=VALUE of the node's parameters."""
+    named = {
+        "device": options.device,
+        "detector.model": options.detector,
+        "segmenter.model": options.segmenter,
+    }
+    return [f"{name}={value}" for name, value in named.items() if value]
 
 
 def machine_settings(options: argparse.Namespace) -> Settings:
@@ -33,10 +48,4 @@ def machine_settings(options: argparse.Namespace) -> Settings:
     from gsam_ros.pipeline.settings import Settings
     from gsam_ros.settings import with_texts
 
-    named = {
-        "device": options.device,
-        "detector.model": options.detector,
-        "segmenter.model": options.segmenter,
-    }
-    chosen = [f"{name}={value}" for name, value in named.items() if value]
-    return with_texts(Settings(), [*options.set, *chosen])
+    return with_texts(Settings(), [*options.set, *chosen_models(options)])

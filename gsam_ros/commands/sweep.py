@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from gsam_ros.commands.common import fail, folder, positive
+from gsam_ros.commands.machine import add_model_arguments, chosen_models
 
 ABOUT = "track many recordings under many settings, and say which setting is best"
 
@@ -37,16 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the truth of every recording, where it is not in the recordings: as of gsam evaluate",
     )
     parser.add_argument(
-        "--phrase", default="", help="of truth that is text, which has no names: what it is of"
+        "--phrase", default="", help="for truth that is text, which has no names: what it is of"
     )
     parser.add_argument(
         "--out", type=folder, default=Path("out/sweep"), help="folder for all of it"
     )
     parser.add_argument("--frames", type=positive, default=0, help="end each run after so many")
     parser.add_argument("--by", default="", help="figure to sort by, such as HOTA or AP50")
-    parser.add_argument("--device", help="auto, cpu, cuda, ...")
-    parser.add_argument("--detector", help="Grounding DINO checkpoint: name, folder or hub id")
-    parser.add_argument("--segmenter", help="SAM 2 checkpoint: name, folder or hub id")
+    add_model_arguments(parser)
     parser.add_argument(
         "--jobs", type=positive, help="runs at once on this machine; by default one per core"
     )
@@ -76,11 +75,6 @@ def run(options: argparse.Namespace) -> int:
 
     if options.by and options.by not in ALL:
         return fail(f"--by {options.by}: give one of {', '.join(ALL)}")
-    given = {
-        "device": options.device,
-        "detector.model": options.detector,
-        "segmenter.model": options.segmenter,
-    }
     try:
         if options.prompt:
             parse_phrases(options.prompt)
@@ -95,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
             truth=options.truth,
             phrase=options.phrase,
             frames=options.frames,
-            fixed=tuple(f"{name}={value}" for name, value in given.items() if value),
+            fixed=tuple(chosen_models(options)),
         )
     except (OSError, PromptError, SettingError, TruthError) as error:
         return fail(str(error))

@@ -17,7 +17,6 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys.store import Typestore
 
 from gsam_ros.evaluation.bag import BagError
 from gsam_ros.evaluation.message_types import typestore
@@ -39,14 +38,13 @@ LATCHED = Qos(
 
 
 class BagWriter:
-    """Writes an mcap rosbag2; a context manager, complete once it is left."""
+    """Writes an mcap rosbag2 of this package's messages; complete once its context is left."""
 
-    def __init__(self, path: Path, types: Typestore | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         """Open a new bag.
 
         Args:
             path: folder to make; it must not exist.
-            types: definitions of what will be written; by default this package's.
 
         Raises:
             BagError: the folder exists already or can't be made.
@@ -54,7 +52,7 @@ class BagWriter:
         if path.exists():
             raise BagError(f"{path} exists already")
         self.path = path
-        self._types = types or typestore()
+        self._types = typestore()
         self._topics: dict[str, Connection] = {}
         self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
         # Inside the mcap file, which every reader of mcap understands. Halves what images take.

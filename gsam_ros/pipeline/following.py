@@ -153,7 +153,7 @@ class Following:
             NothingBegun: there is no memory for that.
         """
         try:
-            return self._history.step(features, views, self.late.asked if self.late else {})
+            return self._history.keep(features, views, self.late.asked if self.late else {})
         except Exception as error:
             raise NothingBegun("a frame can't be kept") from error
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gsam_ros.instances import TrackState
+from gsam_ros.tracking.association import box_overlap
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.closeups import is_small, segment_small_and_others
 from gsam_ros.tracking.known_masks import propagate_once
@@ -161,11 +162,7 @@ def _clear(view: View, tracks: Sequence[Track]) -> list[bool]:
     """Which tracks are where one expects them, apart from all others."""
     boxes = np.array([track.expected(view.stamp) for track in tracks], np.float32).reshape(-1, 4)
     present = np.array([track.state is not TrackState.LOST for track in tracks], bool)
-    corner = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    opposite = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.clip(opposite - corner, 0, None).prod(-1)
-    areas = np.clip(boxes[:, 2:] - boxes[:, :2], 1e-3, None).prod(-1)
-    met = shared / np.minimum(areas[:, None], areas[None]) > _MEETING
+    met = box_overlap(boxes, boxes)[1] > _MEETING
     np.fill_diagonal(met, False)
     alone = ~(met & present[None]).any(1)
     return [

@@ -40,7 +40,7 @@ def whole_parts(masks: Segmentation, least: float) -> tuple[np.ndarray, tuple[Cl
     coarse = masks.logits.cpu().numpy()
     closeups = tuple(
         closeup and replace(closeup, logits=without_fragments(closeup.logits, least))
-        for closeup in masks.closeups or (None,) * len(masks)
+        for closeup in masks.each_closeup
     )
     logits = [
         mask if closeup else without_fragments(mask, least)

@@ -105,7 +105,7 @@ class Glide:
     def _move(self, masks: Masks) -> Masks:
         height, width = self.size
         image = Window(0, 0, width, height)
-        closeups = masks.closeups or (None,) * len(masks)
+        closeups = masks.each_closeup
         logits = [
             # What a close-up stands for is not looked at, and is left as it is.
             each if closeup else self._carry(each, image, image)

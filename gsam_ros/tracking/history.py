@@ -34,7 +34,7 @@ class History:
         self._tracker = tracker
         self._of: dict[str, KeptFrames] = {}
 
-    def step(
+    def keep(
         self,
         features: ImageFeatures,
         views: Sequence[View],

@@ -101,13 +101,18 @@ class Segmentation:
             closeups = tuple(self.closeups[row] for row in rows)
         return Segmentation(self.logits[index], self.presence[index], self.pointer[index], closeups)
 
+    @property
+    def each_closeup(self) -> tuple[Closeup | None, ...]:
+        """[N], also where there is none of any object."""
+        return self.closeups or (None,) * len(self)
+
     @staticmethod
     def concatenate(parts: Sequence[Segmentation]) -> Segmentation:
         return Segmentation(
             torch.cat([part.logits for part in parts]),
             torch.cat([part.presence for part in parts]),
             torch.cat([part.pointer for part in parts]),
-            tuple(chain.from_iterable(part.closeups or (None,) * len(part) for part in parts))
+            tuple(chain.from_iterable(part.each_closeup for part in parts))
             if any(part.closeups for part in parts)
             else (),
         )

@@ -48,7 +48,7 @@ def refine(
         For each image [N]: the finer mask, or what the mask has for one already; None where the
         whole image shows the object well enough, no crop is left, or its crop shows something else.
     """
-    refined = [list(own.closeups or (None,) * len(own)) for own in masks]
+    refined = [list(own.each_closeup) for own in masks]
     chosen = [
         [] if image is None else _small(own, model.image_size, settings.refine_below)
         for image, own in zip(images, masks, strict=True)
@@ -68,7 +68,7 @@ def refine(
 
 def _small(masks: Masks, edge: int, limit: float) -> list[int]:
     """The rows of small masks that come from the whole image."""
-    coarse = np.array([closeup is None for closeup in masks.closeups or (None,) * len(masks)], bool)
+    coarse = np.array([closeup is None for closeup in masks.each_closeup], bool)
     small = is_small(masks.boxes, np.array((masks.height, masks.width)), edge, limit)
     return np.flatnonzero(coarse & small & (masks.areas > 0)).tolist()
 

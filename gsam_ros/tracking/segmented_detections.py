@@ -101,7 +101,7 @@ def segment_detections(
         empty = nothing.view(0, 1, 1).expand(0, *features.high[0].shape[-2:])
         masks = Segmentation(empty, nothing, nothing.view(0, 1))
     inside = masks.logits.cpu().numpy() > 0
-    close = np.array([closeup is not None for closeup in masks.closeups or (None,) * len(masks)])
+    close = np.array([closeup is not None for closeup in masks.each_closeup])
     found, start = {}, 0
     for index, (detections, sure) in candidates.items():
         rows = np.arange(start, start + len(detections))

@@ -74,7 +74,7 @@ class InstanceTracker(TrackedCameras):
         self, state: CameraTracks, features: ImageFeatures, view: View, prompt: VisualPrompt
     ) -> Track:
         masks = segment_pointed(self.model, features, prompt, view, self.settings)
-        logits, closeups = masks.logits.cpu().numpy(), masks.closeups or (None,)
+        logits, closeups = masks.logits.cpu().numpy(), masks.each_closeup
         boxes = Masks(logits, *view.size, closeups).boxes
         pointed = Outlines(logits > 0, boxes, np.array([closeups[0] is not None]))
         if not pointed.masks.any():

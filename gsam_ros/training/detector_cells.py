@@ -71,9 +71,9 @@ def backbone_features(model: GroundingDinoForObjectDetection, pixel_values: Tens
 class FeatureTap:
     """Keeps what the projections of `backbone_features` computed in the model's last forward."""
 
-    def __init__(self, model: GroundingDinoForObjectDetection, levels: int = 2) -> None:
-        self.features: list[Tensor] = [torch.empty(0)] * levels
-        for level in range(levels):
+    def __init__(self, model: GroundingDinoForObjectDetection) -> None:
+        self.features: list[Tensor] = [torch.empty(0)] * 2
+        for level in range(2):
             model.model.input_proj_vision[level].register_forward_hook(self._keeper(level))
 
     def _keeper(self, level: int) -> Callable[[nn.Module, object, Tensor], None]:

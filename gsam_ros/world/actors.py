@@ -88,9 +88,9 @@ def _object(rng: np.random.Generator, number: int, pair: Pair, light: Light, way
     return Actor(number, pair, _pyramid(picture), height, foot, way, rng.uniform(0.0, 0.12))
 
 
-def _pyramid(picture: NDArray[np.uint8], levels: int = 3) -> tuple[NDArray[np.uint8], ...]:
+def _pyramid(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
     pictures = [picture]
-    for _ in range(levels - 1):
+    for _ in range(2):
         size = (pictures[-1].shape[1] // 2, pictures[-1].shape[0] // 2)
         pictures.append(cv2.resize(pictures[-1], size, interpolation=cv2.INTER_AREA))
     return tuple(pictures)

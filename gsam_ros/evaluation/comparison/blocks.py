@@ -80,10 +80,10 @@ class Blocks:
         return np.searchsorted(self.numbers, (times - self.start) // self.length)
 
 
-def draws(blocks: int, count: int = DRAWS, seed: int = 0) -> np.ndarray:
-    """[count, blocks] float64: how often each block is in each draw of `blocks` blocks."""
+def draws(blocks: int, count: int = DRAWS) -> np.ndarray:
+    """[count, blocks] float64: how often each block is in each draw, always the same."""
     even = np.full(blocks, 1 / blocks)
-    return np.random.default_rng(seed).multinomial(blocks, even, count).astype(float)
+    return np.random.default_rng(0).multinomial(blocks, even, count).astype(float)
 
 
 def interval(samples: np.ndarray, blocks: int) -> tuple[float, float]:

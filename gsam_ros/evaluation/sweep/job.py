@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-import gsam_ros
+from gsam_ros.evaluation.processes import run_this_code
 from gsam_ros.evaluation.sweep.outcome import Outcome, last_outcome
 from gsam_ros.evaluation.sweep.plan import Job, JobError
 from gsam_ros.pipeline.settings import Settings
@@ -45,9 +45,7 @@ def run_job(job: Job, threads: int, stopped: Callable[[], bool] = lambda: False)
     description.write_text(job.as_json())
     log = folder / "log.txt"
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads), OMP_WAIT_POLICY="PASSIVE")
-    package = str(Path(gsam_ros.__file__).resolve().parent.parent)
-    known = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = os.pathsep.join([package, known] if known else [package])
+    run_this_code(environment)
     (folder / "outcome.json").unlink(missing_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
