@@ -23,6 +23,9 @@ _SCORE = re.compile(r"0(\.\d+)?|1(\.0+)?")
 
 _DECIMAL_COMMA = re.compile(r":\s*[01],\d+(?!\w)")
 
+# As which Python takes in the bytes of a command line that are no UTF-8.
+_STRAY_BYTE = re.compile(r"[\ud800-\udfff]")
+
 _ARTICLE = re.compile(r"(?:an?|the)\s+(?=\w)", re.IGNORECASE)
 
 
@@ -66,6 +69,12 @@ class Prompt:
         """Both parts in one line, for people."""
         pointed = f"pointed at: {', '.join(self.names)}" if self.names else ""
         return " ".join(part for part in (self.text, pointed) if part)
+
+    @property
+    def warning(self) -> str:
+        """What people should know of it, in one line; empty where all is well."""
+        unknown = ", ".join(self.unknown)
+        return f"the detector knows no word of: {unknown}" if unknown else ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -138,12 +147,18 @@ def parse_prompt(text: str) -> tuple[Phrase, ...]:
 
     Raises:
         PromptError: no name at all, more than `MAX_PHRASES`, more than `MAX_CHARACTERS`, a phrase
-            that is none, or words that stand for two things.
+            that is none, words that stand for two things, or bytes that are no text.
     """
     if len(text) > MAX_CHARACTERS:
         raise PromptError(
             f"the prompt has {len(text)} characters, the most is {MAX_CHARACTERS}: "
             "name each object in a few words"
+        )
+    if stray := _STRAY_BYTE.search(text):
+        before = text[: stray.start()][-40:]
+        raise PromptError(
+            f"the prompt has bytes that are no UTF-8 behind {before!r}: type it in a terminal "
+            "whose character encoding is UTF-8"
         )
     text = unicodedata.normalize("NFC", text).translate(_HALF_WIDTH)
     if comma := _DECIMAL_COMMA.search(text):  # it would be a threshold of 0, and a phrase "5"
@@ -155,6 +170,12 @@ def parse_prompt(text: str) -> tuple[Phrase, ...]:
     for part in _SEPARATOR.split(text):
         typed = " ".join(part.split())
         if not _names_something(typed):
+            if any(unicodedata.category(character).startswith("S") for character in typed):
+                # Punctuation is only another way to separate phrases, a symbol was meant.
+                raise PromptError(
+                    f"{typed[:40]!r} has no letter and no digit, which is all that the detector "
+                    'reads: name the object in words, like "red mug."'
+                )
             continue
         phrase = _parse_phrase(typed)
         known = unique.setdefault(_meant(phrase.name), phrase)

@@ -131,8 +131,8 @@ def test_a_gpu_that_is_not_there():
     assert choose_device("auto") == CPU
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:99", "", "tpu:0"])
-def test_devices_that_do_not_exist(name):
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "", "tpu:0", "meta", "hpu"])
+def test_devices_that_do_not_exist_or_do_not_compute(name):
     with pytest.raises(DeviceError, match="give auto, cpu"):
         choose_device(name)
 

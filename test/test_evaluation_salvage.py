@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluation_trackers import RedFinder
-from rosbags.rosbag2 import StoragePlugin, Writer
+from mcap.writer import Writer as McapWriter
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from gsam_ros.evaluation.bag import BagError, open_bag
+from gsam_ros.evaluation.bag import BagError, Record, open_bag
 from gsam_ros.evaluation.bag_writer import BagWriter
 from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.evaluation.result_messages import header_message, image_message
@@ -20,6 +21,7 @@ from gsam_ros.instances import Frame
 
 COUNT = 60
 IMAGE = "sensor_msgs/msg/Image"
+THING = "my_msgs/msg/Thing"
 
 
 def messages() -> list[tuple[int, bytes]]:
@@ -192,3 +194,136 @@ def test_where_nothing_can_be_read_that_is_an_error(mcap: Path) -> None:
         open_bag(mcap, salvage=True),
     ):
         pass
+
+
+def write_file(path: Path, images: list[tuple[int, bytes]], *other: tuple[str, str, bytes]) -> Path:
+    """An mcap file as other recorders write it: images, and topics that are not known here.
+
+    Args:
+        path: of the file.
+        images: may be none.
+        other: of each of the topics /0, /1 ... encoding, that of its schema, and the schema.
+    """
+    with path.open("wb") as stream:
+        writer = McapWriter(stream, chunk_size=100_000)
+        writer.start()
+        definition = typestore().generate_msgdef(IMAGE, ros_version=2)[0].encode()
+        schema = writer.register_schema(IMAGE, "ros2msg", definition) if images else 0
+        channel = writer.register_channel("/cam/image", "cdr", schema) if images else 0
+        others = [
+            writer.register_channel(f"/{i}", encoding, writer.register_schema(THING, kind, text))
+            for i, (encoding, kind, text) in enumerate(other)
+        ]
+        for time, data in images or [(0, b"")]:
+            for thing in others:
+                writer.add_message(thing, time, b"\0\1\0\0", time)
+            if images:
+                writer.add_message(channel, time, data, time)
+        writer.finish()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "reason"),
+    [
+        ("", b"", "has no definition of my_msgs/msg/Thing"),
+        ("jsonschema", b"{}", "has no definition of my_msgs/msg/Thing"),
+        ("ros2msg", b"\xff }", "definition of my_msgs/msg/Thing is damaged"),
+        ("ros2msg", b"int32[<=] x", "definition of my_msgs/msg/Thing is damaged"),
+        ("ros2idl", b"strict nonsense", "definition of my_msgs/msg/Thing is damaged"),
+        ("ros2msg", b"other_msgs/Gone x", "does not define other_msgs/msg/Gone"),
+    ],
+)
+def test_a_topic_that_nobody_can_read_costs_no_other_topic(
+    kind: str, text: bytes, reason: str, images: list[tuple[int, bytes]], tmp_path: Path
+) -> None:
+    path = write_file(tmp_path / "bag.mcap", images, ("cdr", kind, text))
+    path.write_bytes(path.read_bytes()[: int(0.8 * path.stat().st_size)])
+    found, [problem] = stamps(path)
+    assert found == list(range(len(found)))
+    assert len(found) > 0.6 * COUNT
+    assert "Thing" not in problem
+    with (
+        pytest.raises(BagError, match=rf"message of /0 is damaged: .*{reason}"),
+        open_bag(path, salvage=True) as bag,
+    ):
+        next(bag.messages("/0"))
+
+
+def test_idl_of_rosbag2_is_understood(images: list[tuple[int, bytes]], tmp_path: Path) -> None:
+    idl = "module my_msgs { module msg { struct %s; }; };\n"
+    parts = {"Thing": "Thing { my_msgs::msg::Part p; }", "Part": "Part { octet b; }"}
+    text = "".join(f"{'=' * 80}\nIDL: my_msgs/msg/{n}\n{idl % t}" for n, t in parts.items())
+    path = write_file(tmp_path / "bag.mcap", images, ("cdr", "ros2idl", text.encode()))
+    path.write_bytes(path.read_bytes()[: int(0.8 * path.stat().st_size)])
+    with open_bag(path, salvage=True) as bag:
+        message = next(bag.records(["/0"]))
+        assert bag.decode(Record("/0", message.time, b"\0\1\0\0\7")).p.b == 7
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        ([("protobuf", "protobuf", b"\x0a\x05hello\xff")], "protobuf messages, not of ROS 2"),
+        ([("ros1", "ros1msg", b"Header header")], "ROS 1 messages, not of ROS 2"),
+        ([("json", "", b""), ("cbor", "", b"")], "json and cbor messages, not of ROS 2"),
+    ],
+)
+def test_recordings_of_other_messages_are_called_what_they_are(
+    others: list[tuple[str, str, bytes]], told: str, tmp_path: Path
+) -> None:
+    path = write_file(tmp_path / "bag.mcap", [], *others)
+    with pytest.raises(BagError, match=rf"bag\.mcap is an MCAP of {told}"):
+        open_source(path)
+
+
+def test_other_messages_beside_those_of_ros_2_are_left_out(
+    images: list[tuple[int, bytes]], tmp_path: Path
+) -> None:
+    path = write_file(tmp_path / "bag.mcap", images, ("json", "jsonschema", b"{}"))
+    found, [problem] = stamps(path)
+    assert found == list(range(COUNT))
+    assert f"{COUNT} messages of json are left out" in problem
+
+
+def test_a_damaged_definition_of_a_known_message_is_not_needed(mcap: Path) -> None:
+    file = storage(mcap)
+    data = file.read_bytes()
+    for field in (b"uint8 is_bigendian", b"uint32 step"):
+        data = data.replace(field, b"\xff" * len(field))
+    assert data != file.read_bytes()
+    file.write_bytes(data)
+    assert stamps(mcap)[0] == list(range(COUNT))
+
+
+@pytest.mark.parametrize("count", ["abc", "[1]", "\xff"])
+def test_metadata_that_is_damaged_is_not_needed(sqlite: Path, count: str) -> None:
+    file = sqlite / "metadata.yaml"
+    told = file.read_text().replace(f"message_count: {COUNT}", f"message_count: {count}")
+    file.write_text(told, encoding="latin-1")
+    found, problems = stamps(sqlite)
+    assert found == list(range(COUNT))
+    assert f"{COUNT} messages can be read" in problems[0]
+
+
+def test_compressed_files_without_metadata_are_called_what_they_are(
+    images: list[tuple[int, bytes]], tmp_path: Path
+) -> None:
+    bag = tmp_path / "bag"
+    writer = Writer(bag, version=9, storage_plugin=StoragePlugin.SQLITE3)
+    writer.set_compression(CompressionMode.FILE, CompressionFormat.ZSTD)
+    with writer:
+        connection = writer.add_connection("/cam/image", IMAGE, typestore=typestore())
+        writer.write(connection, *images[0])
+    assert len(stamps(bag)[0]) == 1
+    (bag / "metadata.yaml").unlink()
+    complaint = r"compressed \(bag\.db3\.zstd\)%s: decompress them \(`zstd -d`\)"
+    with pytest.raises(BagError, match=complaint % " and metadata.yaml is missing"):
+        open_source(bag)
+    with pytest.raises(BagError, match=complaint % ""):
+        open_source(bag / "bag.db3.zstd")
+    # A recorder that is killed has compressed all files but the last.
+    write_file(bag / "bag_1.mcap", images)
+    found, [problem] = stamps(bag)
+    assert len(found) == COUNT
+    assert "bag.db3.zstd is left out, decompress it" in problem

@@ -206,6 +206,36 @@ def test_prompts_of_a_bag_come_at_their_place(sample: Path) -> None:
         open_source(silent, prompts=True)
 
 
+def test_a_bag_whose_prompt_topic_is_empty_asks_for_a_prompt(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag") as writer:
+        writer.add_topic("/prompt", "std_msgs/msg/String")
+        writer.add_topic("/image", "sensor_msgs/msg/Image")
+        writer.write("/image", 0, image_message(header_message(0, ""), picture(RED), "rgb8"))
+    with pytest.raises(SourceError, match=r"no prompts \(no message on /prompt\): give a --prompt"):
+        open_source(tmp_path / "bag", prompts=True)
+    assert open_source(tmp_path / "bag").length == 1
+
+
+def test_a_damaged_first_message_is_no_reason_to_refuse_a_bag(tmp_path: Path) -> None:
+    depth = {"/depth/image": "16UC1"}
+    with open_bag(write_images(tmp_path / "whole", {"/image": "rgb8"} | depth)) as bag:
+        records = list(bag.records(bag.topics))
+    with BagWriter(tmp_path / "bag") as writer:
+        for topic in bag.topics:
+            writer.add_topic(topic, "sensor_msgs/msg/Image")
+        writer.write_raw("/image", 0, b"\0\1\0\0abc")
+        for record in records:
+            writer.write_raw(record.topic, record.time, record.data)
+    items = list(open_source(tmp_path / "bag").items())
+    assert (len(bad(items)), len(stamps(items))) == (1, 3)
+    with BagWriter(tmp_path / "worse") as writer:  # nothing tells that it is no depth
+        for topic in bag.topics:
+            writer.add_topic(topic, "sensor_msgs/msg/Image")
+            writer.write_raw(topic, 0, b"\0\1\0\0abc")
+    with pytest.raises(SourceError, match="choose with --topic"):
+        open_source(tmp_path / "worse")
+
+
 def test_a_bag_without_images_says_what_it_has(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "bag") as writer:
         writer.add_topic("/chatter", "std_msgs/msg/String")
@@ -244,6 +274,8 @@ def test_sources_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(SourceError, match=complaint):
             open_source(tmp_path / name)
+    with pytest.raises(SourceError, match="has no name"):  # not the folder in which it is typed
+        open_source("")
     with pytest.raises(BagError, match=r"cut.mcap was cut off or damaged, and no message"):
         open_source(tmp_path / "cut.mcap")
     write_video(tmp_path / "film.mp4", [picture(RED)], 10)

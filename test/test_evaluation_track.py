@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -16,11 +17,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from evaluation_trackers import BLUE, RED, RedFinder, picture
 from pycocotools import mask as coco_mask
 
 from gsam_ros.evaluation import video
-from gsam_ros.evaluation.bag import open_bag
+from gsam_ros.evaluation.bag import BagError, open_bag
 from gsam_ros.evaluation.pages.page import write_page
 from gsam_ros.evaluation.run_parts import PartsError
 from gsam_ros.evaluation.run_results import read_results
@@ -29,9 +31,11 @@ from gsam_ros.evaluation.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.sources import SourceError, open_source
 from gsam_ros.evaluation.sources.source import Item, Origin, PromptText, Source
 from gsam_ros.evaluation.track import track
+from gsam_ros.evaluation.track_run import TrackError, TrackOptions, run_track
 from gsam_ros.evaluation.video import VideoError, join_videos, write_video
 from gsam_ros.instances import Frame
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.prompts import PromptError
 from gsam_ros.settings import with_texts
 
 PROMPT = "blue mug. red mug."
@@ -206,7 +210,9 @@ def test_frames_with_old_stamps_are_left_out_as_the_node_does(tmp_path: Path) ->
     film = Film(4, (10**9, 10**9, 11 * 10**8, 0))  # twice the same, newer, far back
     outcome = track(film, RedFinder(), tmp_path / "out", PROMPT)
     assert (outcome.frames, outcome.unreadable) == (3, 1)
-    assert "stamp 1.000 is not newer" in outcome.problems[0]
+    lost, first = outcome.problems
+    assert lost.startswith("1 of 4 frames are left out for their stamps: the camera driver must")
+    assert "stamp 1.000 is not newer" in first
 
 
 class TalkingFilm(Film):
@@ -223,10 +229,41 @@ def test_a_prompt_of_the_recording_that_cannot_be_used_leaves_the_one_before(
 ) -> None:
     outcome = track(TalkingFilm(4), RedFinder(), tmp_path / "out", "")
     assert outcome.frames == 4
-    assert "the recording's prompt at 0.100 is left out" in capsys.readouterr().err
+    [problem] = outcome.problems
+    assert "the recording's prompt at 0.100 is left out" in problem
+    assert problem in capsys.readouterr().err
     found = results(tmp_path / "out")
     assert [category["name"] for category in found["categories"]] == ["red mug"]
     assert len({annotation["image_id"] for annotation in found["annotations"]}) == 2
+
+
+class LateFilm(Film):
+    """Says what it is told, behind its second frame."""
+
+    def __init__(self, length: int, said: str) -> None:
+        super().__init__(length)
+        self.said = said
+
+    def items(self, skip: int = 0) -> Iterator[Item]:
+        first, second, *rest = super().items()
+        yield from [first, second, PromptText(2 * 10**8, self.said), *rest][skip:]
+
+
+def test_frames_before_the_first_prompt_are_told(tmp_path: Path) -> None:
+    outcome = track(LateFilm(5, "red mug."), RedFinder(), tmp_path / "out", part_seconds=0)
+    assert outcome.problems == ("2 of 5 frames came before the first prompt",)
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["problems"] == [
+        "2 of 5 frames came before the first prompt"
+    ]
+
+
+def test_a_run_without_a_prompt_that_can_be_used_is_an_error(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for film, why in ((LateFilm(3, "..."), "prompt at 0.200 is left out"), (Film(3), "no prompt")):
+        with pytest.raises(SourceError, match=rf"asked for \(.*{why}.*\): give a --prompt"):
+            track(film, RedFinder(), out)
+        assert list(out.iterdir()) == []  # nothing looks like results, or is in the next one's way
+    assert track(Film(3), RedFinder(), out, PROMPT).frames == 3
 
 
 @pytest.mark.parametrize("fails_at", [0, 1, 4, 8])
@@ -290,6 +327,101 @@ def test_another_run_does_not_go_on_with_what_is_there(tmp_path: Path) -> None:
         track(Film(9), RedFinder(), tmp_path, "ball.")
     with pytest.raises(PartsError, match="another source: "):
         track(Film(8), RedFinder(), tmp_path, PROMPT)
+
+
+def test_a_first_try_that_answered_nothing_is_in_nobody_s_way(tmp_path: Path) -> None:
+    with pytest.raises(PromptError):
+        track(Film(9), RedFinder(), tmp_path, "...")
+    (tmp_path / "unfinished" / "run.json").write_text("")  # a power cut
+    assert track(Film(9), RedFinder(), tmp_path, PROMPT).frames == 9
+
+
+def zeroed(path: Path) -> None:
+    """As a power cut leaves a file: of the right size, and empty."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize("name", ["state.pt", "progress.json"])
+@pytest.mark.parametrize("parts", [1, 5])
+def test_a_damaged_last_part_costs_no_more_than_itself(
+    tmp_path: Path, name: str, parts: int
+) -> None:
+    out = tmp_path / "out"
+    track(Film(9), RedFinder(), tmp_path / "whole", PROMPT)
+    with pytest.raises(RuntimeError, match="fell over"):
+        track(Film(9), RedFinder(parts), out, PROMPT, part_seconds=0)
+    assert len(list(out.rglob("state.pt"))) == min(parts, 2)  # they are large
+    zeroed(out / "unfinished" / f"part-{parts - 1:06d}" / name)
+    outcome = track(Film(9), RedFinder(), out, PROMPT)
+    assert (outcome.frames, outcome.resumed) == (9, parts - 1)
+    assert (out / "results.json").read_bytes() == (tmp_path / "whole/results.json").read_bytes()
+
+
+def test_more_damage_than_that_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="fell over"):
+        track(Film(9), RedFinder(5), tmp_path, PROMPT, part_seconds=0)
+    for part in ("part-000003", "part-000004"):
+        zeroed(tmp_path / "unfinished" / part / "state.pt")
+    complaint = r"000004/state\.pt can't be read .*000003/state\.pt .*: remove .*unfinished"
+    with pytest.raises(PartsError, match=complaint):
+        track(Film(9), RedFinder(), tmp_path, PROMPT)
+    zeroed(tmp_path / "unfinished" / "run.json")
+    with pytest.raises(PartsError, match=r"unfinished/run\.json can't be read .*: remove "):
+        track(Film(9), RedFinder(), tmp_path, PROMPT)
+
+
+def test_a_part_is_on_disk_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[Path] = set()
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: synced.add(Path(os.readlink(f"/proc/self/fd/{handle}")))
+    )
+    rename = Path.rename
+
+    def renamed(part: Path, target: Path) -> Path:
+        made = {part, *part.rglob("*")}
+        assert {"state.pt", "images.lines", "bag.mcap"} <= {path.name for path in made}
+        assert made <= synced
+        return rename(part, target)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    assert track(Film(2), RedFinder(), tmp_path, PROMPT).finished
+
+
+def test_a_full_disk_is_told_with_the_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(RedFinder):
+        def step(self, frames: Any) -> Any:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gsam_ros.pipeline.loading.load_tracker", lambda *_: Full())
+    options = TrackOptions(str(folder), tmp_path / "out", PROMPT)
+    with pytest.raises(TrackError, match=r"be written to .*/out: No space left .*same command"):
+        run_track(options, print)
+    with pytest.raises(OSError, match="No space left"):
+        save_state(Path("/dev/full"), {"a": torch.zeros(100_000)})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("run.json", '{"source": {"ki'),
+        ("run.json", "[1]"),
+        ("run.json", "{}"),
+        ("frames.csv", "x,y\n1,2\n"),
+        ("frames.csv", "camera,stamp_ns,name\n,abc,a.png\n"),
+        ("frames.csv", "camera,stamp_ns,name\nleft\n"),
+    ],
+)
+def test_damaged_files_of_a_finished_run_are_named(tmp_path: Path, name: str, text: str) -> None:
+    track(Film(2), RedFinder(), tmp_path, PROMPT)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(BagError, match=rf"/{name} .*: make the run again, or move the file away"):
+        read_results(tmp_path / "result")
+    (tmp_path / name).unlink()
+    assert len(read_results(tmp_path / "result").cameras[0].stamps) == 2
 
 
 def test_a_run_does_not_go_on_with_a_model_that_was_trained_again(tmp_path: Path) -> None:

@@ -9,12 +9,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from gsam_ros.srv import SetPrompt
+from gsam_ros.srv import Detect, SetPrompt
 from runner_bench import Bench
+from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
+from gsam_ros.bridge.detect_service import DetectService
 from gsam_ros.bridge.pointing import ObjectServices
 from gsam_ros.bridge.prompt_service import PromptService
+from gsam_ros.instances import Instances
 from gsam_ros.pipeline.prompting import MOST_WAITING, PromptKeeper
 from gsam_ros.prompts import Prompt, PromptError
 from gsam_ros.visual_prompts import VisualPrompt
@@ -341,3 +344,23 @@ def test_a_machine_that_fails_on_a_request_is_told_and_the_node_lives(is_set: bo
     assert not answer.success
     assert "RuntimeError: CUDA out of memory" in answer.message
     assert len(errors) == 1
+
+
+def test_services_tell_of_words_that_the_detector_does_not_know() -> None:
+    callbacks = {}
+    node = SimpleNamespace(
+        create_service=lambda kind, name, handle, **_: callbacks.update({name: handle})
+    )
+    prompt = Prompt(3, ("red mug", "чашка"), unknown=("чашка",))
+    PromptService(node, lambda text, camera: Future(), lambda: [""], lambda future: prompt)
+    DetectService(node, lambda ask: (Instances.none(2, 2), prompt))
+    image = Image(height=2, width=2, encoding="rgb8", step=6, data=bytes(12))
+    asked = {
+        "~/set_prompt": (SetPrompt.Request(text="red mug. чашка."), SetPrompt.Response()),
+        "~/detect": (Detect.Request(text="red mug. чашка.", image=image), Detect.Response()),
+    }
+    for name, (request, response) in asked.items():
+        answer = callbacks[name](request, response)
+        assert answer.success
+        assert answer.message == "the detector knows no word of: чашка"
+        assert list(answer.phrases) == ["red mug", "чашка"]

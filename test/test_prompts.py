@@ -32,6 +32,7 @@ from gsam_ros.prompts import (
         ("cafe\u0301.", ("café",)),  # composed, so that equal words are equal strings
         ("ball... mug..", ("ball", "mug")),
         ("!. ball. -.", ("ball",)),  # no letter, no phrase
+        ("mug.\u200b. ball.\ufeff", ("mug", "ball")),  # nothing to be seen
         ("a red mug. The ball. AN apple.", ("a red mug", "The ball", "AN apple")),  # as typed
         ("a mug. Mug. the mug. theme.", ("a mug", "theme")),  # an article makes no other thing
         ("mug. mugs.", ("mug", "mugs")),  # the model knows its plurals: "glasses" are no glass
@@ -98,6 +99,9 @@ def test_thresholds_synonyms_and_negatives(text, phrases):
         ("mug=mug|cup. cup.", "'cup' stands for 'mug' and for 'cup'"),
         ("mug=a cup. the cup.", "'the cup' stands for 'mug' and for 'the cup'"),
         ("a mug:0.5. mug:0.6.", "'mug' stands in the prompt twice"),
+        ("red mug. 😀.", "'😀' has no letter and no digit"),
+        ("!😀. mug", "'!😀' has no letter and no digit"),
+        ("red mug \udce4. ball.", "no UTF-8 behind 'red mug ': type it in a terminal"),
     ],
 )
 def test_phrases_that_are_none_are_named(text, told):
@@ -124,6 +128,13 @@ def test_limits_are_named():
         parse_phrases("ball." + ".".join(f"!toy {i}" for i in range(300)))
     with pytest.raises(PromptError, match=str(MAX_CHARACTERS)):
         parse_phrases("a" * (MAX_CHARACTERS + 1))
+
+
+def test_words_that_the_detector_does_not_know_are_a_warning():
+    assert Prompt(1, ("mug", "чашка", "杯子"), unknown=("чашка", "杯子")).warning == (
+        "the detector knows no word of: чашка, 杯子"
+    )
+    assert Prompt(1, ("mug",)).warning == ""
 
 
 @given(st.text(max_size=200) | st.text("ab:=|!.,01 ", max_size=30))

@@ -60,7 +60,7 @@ def test_ids_of_two_cameras_are_two_objects(tmp_path: Path) -> None:
     [job] = plan([tmp_path], [()], tmp_path / "out", prompt="red mug.")
     for name in ("left", "right"):
         (tmp_path / f"mot_{name}.txt").write_text("1,7,1.00,1.00,32.00,48.00,0.75,-1,-1,-1\n")
-    told = {"cameras": ["left", "right"], "seconds": 1.0}
+    told = {"source": {}, "cameras": ["left", "right"], "seconds": 1.0}
     (tmp_path / "run.json").write_text(json.dumps(told))
     figures, _ = figures_of(job, tmp_path, TrackOutcome(2, 0, (), True))
     assert (figures["ids"], figures["objects per frame"]) == (2, 1)

@@ -45,6 +45,7 @@ class DetectService:
             self._node.get_logger().error(f"~/detect: {response.message}")
             return response
         response.success = True
+        response.message = prompt.warning
         response.phrases = list(prompt.phrases)
         response.instances = instance_array(found, prompt, request.image.header)
         return response

@@ -50,6 +50,7 @@ class PromptService:
                 response.message = "kept: it comes into force when the models are loaded"
                 response.phrases = list(parse_phrases(request.text) if request.text.strip() else ())
             elif (prompt := self._wait(outcome)) and prompt.classes:
+                response.message = prompt.warning
                 response.prompt_version = prompt.version
                 response.phrases = list(prompt.phrases)
             else:

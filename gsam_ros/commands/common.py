@@ -93,7 +93,7 @@ def score_of(run: Path, options: argparse.Namespace) -> tuple[RunScore, Path | N
     from gsam_ros.evaluation.run_folder import read_run
     from gsam_ros.evaluation.run_results import read_results
     from gsam_ros.evaluation.run_score import score_results
-    from gsam_ros.evaluation.truths import load_truth
+    from gsam_ros.evaluation.truths import check_options, load_truth
 
     if run.is_file() and not is_bag(run):
         raise BagError(f"{run} is no recording: give the folder that gsam track or gsam demo wrote")
@@ -102,6 +102,7 @@ def score_of(run: Path, options: argparse.Namespace) -> tuple[RunScore, Path | N
     source = tracked["source"].get("path") if tracked else None
     places = options.truth or [source or str(run / "sample")]
     results = read_results(result)
+    check_options(places, options.truth_topic, options.phrase)
     score = score_results(results, load_truth(places, results, options.truth_topic, options.phrase))
     for problem in score.problems:
         print(f"gsam: {problem}", file=sys.stderr)

@@ -33,23 +33,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Answer every image."""
+    from tqdm import tqdm
+
     from gsam_ros.evaluation.bag import BagError
-    from gsam_ros.evaluation.detect import detect
+    from gsam_ros.evaluation.detect import OutputError, detect
     from gsam_ros.evaluation.sources import SourceError, open_source
     from gsam_ros.pipeline.loading import LoadError, load_tracker
     from gsam_ros.prompts import PromptError, parse_prompt
     from gsam_ros.settings import SettingError
 
+    def tell(text: str) -> None:
+        tqdm.write(f"gsam: {text}", sys.stderr)  # beside the progress bar
+
     try:
         parse_prompt(options.prompt)  # before the models are loaded
         source = open_source(options.source, options.topic)
         settings = machine_settings(options)
-        tracker = load_tracker(settings, lambda text: print(f"gsam: {text}", file=sys.stderr))
-        outcome = detect(source, tracker, options.prompt, options.out)
-    except (BagError, LoadError, PromptError, SettingError, SourceError, OSError) as error:
+        tracker = load_tracker(settings, tell)
+        outcome = detect(source, tracker, options.prompt, options.out, tell)
+    except (
+        BagError,
+        LoadError,
+        OSError,
+        OutputError,
+        PromptError,
+        SettingError,
+        SourceError,
+    ) as error:
         return fail(str(error))
-    for problem in outcome.problems:
-        print(f"gsam: {problem}", file=sys.stderr)
     if not outcome.images:
         return fail(f"{options.source} holds no image that can be read")
     print(f"{outcome.objects} objects in {outcome.images} images, results in {options.out}")

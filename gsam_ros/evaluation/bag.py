@@ -15,11 +15,17 @@ from typing import Any
 import apsw  # rosbags brings it
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.rosbag2.errors import ReaderError
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, TypesysError, get_typestore
 from rosbags.typesys.store import Typestore
 
 from gsam_ros.evaluation.message_types import MessageTypeError, typestore
-from gsam_ros.evaluation.salvage import STORAGE_ENDINGS, Salvage, SalvageError
+from gsam_ros.evaluation.salvage import (
+    STORAGE_ENDINGS,
+    ForeignError,
+    Salvage,
+    SalvageError,
+    is_compressed,
+)
 
 if sys.version_info >= (3, 14):
     from compression.zstd import ZstdError
@@ -29,8 +35,14 @@ else:
 _DAMAGE = (
     apsw.Error,  # while messages are read from sqlite3 files
     AnyReaderError,
+    AssertionError,
+    EOFError,  # of a compressed file
+    KeyError,  # a kind of definition that it does not know
     ReaderError,
     RuntimeError,  # lz4
+    TypeError,  # metadata.yaml holds something else than numbers
+    TypesysError,
+    ValueError,  # the same; bytes that are no UTF-8
     ZstdError,
     sqlite3.Error,
     struct.error,
@@ -160,7 +172,7 @@ class BagReader:
         """
         try:
             return self._reader.deserialize(record.data, self.topics[record.topic])
-        except (AnyReaderError, SalvageError) as error:
+        except (AnyReaderError, KeyError, SalvageError) as error:
             raise BagError(
                 f"{self.path}: a message of {record.topic} is damaged: {error}"
             ) from error
@@ -188,8 +200,12 @@ def open_bag(path: Path, salvage: bool = False) -> Iterator[BagReader]:
 def is_bag(path: Path) -> bool:
     """Whether a rosbag2 lies there, whole or not."""
     if path.is_dir():
-        return any(p.suffix in STORAGE_ENDINGS or p.name == "metadata.yaml" for p in path.iterdir())
-    return path.suffix in STORAGE_ENDINGS
+        return any(_is_storage(p) or p.name == "metadata.yaml" for p in path.iterdir())
+    return _is_storage(path)
+
+
+def _is_storage(path: Path) -> bool:
+    return path.suffix in STORAGE_ENDINGS or is_compressed(path)
 
 
 def _open(path: Path, salvage: bool) -> AnyReader | Salvage:
@@ -199,6 +215,7 @@ def _open(path: Path, salvage: bool) -> AnyReader | Salvage:
     try:
         reader = AnyReader([path], default_typestore=_types_of_old_bags())
         reader.open()
+        _check_counts(reader)
     except FileNotFoundError as error:
         if not salvage or not is_bag(path):
             raise BagError(f"{path} is no rosbag2 recording: it holds no metadata.yaml") from error
@@ -211,6 +228,19 @@ def _open(path: Path, salvage: bool) -> AnyReader | Salvage:
             ) from error
         return _salvage(path)
     return reader
+
+
+def _check_counts(reader: AnyReader) -> None:
+    """Refuse what metadata.yaml has in place of numbers, which rosbags takes as it is.
+
+    Raises:
+        ReaderError: it does.
+    """
+    for connection in reader.connections:
+        count: Any = connection.msgcount
+        if not isinstance(count, int):
+            reader.close()
+            raise ReaderError(f"its metadata counts {count!r} messages")
 
 
 def _check_name(path: Path) -> None:
@@ -228,6 +258,8 @@ def _check_name(path: Path) -> None:
 def _salvage(path: Path) -> Salvage:
     try:
         return Salvage(path, _types_of_old_bags())
+    except ForeignError as error:
+        raise BagError(str(error)) from error
     except SalvageError as error:
         raise BagError(
             f"{path} was cut off or damaged, and no message of it can be read: {error}"

@@ -1,20 +1,33 @@
-"""Message definitions for writing bags, found where ROS packages install them."""
+"""Message definitions, as ROS packages install them and as recordings carry them."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys import (
+    Stores,
+    TypesysError,
+    get_types_from_idl,
+    get_types_from_msg,
+    get_typestore,
+)
 from rosbags.typesys.store import Typestore
 
 from gsam_ros.evaluation.installation import share_folders
 
 _OWN_PACKAGES = ("vision_msgs", "gsam_ros")
+_IDL_HEAD = re.compile(r"^=+\nIDL: .*\n", re.MULTILINE)
+_DAMAGE = (
+    *(AssertionError, LookupError, TypesysError, UnicodeDecodeError, ValueError),
+    SyntaxError,  # rosbags makes Python of a definition, and of names that are none
+)
 
 
 class MessageTypeError(RuntimeError):
-    """A message definition that isn't installed; the message says which and where it was sought."""
+    """A message definition that isn't installed or can't be read; the message says which."""
 
 
 @cache
@@ -56,3 +69,29 @@ def message_folder(package: str) -> Path:
         f"no .msg files of the package {package} in any of "
         f"{', '.join(map(str, sought))}: build or install {package}, or source its installation"
     )
+
+
+def parsed_definition(name: str, encoding: str, data: bytes) -> dict[str, Any]:
+    """The type `name` and those that it is made of, out of a schema of an mcap file.
+
+    Args:
+        name: of the type.
+        encoding: of the schema, as mcap calls it.
+        data: its text.
+
+    Raises:
+        MessageTypeError: it is damaged, of another kind, or there is none.
+    """
+    types: dict[str, Any] = {}
+    try:
+        if encoding == "ros2msg":
+            types.update(get_types_from_msg(data.decode(), name))
+        elif encoding in ("ros2idl", "omgidl"):
+            for part in filter(str.strip, _IDL_HEAD.split(data.decode())):
+                types.update(get_types_from_idl(part))
+        get_typestore(Stores.EMPTY).register(types)
+    except _DAMAGE as error:
+        raise MessageTypeError(f"the recording's definition of {name} is damaged") from error
+    if name not in types:
+        raise MessageTypeError(f"the recording has no definition of {name}")
+    return types

@@ -15,7 +15,7 @@ from gsam_ros.evaluation.bag_writer import remove_bag
 from gsam_ros.evaluation.coco_file import annotation_entries, image_entry, join_coco, write_line
 from gsam_ros.evaluation.mot_file import mot_lines
 from gsam_ros.evaluation.result_bag import ResultBag, join_bags
-from gsam_ros.evaluation.run_folder import NAMES
+from gsam_ros.evaluation.run_folder import NAMES, sync_folder
 from gsam_ros.evaluation.run_parts import CameraProgress, Progress
 from gsam_ros.evaluation.sources.source import Origin, Source, Unreadable
 from gsam_ros.evaluation.video import VideoWriter, join_videos
@@ -25,7 +25,8 @@ from gsam_ros.stages import Stage, since
 
 _BAG, _IMAGES, _ANNOTATIONS, _FRAMES = "bag", "images.lines", "annotations.lines", "frames.csv"
 _HEAD = ("camera", "frame", "stamp_ns", "name", "instances", "keyframe", "problem")
-_TOLD = 20  # unreadable frames that are kept in words
+TOLD = 20
+"""Unreadable frames, and prompts, that are kept in words."""
 
 
 class PartWriter:
@@ -103,7 +104,7 @@ class PartWriter:
         counts = state.frames, state.processed, state.drops
         self._bag.add_status(item.camera, item.stamp, item.origin, (), counts)
         told = f"{item.origin.name} is left out: {item.reason}"
-        if len(self._progress.unreadable) < _TOLD:
+        if len(self._progress.unreadable) < TOLD:
             self._progress.unreadable.append(told)
         self._frames.writerow(
             (item.camera, state.frames, item.stamp, item.origin.name, "", "", item.reason)
@@ -154,6 +155,7 @@ def join_parts(
         if found:
             join_videos(folder / video, found, source.rate)
     join_bags(folder / "result", (part / _BAG for part in parts), source.cameras)
+    sync_folder(folder)
     remove_bag(out / "result")
     for made in folder.iterdir():
         made.replace(out / made.name)

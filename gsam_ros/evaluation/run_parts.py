@@ -3,20 +3,20 @@
 A run writes into `OUT/unfinished/`. Results of some minutes lie in a folder of their own, which
 gets its name once every file in it is complete and the state of the tracker after its last frame
 lies beside them. Unfinished parts are deleted when an interrupted run is taken up; it resumes after
-the last complete one, from the state that it had there. At the end the parts are joined, still in
+the last complete one, from the state that it had there, or from the one before if a power cut has
+damaged the last. At the end the parts are joined, still in
 `unfinished/`, and moved to where they belong; `run.json`, the last, says that the run is whole.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gsam_ros.evaluation.run_folder import RUN, write_json
+from gsam_ros.evaluation.run_folder import RUN, read_json, sync_folder, write_json
 from gsam_ros.evaluation.run_state import StateError, load_state, save_state
 
 _STATE = "state.pt"
@@ -25,6 +25,10 @@ _PROGRESS = "progress.json"
 
 class PartsError(RuntimeError):
     """An unfinished run that can't go on; the message says why and what to do."""
+
+
+class _DamageError(RuntimeError):
+    """A part that can't be gone on from; the message names its file and says why."""
 
 
 @dataclass
@@ -58,6 +62,8 @@ class Progress:
         categories: phrases that were asked for so far.
         cameras: by name.
         unreadable: the first frames that could not be read, in words.
+        refused: prompts of the recording that could not be used, in words.
+        unasked: frames that came before the first prompt.
     """
 
     items: int = 0
@@ -67,6 +73,8 @@ class Progress:
     categories: list[str] = field(default_factory=list)
     cameras: dict[str, CameraProgress] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    unasked: int = 0
 
     @property
     def processed(self) -> int:
@@ -103,11 +111,12 @@ class Parts:
         """
         self.folder = out / "unfinished"
         self._identity = identity
-        if (self.folder / RUN).is_file():
+        if self.complete:
             self._compare(out)
-        else:
+        else:  # a first try that was refused its prompt is nothing to go on with
             self.folder.mkdir(parents=True, exist_ok=True)
-            if any(path.suffix != ".part" for path in self.folder.iterdir()):
+            own = self.folder / RUN
+            if any(path.suffix != ".part" and path != own for path in self.folder.iterdir()):
                 raise PartsError(
                     f"{self.folder} is in the way and no unfinished run: give another --out"
                 )
@@ -120,24 +129,31 @@ class Parts:
         """Folders of the parts that are whole, in order."""
         return sorted(self.folder.glob("part-*[0-9]"))
 
-    def progress(self) -> Progress:
-        """How far the complete parts go."""
-        complete = self.complete
-        if not complete:
-            return Progress()
-        return Progress.of(json.loads((complete[-1] / _PROGRESS).read_text()))
+    def resume(self, device: Any) -> tuple[Progress, Any]:
+        """How far the complete parts go, and the tracker's state there.
 
-    def state(self, device: Any) -> Any:
-        """The tracker's state after the last part.
+        If the last part is damaged, it is removed and the run goes on from the one before.
+
+        Returns:
+            The state is None where nothing was asked for yet.
 
         Raises:
-            PartsError: it can't be read.
+            PartsError: neither can be read.
         """
-        path = self.complete[-1] / _STATE
+        complete = self.complete
+        if not complete:
+            return Progress(), None
+        *before, last = complete
         try:
-            return load_state(path, device)
-        except StateError as error:
-            raise PartsError(f"{path} can't be read ({error}): {self._way_out()}") from error
+            return _read_part(last, device)
+        except _DamageError as error:
+            damage = error
+        try:
+            found = _read_part(before[-1], device) if before else (Progress(), None)
+        except _DamageError as error:
+            raise PartsError(f"{damage}, and {error}: {self._way_out()}") from error
+        shutil.rmtree(last)
+        return found
 
     def begin(self) -> Path:
         """A new folder to write the next part into."""
@@ -147,11 +163,11 @@ class Parts:
 
     def end(self, folder: Path, progress: Progress, state: Any) -> None:
         """The part is written: keep it, and with it how far the run has come."""
-        before = self.complete[-1:]
         write_json(folder / _PROGRESS, asdict(progress))
         save_state(folder / _STATE, state)
+        sync_folder(folder)
         folder.rename(folder.with_suffix(""))
-        for part in before:  # states are large, and only the newest is needed
+        for part in self.complete[-3:-2]:  # states are large, and only the newest two are needed
             (part / _STATE).unlink(missing_ok=True)
 
     def remove(self) -> None:
@@ -159,7 +175,11 @@ class Parts:
         shutil.rmtree(self.folder)
 
     def _compare(self, out: Path) -> None:
-        found = json.loads((self.folder / RUN).read_text())
+        file = self.folder / RUN
+        try:
+            found = read_json(file)
+        except (OSError, ValueError) as error:
+            raise PartsError(f"{file} can't be read ({error}): {self._way_out()}") from error
         differ = [key for key in self._identity if found.get(key) != self._identity[key]]
         if differ:
             raise PartsError(
@@ -169,3 +189,18 @@ class Parts:
 
     def _way_out(self) -> str:
         return f"remove {self.folder} to begin anew, or give another --out"
+
+
+def _read_part(folder: Path, device: Any) -> tuple[Progress, Any]:
+    """How far a part goes, and the tracker's state there.
+
+    Raises:
+        _DamageError: it can't be read.
+    """
+    path = folder / _PROGRESS
+    try:
+        progress = Progress.of(read_json(path))
+        path = folder / _STATE
+        return progress, load_state(path, device) if progress.prompt else None
+    except (AttributeError, LookupError, OSError, StateError, TypeError, ValueError) as error:
+        raise _DamageError(f"{path} can't be read ({error})") from error

@@ -146,11 +146,21 @@ def _prompts(bag: BagReader) -> dict[int, tuple[str, ...]]:
 
 
 def _frame_names(folder: Path) -> dict[str, dict[int, str]]:
-    """Names of frames by camera and stamp, out of `frames.csv`."""
+    """Names of frames by camera and stamp, out of `frames.csv`.
+
+    Raises:
+        BagError: it is damaged, or something else.
+    """
     names: dict[str, dict[int, str]] = {}
     file = folder / "frames.csv"
     if file.is_file():
         with file.open(newline="", errors=NAMES) as lines:
-            for row in csv.DictReader(lines):
-                names.setdefault(row["camera"], {})[int(row["stamp_ns"])] = row["name"]
+            try:
+                for row in csv.DictReader(lines):
+                    names.setdefault(row["camera"], {})[int(row["stamp_ns"])] = row["name"]
+            except (csv.Error, KeyError, TypeError, ValueError) as error:
+                raise BagError(
+                    f"{file} is damaged or not of `gsam track` ({error}): make the run again, or "
+                    "move the file away to read the results without the names of frames"
+                ) from error
     return names

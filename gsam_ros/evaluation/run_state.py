@@ -40,19 +40,23 @@ _ALLOWED = {
 _OURS = ("gsam_ros.tracking.", "gsam_ros.detection.")
 
 
-_UNREADABLE = (
-    *(OSError, RuntimeError, EOFError, pickle.UnpicklingError),
-    *(AttributeError, ImportError),  # it names what this version does not have
-)
-
-
 class StateError(RuntimeError):
     """A file that holds no state; the message says why."""
 
 
 def save_state(path: Path, state: Any) -> None:
-    """Write a `TrackerState`, its tensors as they are."""
-    torch.save(state, path, pickle_protocol=4)  # an older one has other names for classes
+    """Write a `TrackerState`, its tensors as they are.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    try:
+        with path.open("wb") as stream:
+            torch.save(state, stream, pickle_protocol=4)  # an older one has other names for classes
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):  # a full disk, of which torch's own says nothing
+            raise error.__context__ from error
+        raise
 
 
 def load_state(path: Path, device: Any) -> Any:
@@ -63,8 +67,8 @@ def load_state(path: Path, device: Any) -> Any:
     """
     try:
         return torch.load(path, device, pickle_module=_PICKLE, weights_only=False)
-    except _UNREADABLE as error:
-        raise StateError(str(error)) from error
+    except Exception as error:  # what reading a damaged pickle raises has no list
+        raise StateError(str(error) or type(error).__name__) from error
 
 
 class _Unpickler(pickle.Unpickler):

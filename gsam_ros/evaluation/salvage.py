@@ -25,10 +25,14 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, Message, Schema
 from mcap.stream_reader import CRCValidationError, breakup_chunk
 from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
+from gsam_ros.evaluation.message_types import MessageTypeError, parsed_definition
+
 STORAGE_ENDINGS = (".mcap", ".db3")
+_OF_ROS_2 = ("cdr", "")  # encodings of messages
+_NAMES = {"ros1": "ROS 1"}
 _MAGIC = 8  # bytes at the beginning of an mcap file
 _BAD_CHUNK = (
     CRCValidationError,
@@ -42,6 +46,10 @@ _BAD_CHUNK = (
 
 class SalvageError(RuntimeError):
     """Nothing can be read; the message says why."""
+
+
+class ForeignError(SalvageError):
+    """The messages are not of ROS 2; the message names the file and says of what they are."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +92,17 @@ class Salvage:
             known: types of recordings that don't carry their own definitions.
         """
         self._path = path
-        self._files = [path] if path.is_file() else _storage_files(path)
-        if not self._files:
-            raise SalvageError("it holds no .mcap and no .db3 file")
+        self._files = _storage_files(path)
+        decompressed = {file.name for file in self._files}
+        self._compressed = [
+            file
+            for file in sorted(path.glob("*.zstd"))
+            if is_compressed(file) and file.stem not in decompressed
+        ]
         self._topics: dict[str, Topic] = {}
-        self._definitions: dict[str, tuple[str, str]] = {}
+        self._definitions: dict[str, tuple[str, bytes]] = {}
+        self._undefined: dict[str, str] = {}
+        self._foreign: Counter[str] = Counter()
         self._notes: list[str] = []
         counts: Counter[str] = Counter()
         self.start_time, end = 2**63 - 1, 0
@@ -96,6 +110,9 @@ class Salvage:
             counts[message.topic] += 1
             self.start_time = min(self.start_time, message.time)
             end = max(end, message.time)
+        if self._foreign and not counts:
+            kinds = " and ".join(_NAMES.get(kind, kind) for kind in self._foreign)
+            raise ForeignError(f"{path} is an MCAP of {kinds} messages, not of ROS 2")
         if not counts:
             raise SalvageError("; ".join(self._notes) or "it holds no message")
         self.duration = end - self.start_time
@@ -120,22 +137,30 @@ class Salvage:
         """
         try:
             return self._types.deserialize_cdr(data, kind)
-        except (SerdeError, KeyError) as error:
+        except SerdeError as error:
             raise SalvageError(str(error)) from error
+        except KeyError as error:
+            told = f"the recording does not define {error.args[0]}"
+            raise SalvageError(self._undefined.get(kind, told)) from error
 
     def close(self) -> None:
         """Nothing stays open between two looks."""
 
     def _messages(self) -> Iterator[_Found]:
         self._notes.clear()
+        self._foreign.clear()
         for file in self._files:
             yield from (self._mcap if file.suffix == ".mcap" else self._sqlite)(file)
+        for kind, count in self._foreign.items():
+            self._notes.append(f"{count} messages of {_NAMES.get(kind, kind)} are left out")
+        for file in self._compressed:
+            self._notes.append(f"{file.name} is left out, decompress it with `zstd -d`")
 
     def _mcap(self, file: Path) -> Iterator[_Found]:
         schemas: dict[int, Schema] = {}
         channels: dict[int, Channel] = {}
         size = file.stat().st_size
-        damaged = 0
+        damaged, ended = 0, False
         with file.open("rb") as stream:
             if len(stream.read(_MAGIC)) < _MAGIC:
                 self._notes.append(f"{file.name} holds no recording")
@@ -144,7 +169,7 @@ class Salvage:
             while (payload := _record(stream)) is not None:
                 opcode, data = payload
                 if opcode in (Opcode.DATA_END, Opcode.FOOTER):
-                    end = size
+                    ended = True
                     break
                 try:
                     records = _parsed(opcode, data)
@@ -158,23 +183,26 @@ class Salvage:
                     elif isinstance(record, Channel):
                         channels[record.id] = record
                         self._add(record, schemas)
-                    elif record.channel_id in channels:
+                    elif (channel := channels.get(record.channel_id)) is None:
+                        continue
+                    elif channel.message_encoding in _OF_ROS_2:
                         messages.append(record)
+                    else:
+                        self._foreign[channel.message_encoding] += 1
                 for message in sorted(messages, key=lambda message: message.log_time):
                     topic = channels[message.channel_id].topic
                     yield _Found(topic, message.log_time, message.data)
                 end = stream.tell()
         if damaged:
             self._notes.append(f"{damaged} damaged chunks of {file.name} are left out")
-        if end < size or not damaged:
+        if not ended:
             self._notes.append(_share(file.name, end, size))
 
     def _add(self, channel: Channel, schemas: dict[int, Schema]) -> None:
         schema = schemas.get(channel.schema_id)
-        if schema is not None:
+        if schema is not None and channel.message_encoding in _OF_ROS_2:
             self._topics.setdefault(channel.topic, Topic(channel.topic, schema.name))
-            definition = schema.encoding, schema.data.decode("utf-8", "replace")
-            self._definitions.setdefault(schema.name, definition)
+            self._definitions.setdefault(schema.name, (schema.encoding, schema.data))
 
     def _sqlite(self, file: Path) -> Iterator[_Found]:
         rows = 0
@@ -203,11 +231,13 @@ class Salvage:
             self._notes.append(f"{file.name} ends after {rows} messages ({error})")
 
     def _typestore(self, known: Typestore) -> Typestore:
-        """The definitions in the files; those of `known` where they carry none."""
+        """The definitions in the files; those of `known` where they carry none that is whole."""
         types: dict[str, Any] = {}
-        for name, (encoding, text) in self._definitions.items():
-            own = encoding == "ros2msg"
-            types.update(get_types_from_msg(text, name) if own else get_types_from_idl(text))
+        for name, (encoding, data) in self._definitions.items():
+            try:
+                types.update(parsed_definition(name, encoding, data))
+            except MessageTypeError as error:  # told where a message of that type is wanted
+                self._undefined[name] = str(error)
         for name, kind in known.fielddefs.items():
             types.setdefault(name, kind)
         store = get_typestore(Stores.EMPTY)
@@ -225,10 +255,29 @@ class Salvage:
         )
 
 
-def _storage_files(folder: Path) -> list[Path]:
-    """Storage files of a recording in the order in which they were written."""
-    found = [file for file in folder.iterdir() if file.suffix in STORAGE_ENDINGS]
-    return sorted(found, key=lambda file: (len(file.name), file.name))  # _9 before _10
+def is_compressed(file: Path) -> bool:
+    """Whether this is a storage file that rosbag2 compressed as a whole."""
+    return file.suffix == ".zstd" and file.with_suffix("").suffix in STORAGE_ENDINGS
+
+
+def _storage_files(path: Path) -> list[Path]:
+    """Storage files of a recording in the order in which they were written.
+
+    Raises:
+        SalvageError: there are none.
+    """
+    files = [path] if path.is_file() else list(path.iterdir())
+    found = [file for file in files if file.suffix in STORAGE_ENDINGS]
+    if found:
+        return sorted(found, key=lambda file: (len(file.name), file.name))  # _9 before _10
+    if compressed := sorted(file.name for file in files if is_compressed(file)):
+        whole = path.is_file() or (path / "metadata.yaml").is_file()
+        missing = "" if whole else " and metadata.yaml is missing"
+        # `ros2 bag reindex` does not find such files (ros2/rosbag2#990).
+        raise SalvageError(
+            f"its files are compressed ({compressed[0]}){missing}: decompress them (`zstd -d`)"
+        )
+    raise SalvageError("it holds no .mcap and no .db3 file")
 
 
 def _record(stream: Any) -> tuple[int, bytes] | None:

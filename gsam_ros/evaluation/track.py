@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 import gsam_ros
 from gsam_ros.evaluation.file_states import model_states
-from gsam_ros.evaluation.part_writer import PartWriter, camera_file, join_parts
+from gsam_ros.evaluation.part_writer import TOLD, PartWriter, camera_file, join_parts
 from gsam_ros.evaluation.run_folder import write_run
 from gsam_ros.evaluation.run_parts import Parts, Progress
 from gsam_ros.evaluation.sources.source import (
@@ -110,7 +110,7 @@ def track(
         part_seconds: how often the run is secured.
 
     Raises:
-        SourceError: nothing more can be read.
+        SourceError: nothing more can be read, or nothing was ever asked for.
         BagError: the bag is damaged, or something is in the way.
         PartsError: an unfinished run of another kind is in `out`.
         PromptError: the prompt can't be used.
@@ -120,13 +120,17 @@ def track(
     out.mkdir(parents=True, exist_ok=True)
     identity = _identity(source, tracker.settings, prompt, video, limit)
     parts = Parts(out, identity)
-    progress = parts.progress()
+    progress, state = parts.resume(tracker.device)
     resumed = progress.processed
-    if progress.prompt:
-        tracker.restore(parts.state(tracker.device))
+    if state is not None:
+        tracker.restore(state)
     run = _Run(source, tracker, parts, progress, prompt, video, limit, part_seconds)
     ended = run.go()
-    problems = (*source.problems, *progress.unreadable)
+    if ended and progress.frames and not progress.prompt:
+        parts.remove()
+        why = next(iter(progress.refused), "no prompt came")
+        raise SourceError(f"nothing was asked for ({why}): give a --prompt")
+    problems = (*source.problems, *_lost(progress), *progress.refused, *progress.unreadable)
     unreadable = progress.frames - progress.processed
     outcome = TrackOutcome(progress.processed, unreadable, problems, ended, resumed)
     if ended:
@@ -208,13 +212,16 @@ class _Run:
             try:
                 self._ask(writer, item)
             except PromptError as error:  # as in the node, the prompt before stays in force
-                where = f"the recording's prompt at {item.time / 1e9:.3f}"
-                tqdm.write(f"gsam: {where} is left out: {error}", sys.stderr)
+                told = f"the recording's prompt at {item.time / 1e9:.3f} is left out: {error}"
+                if len(self._progress.refused) < TOLD:
+                    self._progress.refused.append(told)
+                tqdm.write(f"gsam: {told}", sys.stderr)
             return
         origin = item.token if isinstance(item, Frame) else item.origin
         assert isinstance(origin, Origin)
         if not self._progress.prompt and self._prompt:
             self._ask(writer, PromptText(origin.time, self._prompt))
+        self._progress.unasked += not self._progress.prompt
         if isinstance(item, Frame):
             item = self._checked(item)
         if isinstance(item, Unreadable):
@@ -242,6 +249,18 @@ class _Run:
         assert isinstance(frame.token, Origin)
         reason = f"its stamp {frame.stamp / 1e9:.3f} is not newer than that of the frame before"
         return Unreadable(frame.camera, frame.stamp, frame.token, reason, STAMP)
+
+
+def _lost(progress: Progress) -> Iterator[str]:
+    """What many frames have in common that have no answer, in words."""
+    if progress.unasked:
+        yield f"{progress.unasked} of {progress.frames} frames came before the first prompt"
+    late = sum(camera.drops.get(STAMP, 0) for camera in progress.cameras.values())
+    if late:
+        yield (
+            f"{late} of {progress.frames} frames are left out for their stamps: the camera driver "
+            "must stamp every image with the time it was taken"
+        )
 
 
 def _check_place(source: Source, out: Path) -> None:

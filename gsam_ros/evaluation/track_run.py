@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from gsam_ros.prompts import PromptError, parse_phrases
 
 if TYPE_CHECKING:
     from gsam_ros.evaluation.track import TrackOutcome
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class TrackError(RuntimeError):
@@ -95,10 +98,16 @@ def run_track(options: TrackOptions, tell: Callable[[str], None]) -> TrackOutcom
         BagError,
         LoadError,
         MessageTypeError,
-        OSError,
         PartsError,
         PromptError,
         SourceError,
         VideoError,
     ) as error:
+        raise TrackError(str(error)) from error
+    except OSError as error:
+        if error.errno in _FULL and not error.filename:
+            raise TrackError(
+                f"the results can't be written to {options.out}: {error.strerror}; with more room "
+                "the same command goes on from there"
+            ) from error
         raise TrackError(str(error)) from error

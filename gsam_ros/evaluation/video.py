@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,12 @@ import cv2
 import numpy as np
 
 _ENCODER: Final = "libx264"
+
+_LONGEST_EDGE: Final = 4096
+"""Browsers show no larger videos; x264 makes none above 16,384, which panoramas exceed."""
+
+_SLOWEST, _FASTEST = 1 / 1000, 100_000.0
+"""Pictures per second. Stamps an hour apart, or all the same, give rates that no file can have."""
 
 
 class VideoError(RuntimeError):
@@ -25,7 +32,7 @@ class VideoWriter:
     Every file that is written at one rate and size goes with the others into one by `join_videos`.
 
     Attributes:
-        size: width and height of the video; None before the first picture.
+        size: width and height of the video, even; None before the first picture.
         count: pictures so far.
     """
 
@@ -35,13 +42,14 @@ class VideoWriter:
         Args:
             path: ends in .mp4.
             rate: pictures per second.
-            size: width and height; by default those of the first picture. Pictures of other sizes
-                are scaled to it.
+            size: width and height; by default those of the first picture, made smaller where an
+                edge is too long. Pictures of other sizes are scaled to it.
         """
-        self.size = size
+        self.size = _video_size(*size) if size else None
         self.count = 0
+        self._failed = False
         self._path = path
-        self._rate = Fraction(rate).limit_denominator(1000)
+        self._rate = _video_rate(rate)
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream
 
@@ -52,13 +60,14 @@ class VideoWriter:
             VideoError: the file can't be written.
         """
         if self.size is None:
-            self.size = picture.shape[1], picture.shape[0]
-        # H.264 stores colours for blocks of 2x2 pixels.
-        width, height = (edge + edge % 2 for edge in self.size)
+            self.size = _video_size(picture.shape[1], picture.shape[0])
+        width, height = self.size
         if self._container is None:
             self._open(width, height)
         if picture.shape[:2] != (height, width):
-            picture = cv2.resize(picture, (width, height))
+            shrinks = picture.shape[0] > height or picture.shape[1] > width
+            kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            picture = cv2.resize(picture, (width, height), interpolation=kind)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         frame.pts = self.count
         frame.time_base = 1 / self._rate
@@ -66,11 +75,20 @@ class VideoWriter:
         self.count += 1
 
     def close(self) -> None:
-        """Write what is still under way."""
-        if self._container is not None:
-            self._mux(None)
-            self._container.close()
-            self._container = None
+        """Write what is still under way.
+
+        Raises:
+            VideoError: the file can't be written.
+        """
+        if self._container is None:
+            return
+        try:
+            if not self._failed:  # what else goes into such a file ends the process
+                self._mux(None)
+        finally:
+            container, self._container = self._container, None
+            with self._named_errors():
+                container.close()
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -81,7 +99,11 @@ class VideoWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except VideoError:
+            if error is None:  # else what failed first is told
+                raise
 
     def _open(self, width: int, height: int) -> None:
         try:
@@ -108,11 +130,22 @@ class VideoWriter:
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         assert self._container is not None
-        try:
+        with self._named_errors():
             for packet in self._stream.encode(frame):
                 self._container.mux(packet)
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Say of which file an error is, and what helps."""
+        try:
+            yield
         except (av.error.FFmpegError, OSError) as error:
-            raise VideoError(f"{self._path} can't be written: {error.strerror}") from error
+            assert self.size is not None
+            self._failed = True
+            raise VideoError(
+                f"{self._path} can't be written: {error.strerror} (with {self.size[0]}x"
+                f"{self.size[1]} pixels): gsam track --no-video goes without"
+            ) from error
 
 
 def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float) -> int:
@@ -138,7 +171,7 @@ def join_videos(path: Path, parts: Sequence[Path], rate: float) -> None:
     Raises:
         VideoError: one can't be read, or the file can't be written.
     """
-    time_base = 1 / Fraction(rate).limit_denominator(1000)
+    time_base = 1 / _video_rate(rate)
     count = 0
     try:
         with av.open(str(path), "w", format="mp4") as out:
@@ -159,3 +192,25 @@ def join_videos(path: Path, parts: Sequence[Path], rate: float) -> None:
                         count += 1
     except (av.error.FFmpegError, OSError) as error:
         raise VideoError(f"{path} can't be written: {error.strerror}") from error
+
+
+def _video_size(width: int, height: int) -> tuple[int, int]:
+    """The size of a video of pictures: no edge too long, and even.
+
+    H.264 stores colours for blocks of 2x2 pixels.
+
+    >>> _video_size(641, 480), _video_size(20_000, 3_000)
+    ((642, 480), (4096, 614))
+    """
+    scale = min(1.0, _LONGEST_EDGE / max(width, height))
+    width, height = (max(1, round(edge * scale)) for edge in (width, height))
+    return width + width % 2, height + height % 2
+
+
+def _video_rate(rate: float) -> Fraction:
+    """Pictures per second as a file can have them.
+
+    >>> _video_rate(29.97), _video_rate(1 / 3600)
+    (Fraction(2997, 100), Fraction(1, 1000))
+    """
+    return Fraction(min(max(rate, _SLOWEST), _FASTEST)).limit_denominator(1000)

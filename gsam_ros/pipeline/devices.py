@@ -34,13 +34,14 @@ def choose_device(name: str, setting: str = "device") -> torch.device:
         # By its number: "cuda" and "cuda:0" are one device and not equal.
         return torch.device("cuda", torch.cuda.current_device())
     try:
-        device = torch.zeros(1, device=torch.device(name)).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        one = torch.ones(1, device=torch.device(name))
+        one.add(1).item()  # "meta" takes tensors and computes nothing
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise DeviceError(
             f"{setting} is {name!r}, and torch can't use it here ({first_line(error)}): "
             "give auto, cpu, or the name of a GPU that torch finds"
         ) from error
-    return device
+    return one.device
 
 
 def is_lost(device: torch.device) -> bool:

@@ -61,7 +61,7 @@ VIDEO_STAGE = Stage(
     "video", STEPS["video"], 7e-4, 1.2e-3, warm_up=60, last_rate=0.35, still_share=0.28
 )
 LONG_STAGE = Stage("long", STEPS["long"], 4e-4, 7e-4, warm_up=60, last_rate=0.01, still_share=0.2)
-GENTLE_STAGE = replace(LONG_STAGE, rate=1.6e-4, memory_rate=2.6e-4, still_share=0.5)
+GENTLE_STAGE = replace(LONG_STAGE, rate=2.5e-4, memory_rate=4e-4, still_share=0.5)
 """The third where it goes on from a finished model, which higher rates would first undo.
 
 Half of its batches are pictures: a step of them takes a sixth of the time, and masks out of boxes

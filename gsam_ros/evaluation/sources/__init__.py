@@ -28,6 +28,8 @@ def open_source(place: str | Path, topics: Sequence[str] = (), prompts: bool = F
     from gsam_ros.evaluation.sources.images import IMAGE_ENDINGS, ImageSource
     from gsam_ros.evaluation.sources.recording import BagSource, is_bag
 
+    if not str(place):
+        raise SourceError("the source has no name: give a recording, a video or images")
     path = Path(place)
     if _WEBCAM.fullmatch(str(place)) and not path.is_file():
         from gsam_ros.evaluation.sources.webcam import Webcam

@@ -82,8 +82,10 @@ def camera_names(path: Path, topics: Sequence[str]) -> dict[str, str]:
 
 
 def _is_depth(bag: BagReader, topic: str) -> bool:
-    """Whether the first message says so."""
-    message = next(bag.messages(topic))
+    """Whether the first message that can be read says so."""
+    message = next(bag.readable(topic), None)
+    if message is None:
+        return False
     if bag.topics[topic] == RAW:
         return message.encoding in _DEPTH
     return "compressedDepth" in message.format or message.format.startswith(_DEPTH)

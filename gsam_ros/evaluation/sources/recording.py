@@ -55,11 +55,8 @@ class BagSource(Source):
             most = max(bag.count([topic]) for topic in self._topics)
             self.rate = min(max(1.0, (most - 1) / max(bag.seconds, 1e-9)), 1000.0)
             self._prompts = [PROMPT_TOPIC] if prompts else []
-            if prompts and bag.topics.get(PROMPT_TOPIC) != _STRING:
-                raise SourceError(
-                    f"{path} has no prompts (no topic {PROMPT_TOPIC} of type {_STRING}): give a "
-                    "--prompt"
-                )
+            if prompts:
+                _check_prompts(bag)
 
     def items(self, skip: int = 0) -> Iterator[Item]:
         self.problems.clear()
@@ -107,3 +104,18 @@ class BagSource(Source):
             return Frame(image, stamp, self._names[topic], origin)
         except BadFrameError as error:
             return Unreadable(self._names[topic], stamp, origin, str(error), error.cause)
+
+
+def _check_prompts(bag: BagReader) -> None:
+    """Refuse a bag that asks for nothing.
+
+    Raises:
+        SourceError: it does.
+    """
+    if bag.topics.get(PROMPT_TOPIC) != _STRING:
+        missing = f"no topic {PROMPT_TOPIC} of type {_STRING}"
+    elif not bag.count([PROMPT_TOPIC]):
+        missing = f"no message on {PROMPT_TOPIC}"
+    else:
+        return
+    raise SourceError(f"{bag.path} has no prompts ({missing}): give a --prompt")

@@ -21,6 +21,8 @@ from gsam_ros.evaluation.truths.truth_data import (
     TruthError,
     camera_of,
     check_boxes,
+    check_frames,
+    check_ids,
     image_size,
 )
 from gsam_ros.instances import TrackState
@@ -46,7 +48,8 @@ def bag_truth(
 
     Raises:
         BagError: the bag can't be read.
-        TruthError: it has no truth, or one of another size or of other cameras.
+        TruthError: it has no truth, or one of another size or of other cameras, or one that tells
+            of a frame, or shows an object in a frame, twice.
     """
     with open_bag(path, salvage=True) as bag:
         chosen = {topic: camera_name(topic) for topic in _topics(bag, topics)}
@@ -54,19 +57,21 @@ def bag_truth(
             chosen = _of_one(chosen, camera_of(results, camera, path).name, path)
         own = all(topic.endswith("/truth") for topic in chosen)
         boxes_only = any(bag.topics[topic] == DETECTIONS for topic in chosen)
-        frames: list[FrameObjects] = []
+        told: list[tuple[FrameObjects, str]] = []
         images = {}
         for topic, name in chosen.items():
-            frames += _objects(bag, topic, results, name)
+            told += [(one, f"{path}: {topic}") for one in _objects(bag, topic, results, name)]
             stamps = _image_stamps(bag, camera_name(topic))
             if stamps:
                 images[name] = stamps
         prompts = _prompts(bag) if own else None
         problems = tuple(bag.problems)
         seconds = bag.seconds
-    return Truth(
-        path, tuple(frames), not own, boxes_only, images, prompts, seconds, problems=problems
-    )
+    check_frames((objects.camera, objects.stamp, place) for objects, place in told)
+    for objects, place in told:
+        check_ids(objects, f"{place} at {objects.stamp / 1e9:.3f} s")
+    frames = tuple(objects for objects, _ in told)
+    return Truth(path, frames, not own, boxes_only, images, prompts, seconds, problems=problems)
 
 
 def camera_name(topic: str) -> str:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
-from gsam_ros.evaluation.objects import FrameObjects, Rle, filled_boxes
+from gsam_ros.evaluation.objects import FrameObjects, Rle, RleError, filled_boxes
 from gsam_ros.evaluation.run_results import CameraResults, RunResults
-from gsam_ros.evaluation.truths.truth_data import Truth, TruthError, camera_of, of_frames
+from gsam_ros.evaluation.truths.coco_masks import coco_rle
+from gsam_ros.evaluation.truths.coco_reading import CocoImage, CocoObject, read_coco_file
+from gsam_ros.evaluation.truths.truth_data import (
+    Truth,
+    TruthError,
+    camera_of,
+    check_boxes,
+    check_frames,
+    check_ids,
+    of_frames,
+)
 from gsam_ros.instances import TrackState
-
-_IDS = ("track_id", "instance_id", "object_id")
-_STAMPS = ("stamp_ns", "timestamp_ns")
 
 
 def coco_truth(path: Path, results: RunResults, camera: str | None = None) -> Truth:
@@ -33,73 +37,66 @@ def coco_truth(path: Path, results: RunResults, camera: str | None = None) -> Tr
         camera: of which it speaks, where its images have no `camera`.
 
     Raises:
-        TruthError: it is no COCO data set, or fits no frame of the run, in time or size.
+        TruthError: it is no COCO data set, fits no frame of the run, in time or size, or tells of
+            one frame twice.
     """
-    data = _read(path)
-    named = {category["id"]: category["name"] for category in data["categories"]}
-    by_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-    for annotation in data["annotations"]:
-        by_image[annotation["image_id"]].append(annotation)
-    segmented = [a for a in data["annotations"] if a.get("segmentation")]
-    boxes_only = len(segmented) < len(data["annotations"])
-    frames, strangers = [], []
-    cameras = _cameras(data, results, camera, path)
-    for image in data["images"]:
-        place = _place(image, cameras.get(image.get("camera")))
+    data = read_coco_file(path)
+    placed: list[tuple[CocoImage, str, int]] = []
+    strangers = []
+    cameras = _cameras(data.images, results, camera, path)
+    for image in data.images:
+        place = _place(image, cameras.get(image.camera))
         if place is None:
-            strangers.append(str(image.get("file_name", image["id"])))
+            strangers.append(image.name)
             continue
         own, stamp = place
         _check_size(image, own, stamp, path)
-        name = own.results.name
-        frames.append(_objects(by_image[image["id"]], image, name, stamp, named, boxes_only))
-    if not frames:
+        placed.append((image, own.results.name, stamp))
+    if not placed:
         raise TruthError(
-            f"{path} does not fit in time: none of its {len(data['images'])} images (such as "
+            f"{path} does not fit in time: none of its {len(data.images)} images (such as "
             f"{of_frames(strangers)}) is a frame of the run, by stamp_ns or by file_name"
         )
+    check_frames((name, stamp, _called(image, path)) for image, name, stamp in placed)
+    found = [o for image, _, _ in placed for o in data.objects.get(image.id, ())]
+    boxes_only = not all(o.segmentation for o in found)
+    frames = tuple(
+        _objects(data.objects.get(image.id, ()), image, name, stamp, boxes_only, path)
+        for image, name, stamp in placed
+    )
+    sizes = np.repeat([image.size for image, _, _ in placed], [len(f) for f in frames], axis=0)
+    check_boxes(np.concatenate([frame.boxes for frame in frames]), sizes, path)
     problems = []
     if strangers:
         problems.append(
             f"{path}: {len(strangers)} images are no frames of the run: {of_frames(strangers)}"
         )
-    if not any(key in a for a in data["annotations"] for key in _IDS):
-        problems.append(f"{path} has no track_id: figures of tracking mean nothing")
-    return Truth(path, tuple(frames), boxes_only=boxes_only, problems=tuple(problems))
+    return Truth(path, frames, boxes_only=boxes_only, problems=(*problems, *_lacking(found, path)))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise TruthError(f"{path} can't be read as JSON: {error}") from error
-    parts = ("images", "annotations", "categories")
-    missing = [key for key in parts if not isinstance(data, dict) or key not in data]
-    if not isinstance(data, dict) or missing:
-        raise TruthError(f"{path} is no COCO data set: it has no {', '.join(missing)}")
-    _check_parts(data, path)
-    return data
+def _called(image: CocoImage, path: Path) -> str:
+    return f"{path}: images[{image.number}] ({image.name})"
 
 
-def _check_parts(data: dict[str, Any], path: Path) -> None:
-    """Refuse a data set whose parts lack what is read of them."""
-    wanted = {
-        "images": ("id", "height", "width"),
-        "categories": ("id", "name"),
-        "annotations": ("id", "image_id", "category_id", "bbox"),
-    }
-    for part, keys in wanted.items():
-        for number, entry in enumerate(data[part]):
-            missing = [key for key in keys if key not in entry]
-            if missing:
-                raise TruthError(f"{path}: {part}[{number}] has no {', '.join(missing)}")
-    known = {category["id"] for category in data["categories"]}
-    for number, annotation in enumerate(data["annotations"]):
-        if annotation["category_id"] not in known:
-            raise TruthError(
-                f"{path}: annotations[{number}] is of the category {annotation['category_id']}, "
-                "which is not among its categories"
-            )
+def _lacking(found: Sequence[CocoObject], path: Path) -> Iterator[str]:
+    """What objects of the run's frames lack, so that figures mean less than they could."""
+    wanted = [o for o in found if not o.crowd]
+    nameless = [f"annotations[{o.number}]" for o in wanted if o.track is None]
+    if not wanted:
+        yield f"{path} has no object that would have to be found in any frame of the run"
+    elif len(nameless) == len(wanted):
+        yield f"{path} has no track_id: figures of tracking mean nothing"
+    elif nameless:
+        yield (
+            f"{path}: {len(nameless)} of {len(wanted)} objects have no track_id and are taken for "
+            f"objects of one frame each, which bends the figures of tracking: {of_frames(nameless)}"
+        )
+    boxed = [f"annotations[{o.number}]" for o in found if not o.segmentation]
+    if 0 < len(boxed) < len(found):
+        yield (
+            f"{path}: {len(boxed)} of {len(found)} objects have no segmentation, so that overlap "
+            f"is that of boxes for all: {of_frames(boxed)}"
+        )
 
 
 class _Camera:
@@ -113,10 +110,10 @@ class _Camera:
 
 
 def _cameras(
-    data: dict[str, Any], results: RunResults, camera: str | None, path: Path
+    images: Sequence[CocoImage], results: RunResults, camera: str | None, path: Path
 ) -> dict[str | None, _Camera]:
     """The run's camera of each name that images have; None: of those without."""
-    names = {image.get("camera") for image in data["images"]}
+    names = {image.camera for image in images}
     there = {own.name: own for own in results.cameras}
     found = {}
     for name in names:
@@ -127,74 +124,62 @@ def _cameras(
     return found
 
 
-def _place(image: dict[str, Any], camera: _Camera | None) -> tuple[_Camera, int] | None:
+def _place(image: CocoImage, camera: _Camera | None) -> tuple[_Camera, int] | None:
     """The camera and stamp of an image; None where the run has no such frame."""
     if camera is None:
         return None
-    for key in _STAMPS:
-        if key in image:
-            stamp = int(image[key])
-            return (camera, stamp) if stamp in camera.stamps else None
-    file = str(image.get("file_name", ""))
-    for called in (file, Path(file).name):
+    if image.stamp is not None:
+        return (camera, image.stamp) if image.stamp in camera.stamps else None
+    for called in (image.name, Path(image.name).name):
         if called in camera.by_name:
             return camera, camera.by_name[called]
     return None
 
 
-def _check_size(image: dict[str, Any], camera: _Camera, stamp: int, path: Path) -> None:
-    size = camera.sizes.get(stamp)
-    if size is None:
-        return
-    height, width = size
-    if (image["height"], image["width"]) != (height, width):
+def _check_size(image: CocoImage, camera: _Camera, stamp: int, path: Path) -> None:
+    size = camera.sizes.get(stamp, image.size)
+    if size != image.size:
+        (height, width), (own_height, own_width) = size, image.size
         raise TruthError(
-            f"{path} does not fit in size: {image.get('file_name', image['id'])} has "
-            f"{image['width']}x{image['height']} pixels there and {width}x{height} in the run"
+            f"{path} does not fit in size: {image.name} has {own_width}x{own_height} pixels there "
+            f"and {width}x{height} in the run"
         )
 
 
 def _objects(
-    annotations: list[dict[str, Any]],
-    image: dict[str, Any],
+    found: Sequence[CocoObject],
+    image: CocoImage,
     camera: str,
     stamp: int,
-    named: dict[Any, str],
     boxes_only: bool,
+    path: Path,
 ) -> FrameObjects:
-    size = int(image["height"]), int(image["width"])
-    boxes = np.array([a["bbox"] for a in annotations], np.float32).reshape(-1, 4)
+    boxes = np.array([o.box for o in found], np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     masks = (
-        filled_boxes(boxes, *size)
+        filled_boxes(boxes, *image.size)
         if boxes_only
-        else tuple(_rle(a["segmentation"], size) for a in annotations)
+        else tuple(_mask(o, image.size, path) for o in found)
     )
-    return FrameObjects(
+    # Without an id nothing says that it is the object of another frame. No other id is negative.
+    ids = [-1 - o.number if o.track is None else o.track for o in found]
+    objects = FrameObjects(
         camera,
         stamp,
-        np.array([_id(a) for a in annotations], np.int64),
-        tuple(named[a["category_id"]] for a in annotations),
-        np.array([0.0 if a.get("iscrowd") else 1.0 for a in annotations], np.float32),
+        np.array(ids, np.int64),
+        tuple(o.phrase for o in found),
+        np.array([0.0 if o.crowd else 1.0 for o in found], np.float32),
         boxes,
         masks,
-        np.full(len(annotations), TrackState.CONFIRMED, np.uint8),
+        np.full(len(found), TrackState.CONFIRMED, np.uint8),
     )
+    check_ids(objects, _called(image, path))
+    return objects
 
 
-def _id(annotation: dict[str, Any]) -> int:
-    """Which object it is; its own number where nothing says that it is one of another frame."""
-    return int(next((annotation[key] for key in _IDS if key in annotation), annotation["id"]))
-
-
-def _rle(segmentation: Any, size: tuple[int, int]) -> Rle:
-    """Polygons, runs or compressed runs as compressed runs."""
-    if isinstance(segmentation, list):
-        encoded = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
-    elif isinstance(segmentation["counts"], list):
-        encoded = coco_mask.frPyObjects(segmentation, *size)
-    else:
-        encoded = segmentation
-    counts = encoded["counts"]
-    text = counts.decode("ascii") if isinstance(counts, bytes) else counts
-    return {"size": [int(edge) for edge in encoded["size"]], "counts": text}
+def _mask(found: CocoObject, size: tuple[int, int], path: Path) -> Rle:
+    assert found.segmentation is not None  # else boxes are compared
+    try:
+        return coco_rle(found.segmentation, size)
+    except RleError as error:
+        raise TruthError(f"{path}: annotations[{found.number}]: {error}") from error

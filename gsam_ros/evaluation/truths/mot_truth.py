@@ -1,48 +1,25 @@
-"""Truth out of text: MOTChallenge (boxes) and MOTS (masks).
-
-MOTChallenge (arXiv 1603.00831): frame, id, left, top, width, height, consider, class, visibility,
-with commas; frames and pixels count from 1. Rows with `consider` 0 are left out, as TrackEval
-leaves them out. Of nine columns, class 1 is a pedestrian, and classes 2, 7, 8 and 12 are people
-whom nobody has to find.
-
-MOTS (Voigtlaender et al., CVPR 2019): frame, id, class, height, width, run lengths, with spaces.
-Class 10 is a region in which nothing has to be found.
-"""
+"""Truth out of text of MOTChallenge and MOTS, whose objects have no names."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
-from gsam_ros.evaluation.objects import FrameObjects, Rle, filled_boxes
+from gsam_ros.evaluation.objects import FrameObjects, filled_boxes
 from gsam_ros.evaluation.run_results import CameraResults, RunResults
+from gsam_ros.evaluation.truths.mot_reading import MotRow, read_mot_file
 from gsam_ros.evaluation.truths.truth_data import (
     Truth,
     TruthError,
     camera_of,
     check_boxes,
+    check_ids,
     image_size,
+    phrases_of,
 )
 from gsam_ros.instances import TrackState
-
-_PEDESTRIAN, _NOT_WANTED = 1, (2, 7, 8, 12)
-_IGNORE_REGION = 10
-_MOT_COLUMNS = 9  # of the benchmark's truth; others have fewer, and results have 10
-
-
-class _Row(NamedTuple):
-    """One object in one frame; `ignored`: it need not be found. `kind`: its class."""
-
-    frame: int
-    id: int
-    box: tuple[float, float, float, float]
-    mask: Rle | None
-    ignored: bool
-    kind: int
 
 
 def mot_truth(
@@ -58,12 +35,13 @@ def mot_truth(
 
     Raises:
         TruthError: a line can't be read, the truth does not fit in time or size, it holds several
-            classes, or the phrase has to be said.
+            classes, the phrase has to be said, or it was never asked for.
     """
     file = path / "gt" / "gt.txt" if path.is_dir() else path
     own = camera_of(results, camera, file)
-    phrase = phrase or _only_phrase(results, file)
-    rows = _read(file)
+    phrase = _checked(phrase, results, file) if phrase else _only_phrase(results, file)
+    size = image_size(own, file)
+    rows = read_mot_file(file, size)
     _check_frames(rows, file)
     _check_classes(rows, file)
     count = len(own.arrivals)
@@ -80,18 +58,13 @@ def mot_truth(
             f"{file} goes on to frame {last}, and the run has {count} frames of "
             f"{own.name or 'its camera'}: the rest is left out",
         )
-    size = image_size(own, file)
     boxes_only = not any(row.mask for row in rows)
     if boxes_only:
         check_boxes(np.array([row.box for row in rows]).reshape(-1, 4), size, file)
+    elif not all(row.mask for row in rows):
+        raise TruthError(f"{file} mixes lines of MOTChallenge (boxes) and of MOTS (masks)")
     by_frame = defaultdict(list)
     for row in rows:
-        if row.mask and row.mask["size"] != list(size):
-            height, width = row.mask["size"]
-            raise TruthError(
-                f"{file} does not fit in size: its masks have {width}x{height} pixels, the run's "
-                f"images {size[1]}x{size[0]}"
-            )
         by_frame[row.frame].append(row)
     numbers: dict[int, int] = {}
     for number, stamp in enumerate(own.arrivals, 1):
@@ -99,10 +72,12 @@ def mot_truth(
     frames = tuple(
         _objects(own, stamp, by_frame[number], size, phrase) for stamp, number in numbers.items()
     )
+    for objects, number in zip(frames, numbers.values(), strict=True):
+        check_ids(objects, f"{file}: frame {number}")
     return Truth(file, frames, boxes_only=boxes_only, phrase=phrase, problems=problems)
 
 
-def _check_frames(rows: list[_Row], file: Path) -> None:
+def _check_frames(rows: list[MotRow], file: Path) -> None:
     first = min(row.frame for row in rows)
     if first < 1:
         raise TruthError(
@@ -111,7 +86,7 @@ def _check_frames(rows: list[_Row], file: Path) -> None:
         )
 
 
-def _check_classes(rows: list[_Row], file: Path) -> None:
+def _check_classes(rows: list[MotRow], file: Path) -> None:
     kinds = sorted({row.kind for row in rows if not row.ignored})
     if len(kinds) > 1:
         raise TruthError(
@@ -120,8 +95,18 @@ def _check_classes(rows: list[_Row], file: Path) -> None:
         )
 
 
+def _checked(phrase: str, results: RunResults, file: Path) -> str:
+    asked = phrases_of(results)
+    if asked and phrase.casefold() not in {one.casefold() for one in asked}:
+        raise TruthError(
+            f"the objects of {file} are said to be {phrase!r} (--phrase), and the run was asked "
+            f"for {', '.join(sorted(asked))}"
+        )
+    return phrase
+
+
 def _only_phrase(results: RunResults, file: Path) -> str:
-    phrases = {phrase for prompt in results.prompts.values() for phrase in prompt}
+    phrases = phrases_of(results)
     if len(phrases) != 1:
         told = ", ".join(sorted(phrases)) or "nothing that is known"
         raise TruthError(
@@ -131,50 +116,8 @@ def _only_phrase(results: RunResults, file: Path) -> str:
     return phrases.pop()
 
 
-def _read(file: Path) -> list[_Row]:
-    try:
-        lines = file.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TruthError(f"{file} can't be read: {error}") from error
-    rows = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                row = _mot(line) if "," in line else _mots(line)
-            except (ValueError, IndexError) as error:
-                raise TruthError(
-                    f"{file}, line {number}, is neither MOTChallenge (frame,id,left,top,width,"
-                    f"height,...) nor MOTS (frame id class height width runs): {line[:40]!r}"
-                ) from error
-            if row:
-                rows.append(row)
-    if not rows:
-        raise TruthError(f"{file} tells of no object at all")
-    return rows
-
-
-def _mot(line: str) -> _Row | None:
-    values = [float(value) for value in line.split(",")]
-    left, top, width, height = values[2:6]
-    if len(values) > 6 and values[6] == 0:
-        return None
-    kind = int(values[7]) if len(values) == _MOT_COLUMNS else _PEDESTRIAN
-    if kind not in (_PEDESTRIAN, *_NOT_WANTED):
-        return None
-    box = left - 1, top - 1, left - 1 + width, top - 1 + height
-    return _Row(int(values[0]), int(values[1]), box, None, kind != _PEDESTRIAN, kind)
-
-
-def _mots(line: str) -> _Row:
-    frame, identity, kind, height, width, counts = line.split(maxsplit=5)
-    mask = {"size": [int(height), int(width)], "counts": counts.strip()}
-    left, top, w, h = (float(edge) for edge in coco_mask.toBbox(mask))
-    box = left, top, left + w, top + h
-    return _Row(int(frame), int(identity), box, mask, int(kind) == _IGNORE_REGION, int(kind))
-
-
 def _objects(
-    camera: CameraResults, stamp: int, rows: list[_Row], size: tuple[int, int], phrase: str
+    camera: CameraResults, stamp: int, rows: list[MotRow], size: tuple[int, int], phrase: str
 ) -> FrameObjects:
     boxes = np.array([row.box for row in rows], np.float32).reshape(-1, 4)
     masks = tuple(row.mask for row in rows if row.mask)

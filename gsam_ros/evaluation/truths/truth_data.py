@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from gsam_ros.evaluation.bag import BagError
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PromptChange
 from gsam_ros.evaluation.run_results import CameraResults, RunResults
+from gsam_ros.evaluation.truth import VISIBLE_ENOUGH
 
 
 class TruthError(BagError):
@@ -69,6 +71,11 @@ def camera_of(results: RunResults, name: str | None, path: Path) -> CameraResult
     return results.cameras[0]
 
 
+def phrases_of(results: RunResults) -> set[str]:
+    """Everything that a run was asked for; empty where it does not say."""
+    return {phrase for prompt in results.prompts.values() for phrase in prompt}
+
+
 def image_size(camera: CameraResults, path: Path) -> tuple[int, int]:
     """(height, width) of a camera's images, as its results tell.
 
@@ -83,25 +90,75 @@ def image_size(camera: CameraResults, path: Path) -> tuple[int, int]:
     )
 
 
-def check_boxes(boxes: np.ndarray, size: tuple[int, int], path: Path) -> None:
-    """Refuse boxes of images of another size.
+def check_boxes(boxes: np.ndarray, size: tuple[int, int] | np.ndarray, path: Path) -> None:
+    """Refuse boxes that are none, and those of images of another size.
 
     Args:
         boxes: [N, 4] xyxy pixels.
-        size: (height, width) of the run's images.
+        size: (height, width) of the run's images, or [N, 2] of the image of each box.
         path: of the truth.
 
     Raises:
-        TruthError: more than a tenth of them have their middle outside.
+        TruthError: a box is not finite or ends before it begins, or more than a tenth of them have
+            their middle outside.
     """
-    height, width = size
+    real = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] >= boxes[:, :2]).all(axis=1)
+    if not real.all():
+        told = ", ".join(f"{edge:g}" for edge in boxes[~real][0])
+        raise TruthError(f"{path} has a box that is none: from left to bottom {told}")
+    edges = np.broadcast_to(np.asarray(size), (len(boxes), 2))[:, ::-1]
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    outside = ((middle < 0) | (middle > (width, height))).any(axis=1)
+    outside = ((middle < 0) | (middle > edges)).any(axis=1)
     if len(boxes) and outside.mean() > 0.1:
         x, y = (int(edge) for edge in boxes[:, 2:].max(axis=0))
+        width, height = edges[outside][0]
         raise TruthError(
             f"{path} does not fit in size: its boxes reach to ({x}, {y}), the run's images have "
             f"{width}x{height} pixels"
+        )
+
+
+def check_frames(told: Iterable[tuple[str, int, str]]) -> None:
+    """Refuse two truths of one frame: both would be compared with its answer.
+
+    Args:
+        told: of every frame with truth its camera, its stamp, and where its truth stands.
+
+    Raises:
+        TruthError: there are two; it names both.
+    """
+    places: dict[tuple[str, int], str] = {}
+    for camera, stamp, place in told:
+        if (camera, stamp) in places:
+            other = places[camera, stamp]
+            both = f"{place} tells twice" if other == place else f"{other} and {place} both tell"
+            raise TruthError(
+                f"{both} of one frame of {camera or 'the camera'}, that at {stamp / 1e9:.3f} s: "
+                "leave one of them out"
+            )
+        places[camera, stamp] = place
+
+
+def check_ids(objects: FrameObjects, place: str) -> None:
+    """Refuse an object that is in one frame twice, where no figure of tracking would mean anything.
+
+    What need not be found may be: regions of a crowd often share an id.
+
+    Args:
+        objects: the truth of a frame.
+        place: where it stands.
+
+    Raises:
+        TruthError: two objects have one id and one phrase.
+    """
+    wanted = np.flatnonzero(objects.scores >= VISIBLE_ENOUGH).tolist()
+    keys = [(int(objects.ids[i]), objects.phrases[i].casefold()) for i in wanted]
+    twice = [key for key, count in Counter(keys).items() if count > 1]
+    if twice:
+        track, phrase = twice[0]
+        raise TruthError(
+            f"{place} has several objects {phrase!r} with the id {track}: an id says which object "
+            "it is, over all frames"
         )
 
 
