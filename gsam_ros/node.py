@@ -235,9 +235,8 @@ class GsamNode(ManagedNode):
                 camera.announce(prompt, threshold)
         of = f" of {which(owner)}" if owner is not None else ""
         self.get_logger().info(f"prompt {prompt.version}{of}: {prompt.summary[:200]}")
-        if prompt.unknown:
-            unknown = ", ".join(prompt.unknown)
-            self.get_logger().warning(f"the detector knows no word of: {unknown}")
+        if prompt.warning:
+            self.get_logger().warning(prompt.warning)
 
     def _prompt_rejected(self, source: str, reason: str) -> None:
         self._warn_of_prompts((source,), f"prompt rejected: {reason}")

@@ -136,8 +136,8 @@ def prompt_health(prompt: Prompt | None, rejection: str = "", camera: str = "") 
         health.values["rejected"] = rejection
         health.raise_to(1, f"the last prompt was rejected: {rejection}")
     if prompt and prompt.unknown:
-        unknown = health.values["unknown phrases"] = ", ".join(prompt.unknown)
-        health.raise_to(1, f"the detector knows no word of: {unknown}")
+        health.values["unknown phrases"] = ", ".join(prompt.unknown)
+        health.raise_to(1, prompt.warning)
     return health
 
 

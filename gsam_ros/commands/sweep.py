@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     from gsam_ros.evaluation.sweep.runners import FleetError, run_here, run_on_ray
     from gsam_ros.evaluation.sweep.sweep import Runner, sweep
     from gsam_ros.evaluation.sweep.table import as_markdown
-    from gsam_ros.evaluation.truths import TruthError, check_place
+    from gsam_ros.evaluation.truths import TruthError, check_options
     from gsam_ros.prompts import PromptError, parse_phrases
     from gsam_ros.settings import SettingError
 
@@ -78,8 +78,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.prompt:
             parse_phrases(options.prompt)
-        for place in options.truth:
-            check_place(place)  # a typing error is not to be told after hours of tracking
+        if options.truth:  # a typing error is not to be told after hours of tracking
+            check_options(options.truth, phrase=options.phrase)
         jobs = plan(
             options.sources,
             combinations(options.set),
