@@ -274,7 +274,7 @@ def test_pointing_and_removing_while_the_detector_works(bench):
     gone = int(first.instances.track_id[0])
     bench.machine.remove_object("camera 0", gone)
     rendered = SCENE.render(0, 0.2)
-    rows = [i for i, pair in enumerate(rendered.pairs) if pair == ("orange", "cone")]
+    rows = [i for i, pair in enumerate(rendered.pairs) if pair == ("green", "star")]
     box = rendered.boxes[max(rows, key=lambda row: rendered.masks[row].sum())]
     pointed = bench.machine.point_out(VisualPrompt("camera 0", "tool", box=box))
     bench.answer()
