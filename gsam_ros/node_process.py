@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -88,6 +89,7 @@ def _leave(node: GsamNode, patience: float | None) -> None:
 
     def leave() -> None:
         node.destroy_node()
+        gc.collect()  # what has run of the executor's refers to the node, in cycles
         rclpy.shutdown()
 
     leaving = threading.Thread(target=leave, name="gsam-leave", daemon=True)

@@ -43,6 +43,11 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """Why the last transition that was tried failed, in one line; empty where it did not."""
         change_state.callback = self._change_state_or_refuse
 
+    def destroy_node(self) -> None:
+        """As of `Node`; the state machine, which rclpy keeps, would keep the node's handle."""
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     @property
     def state(self) -> str:
         """Label of the lifecycle state."""
