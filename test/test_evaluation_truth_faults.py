@@ -17,8 +17,9 @@ from pycocotools import mask as coco_mask
 from gsam_ros.cli import main
 from gsam_ros.evaluation.bag import BagError, open_bag
 from gsam_ros.evaluation.bag_writer import BagWriter
-from gsam_ros.evaluation.objects import RleError, check_rle, read_objects
+from gsam_ros.evaluation.objects import read_objects
 from gsam_ros.evaluation.result_messages import box_message, header_message, message
+from gsam_ros.evaluation.run_lengths import RleError, check_rle
 from gsam_ros.evaluation.run_results import RunResults
 from gsam_ros.evaluation.run_score import RunScore, score_results
 from gsam_ros.evaluation.truths import TruthError, check_options, load_truth
