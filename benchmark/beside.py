@@ -30,9 +30,9 @@ from tqdm import tqdm
 
 from benchmark.beside_clocks import Answered, CountedClock, RealClock
 from benchmark.sequences import REPORTED_SEED, TUNING_SEED, World, answer_of, truth_of
+from gsam_ros.evaluation.metrics.tracking import score_tracking
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PairedFrame, PromptChange, pair_up
-from gsam_ros.evaluation.tracking_metrics import score_tracking
 from gsam_ros.instances import Frame, FrameResult, Instances
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.settings import with_texts

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.camera_feed import READY
-from gsam_ros.evaluation.processes import Child, Family
+from gsam_ros.replay.processes import Child, Family
 
 _PATIENCE = 180.0  # seconds for the models to load and the camera to be drawn
 _PARAMETERS = ("cameras:=['cam0']", "prompt:='red mug. blue box. purple ball. green star.'")
@@ -55,7 +55,7 @@ def run(
 ) -> Child:
     """The node, when the moment to end it has come."""
     given = [part for parameter in parameters for part in ("-p", parameter)]
-    command = [sys.executable, "-m", "gsam_ros.node_process", "--ros-args", *given]
+    command = [sys.executable, "-m", "gsam_ros.node.process", "--ros-args", *given]
     node = Child("gsam_node", command, logs / "gsam_node.log", environment)
     try:
         wait(node)

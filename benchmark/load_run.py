@@ -20,10 +20,10 @@ from vision_msgs.msg import Detection2DArray
 
 from benchmark.camera_feed import READY, SEED
 from gsam_ros.bridge.stamps import nanoseconds
-from gsam_ros.evaluation.processes import Child, Family
-from gsam_ros.evaluation.ros_session import Session, session
-from gsam_ros.evaluation.timing import stages_of
+from gsam_ros.evaluation.metrics.timing import stages_of
 from gsam_ros.process_memory import resident_bytes
+from gsam_ros.replay.processes import Child, Family
+from gsam_ros.replay.ros_session import Session, session
 from gsam_ros.stages import milliseconds
 from gsam_ros.world.scene import Scene
 from gsam_ros.world.vocabulary import phrase_of
@@ -171,7 +171,7 @@ def stream(load: Load, logs: Path, parameters: list[str]) -> Iterator[Stream]:
         os.environ.update(family.environment)
         node = family.start(
             "gsam_node",
-            *("-m", "gsam_ros.node_process", "--ros-args"),
+            *("-m", "gsam_ros.node.process", "--ros-args"),
             *(part for parameter in given for part in ("-p", parameter)),
         )
         feed = ("--cameras", str(load.cameras), "--rate", str(load.rate), "--size", load.size)

@@ -23,11 +23,11 @@ from benchmark.sequences import REPORTED_SEED, TUNING_SEED, World
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.settings import DetectorSettings
 from gsam_ros.detection.text import EncodedText
-from gsam_ros.evaluation.detection_metrics import score_detections
-from gsam_ros.evaluation.matching import matched_at_half
+from gsam_ros.evaluation.metrics.detection import score_detections
+from gsam_ros.evaluation.metrics.matching import matched_at_half
+from gsam_ros.evaluation.metrics.tracking import matches
 from gsam_ros.evaluation.objects import FrameObjects, filled_boxes, some_of
 from gsam_ros.evaluation.pairing import PairedFrame, PromptChange, pair_up
-from gsam_ros.evaluation.tracking_metrics import matches
 from gsam_ros.instances import Detections, Frame, TrackState
 from gsam_ros.prompts import parse_prompt
 

@@ -26,10 +26,10 @@ from std_msgs.msg import Header
 from tqdm import tqdm
 from vision_msgs.msg import Detection2DArray
 
-from gsam_ros.bridge.camera import Camera, RawImage, decode
 from gsam_ros.bridge.images import encode_image
 from gsam_ros.bridge.stamps import read_header
-from gsam_ros.node_settings import NodeSettings
+from gsam_ros.node.camera import Camera, RawImage, decode
+from gsam_ros.node.settings import NodeSettings
 from gsam_ros.pipeline.devices import use_threads
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.inbox import Arrival

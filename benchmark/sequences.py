@@ -33,9 +33,9 @@ from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from gsam_ros.detection.text import EncodedText
+from gsam_ros.evaluation.metrics.tracking import TrackingFigures, score_tracking
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PairedFrame, PromptChange, pair_up
-from gsam_ros.evaluation.tracking_metrics import TrackingFigures, score_tracking
 from gsam_ros.instances import Detections, Frame, FrameResult, TrackState
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings

@@ -33,19 +33,18 @@ from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
 
 from gsam_ros.camera_topics import absolute, parse_cameras
-from gsam_ros.evaluation.replay_check import check_paths, check_topics
-from gsam_ros.evaluation.replay_commands import (
+from gsam_ros.launching import failing, profile_variables
+from gsam_ros.recordings.streams import NODE, Stream
+from gsam_ros.replay.check import check_paths, check_topics
+from gsam_ros.replay.commands import (
     LEFT_OUT,
-    NODE,
     NODE_READY,
     RECORDER_READY,
     RESULT_DEPTH,
-    Stream,
     live_recorder_command,
     player_command,
     recorder_command,
 )
-from gsam_ros.launching import failing, profile_variables
 from launch import Action, EventHandler, LaunchContext, LaunchDescription
 
 Argument = Callable[[str], str]

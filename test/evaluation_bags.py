@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from gsam_ros.evaluation.bag import open_bag
-from gsam_ros.evaluation.bag_writer import BagWriter
-from gsam_ros.evaluation.message_types import typestore
+from gsam_ros.recordings.bag import open_bag
+from gsam_ros.recordings.bag_writer import BagWriter
+from gsam_ros.recordings.message_types import typestore
 
 Change = Callable[[int, Any], Any]
 

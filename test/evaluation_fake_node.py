@@ -12,8 +12,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from vision_msgs.msg import LabelInfo, VisionClass
 
-from gsam_ros.evaluation.ros_session import Session, session
 from gsam_ros.prompts import parse_phrases
+from gsam_ros.replay.ros_session import Session, session
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -25,9 +25,9 @@ FULL = (2, 1, 1)
 
 def main() -> None:
     """Put the faults in, then run the node."""
-    from gsam_ros import node
     from gsam_ros.instances import Frame, FrameResult
-    from gsam_ros.node_process import main as run
+    from gsam_ros.node import gsam_node as node
+    from gsam_ros.node.process import main as run
 
     load = node.load_tracker
     fits = {NARROW: 1, FULL: 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from gsam_ros.evaluation.sweep.plan import Job, combinations, plan
+from gsam_ros.sweep.plan import Job, combinations, plan
 
 
 def damaged(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gsam_ros.bridge.backoff import Backoff
+from gsam_ros.node.backoff import Backoff
 
 
 @pytest.fixture

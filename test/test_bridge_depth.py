@@ -12,13 +12,13 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 from std_msgs.msg import Header
 
-from gsam_ros.bridge import depth_camera
 from gsam_ros.bridge.depth_images import decode_depth, pinhole
 from gsam_ros.bridge.detections_3d import detection_3d_array, instance_cloud
 from gsam_ros.bridge.stamps import to_time
 from gsam_ros.depth import Pinhole, surfaces
 from gsam_ros.instances import Instances
 from gsam_ros.masks import Masks
+from gsam_ros.node import depth_camera
 from gsam_ros.pipeline.drops import BadFrameError
 from gsam_ros.prompts import Prompt
 

@@ -12,11 +12,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gsam_ros.evaluation.run_state import load_state, save_state
 from gsam_ros.instances import Frame, FrameResult
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.prompts import PromptError
+from gsam_ros.standalone.run_state import load_state, save_state
 from gsam_ros.visual_prompts import VisualPrompt
 from gsam_ros.world.scene import RenderedFrame, Scene
 

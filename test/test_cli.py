@@ -16,8 +16,8 @@ from evaluation_bags import write_answers
 from evaluation_html import Page
 
 from gsam_ros.cli import main
+from gsam_ros.demo.sample import SampleOptions, write_sample
 from gsam_ros.evaluation import report
-from gsam_ros.evaluation.sample import SampleOptions, write_sample
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +276,7 @@ def test_a_missing_package_is_named(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delitem(sys.modules, "gsam_ros.evaluation.run_score", raising=False)
-    monkeypatch.delitem(sys.modules, "gsam_ros.evaluation.tracking_metrics", raising=False)
+    monkeypatch.delitem(sys.modules, "gsam_ros.evaluation.metrics.tracking", raising=False)
     monkeypatch.setitem(sys.modules, "trackeval.metrics", None)
     assert main(["evaluate", str(run)]) == 1
     assert "trackeval" in capsys.readouterr().err

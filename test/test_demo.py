@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from gsam_ros.evaluation.demo import DemoOptions, run_demo
-from gsam_ros.evaluation.processes import ProcessError
-from gsam_ros.evaluation.sample import SampleOptions
+from gsam_ros.demo.run import DemoOptions, run_demo
+from gsam_ros.demo.sample import SampleOptions
+from gsam_ros.replay.processes import ProcessError
 
 pytestmark = pytest.mark.alone
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gsam_ros.evaluation.bag import BagError, open_bag
-from gsam_ros.evaluation.bag_writer import BagWriter, remove_bag
-from gsam_ros.evaluation.message_types import MessageTypeError, message_folder, typestore
+from gsam_ros.recordings.bag import BagError, open_bag
+from gsam_ros.recordings.bag_writer import BagWriter, remove_bag
+from gsam_ros.recordings.message_types import MessageTypeError, message_folder, typestore
 
 MESSAGES = [(1_000, "red mug."), (2_000, "green ball."), (3_500, "räder.")]
 
@@ -116,5 +116,5 @@ def test_scoring_needs_no_ros() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules = set(done.stdout.split())
-    assert "gsam_ros.evaluation.tracking_metrics" in modules
+    assert "gsam_ros.evaluation.metrics.tracking" in modules
     assert not modules & {"rclpy", "std_msgs", "sensor_msgs", "vision_msgs", "torch"}

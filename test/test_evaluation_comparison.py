@@ -18,12 +18,12 @@ from gsam_ros.evaluation.comparison.precision_statistics import PrecisionStatist
 from gsam_ros.evaluation.comparison.same_frames import ComparisonError
 from gsam_ros.evaluation.comparison.timing_statistics import TimingStatistics
 from gsam_ros.evaluation.comparison.tracking_statistics import TrackingStatistics
-from gsam_ros.evaluation.detection_metrics import score_detections
+from gsam_ros.evaluation.metrics.detection import score_detections
+from gsam_ros.evaluation.metrics.timing import FrameTiming, score_timing
+from gsam_ros.evaluation.metrics.tracking import score_tracking
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PairedFrame
 from gsam_ros.evaluation.run_score import RunScore
-from gsam_ros.evaluation.timing import FrameTiming, score_timing
-from gsam_ros.evaluation.tracking_metrics import score_tracking
 from gsam_ros.stages import Stage
 
 MUG, BALL = "red mug", "green ball"

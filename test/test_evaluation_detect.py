@@ -16,13 +16,13 @@ from evaluation_trackers import RED, picture
 from pycocotools.coco import COCO
 
 from gsam_ros.cli import main
-from gsam_ros.evaluation.detect import OutputError, detect
-from gsam_ros.evaluation.sample import SampleOptions, write_sample
-from gsam_ros.evaluation.sources import SourceError
-from gsam_ros.evaluation.sources.source import Item, Origin, Source, Unreadable
+from gsam_ros.demo.sample import SampleOptions, write_sample
 from gsam_ros.instances import Frame, Instances
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.prompts import Prompt
+from gsam_ros.recordings.sources import SourceError
+from gsam_ros.recordings.sources.source import Item, Origin, Source, Unreadable
+from gsam_ros.standalone.detect import OutputError, detect
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import phrase_of
 

@@ -16,9 +16,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.cocoeval import COCOeval
 from trackeval.metrics import JAndF
 
-from gsam_ros.evaluation.mask_metrics import score_masks
+from gsam_ros.evaluation.metrics.masks import score_masks
+from gsam_ros.evaluation.metrics.recall_at import recall_at
 from gsam_ros.evaluation.objects import FrameObjects
-from gsam_ros.evaluation.recall_at import recall_at
 from gsam_ros.evaluation.run_results import CameraResults, RunResults
 from gsam_ros.evaluation.run_score import RunScore, score_results
 from gsam_ros.evaluation.truths import load_truth

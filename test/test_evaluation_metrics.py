@@ -8,8 +8,8 @@ import pytest
 from evaluation_cases import frame, paired
 
 from gsam_ros.evaluation.comparison.tracking_statistics import TrackingStatistics
-from gsam_ros.evaluation.detection_metrics import coco_truth, precision_curves, score_detections
-from gsam_ros.evaluation.tracking_metrics import score_tracking, sequence_of
+from gsam_ros.evaluation.metrics.detection import coco_truth, precision_curves, score_detections
+from gsam_ros.evaluation.metrics.tracking import score_tracking, sequence_of
 
 MUG, BALL = "red mug", "green ball"
 TIMES = range(4)

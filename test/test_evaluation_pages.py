@@ -11,23 +11,23 @@ from evaluation_bags import write_answers
 from evaluation_cases import frame, paired
 from evaluation_html import Page
 
-from gsam_ros.evaluation.bag_writer import BagWriter
+from gsam_ros.demo.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.comparison.compare import compare
-from gsam_ros.evaluation.detection_metrics import precision_curves, score_detections
-from gsam_ros.evaluation.frame_choice import Mistakes, changed, outstanding
+from gsam_ros.evaluation.metrics.detection import precision_curves, score_detections
+from gsam_ros.evaluation.metrics.timing import FrameTiming
+from gsam_ros.evaluation.metrics.tracking import score_tracking
 from gsam_ros.evaluation.pages import drawing
 from gsam_ros.evaluation.pages.comparison_page import write_comparison_page
+from gsam_ros.evaluation.pages.frame_choice import Mistakes, changed, outstanding
 from gsam_ros.evaluation.pages.frame_plot import chosen_frames, frames_by_stage, waited
 from gsam_ros.evaluation.pages.pictures import draw_answer, draw_truth, images_of
 from gsam_ros.evaluation.pages.plots import age_histogram, stage_means
 from gsam_ros.evaluation.pages.run_page import write_run_page
-from gsam_ros.evaluation.result_messages import header_message, image_message
+from gsam_ros.evaluation.pictures.timeline import stretches
 from gsam_ros.evaluation.run_pictures import draw_run
 from gsam_ros.evaluation.run_score import RunScore, score_run
-from gsam_ros.evaluation.sample import SampleOptions, write_sample
-from gsam_ros.evaluation.timeline import stretches
-from gsam_ros.evaluation.timing import FrameTiming
-from gsam_ros.evaluation.tracking_metrics import score_tracking
+from gsam_ros.recordings.bag_writer import BagWriter
+from gsam_ros.recordings.result_messages import header_message, image_message
 from gsam_ros.stages import Stage
 
 FRAMES = 12

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gsam_ros.evaluation.bag import open_bag
-from gsam_ros.evaluation.bag_writer import BagWriter
-from gsam_ros.evaluation.message_types import typestore
-from gsam_ros.evaluation.processes import Child, Family, ProcessError
-from gsam_ros.evaluation.replay_commands import RECORDER_READY
+from gsam_ros.recordings.bag import open_bag
+from gsam_ros.recordings.bag_writer import BagWriter
+from gsam_ros.recordings.message_types import typestore
+from gsam_ros.replay.commands import RECORDER_READY
+from gsam_ros.replay.processes import Child, Family, ProcessError
 
 FAKE_NODE = str(Path(__file__).with_name("evaluation_fake_node.py"))
 FRAMES = 40
@@ -67,7 +67,7 @@ def test_every_answer_is_recorded_under_the_right_prompt(
     recorder = family.start(
         "recorder",
         "-m",
-        "gsam_ros.evaluation.record",
+        "gsam_ros.replay.record",
         str(tmp_path / "result"),
         "--below",
         "/gsam",
@@ -75,7 +75,7 @@ def test_every_answer_is_recorded_under_the_right_prompt(
         "/gsam/front/instances",
     )
     family.wait_for(recorder, RECORDER_READY, 30)
-    family.wait_for(family.start("player", "-m", "gsam_ros.evaluation.play", str(bag), *PLAY))
+    family.wait_for(family.start("player", "-m", "gsam_ros.replay.play", str(bag), *PLAY))
     family.stop(recorder)
     with open_bag(bag) as sample, open_bag(tmp_path / "result") as result:
         sent = [image.header.stamp for image in sample.messages("/front/image")]
@@ -96,7 +96,7 @@ def test_every_answer_is_recorded_under_the_right_prompt(
 def test_where_no_terminal_is_progress_is_told_in_lines(family: Family, bag: Path) -> None:
     """ros2 launch shows nothing but whole lines, and a bar is one line."""
     start_fake_node(family)
-    player = family.start("player", "-m", "gsam_ros.evaluation.play", str(bag), *PLAY)
+    player = family.start("player", "-m", "gsam_ros.replay.play", str(bag), *PLAY)
     family.wait_for(player)
     told = player.log.read_text()
     assert f"{FRAMES} of {FRAMES} frames answered\n" in told
@@ -108,7 +108,7 @@ def test_a_node_that_stops_to_answer_is_named(family: Family, bag: Path) -> None
     player = family.start(
         "player",
         "-m",
-        "gsam_ros.evaluation.play",
+        "gsam_ros.replay.play",
         str(bag),
         *PLAY,
         "--patience",
@@ -122,14 +122,14 @@ def test_a_node_that_stops_to_answer_is_named(family: Family, bag: Path) -> None
 
 def test_a_node_that_falls_over_is_told_with_its_last_words(family: Family, bag: Path) -> None:
     start_fake_node(family, "--crash-after", "5")
-    player = family.start("player", "-m", "gsam_ros.evaluation.play", str(bag), *PLAY)
+    player = family.start("player", "-m", "gsam_ros.replay.play", str(bag), *PLAY)
     with pytest.raises(ProcessError, match=r"(?s)node ended with status 3.*falls over"):
         family.wait_for(player)
 
 
 def test_without_a_node_the_player_says_who_is_missing(family: Family, bag: Path) -> None:
     player = family.start(
-        "player", "-m", "gsam_ros.evaluation.play", str(bag), *PLAY, "--patience", "1"
+        "player", "-m", "gsam_ros.replay.play", str(bag), *PLAY, "--patience", "1"
     )
     with pytest.raises(ProcessError, match=r"nobody subscribes /front/image, /prompt, nobody"):
         family.wait_for(player)
@@ -137,7 +137,7 @@ def test_without_a_node_the_player_says_who_is_missing(family: Family, bag: Path
 
 def test_a_topic_that_the_bag_lacks_is_named(family: Family, bag: Path) -> None:
     player = family.start(
-        "player", "-m", "gsam_ros.evaluation.play", str(bag), "--frames", "/left/image=/x"
+        "player", "-m", "gsam_ros.replay.play", str(bag), "--frames", "/left/image=/x"
     )
     with pytest.raises(ProcessError, match="has no topic /left/image; it has /front/image, /promp"):
         family.wait_for(player)
@@ -145,7 +145,7 @@ def test_a_topic_that_the_bag_lacks_is_named(family: Family, bag: Path) -> None:
 
 def test_the_recorder_never_writes_over_a_recording(family: Family, bag: Path) -> None:
     recorder = family.start(
-        "recorder", "-m", "gsam_ros.evaluation.record", str(bag), "--below", "/gsam"
+        "recorder", "-m", "gsam_ros.replay.record", str(bag), "--below", "/gsam"
     )
     with pytest.raises(ProcessError, match="sample exists already"):
         family.wait_for(recorder)

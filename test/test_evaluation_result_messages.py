@@ -13,13 +13,13 @@ from std_msgs.msg import Header
 
 from gsam_ros.bridge import detections, instances, label_info, masks, status
 from gsam_ros.bridge.stamps import to_time
-from gsam_ros.evaluation import result_messages as ours
-from gsam_ros.evaluation.message_types import typestore
 from gsam_ros.instances import Frame, FrameResult, Instances, LateDetection
 from gsam_ros.masks import Masks
 from gsam_ros.pipeline.inbox import Arrival
 from gsam_ros.pipeline.statistics import CameraStatistics
 from gsam_ros.prompts import Prompt
+from gsam_ros.recordings import result_messages as ours
+from gsam_ros.recordings.message_types import typestore
 from gsam_ros.stages import Stage, since
 
 STAMP = 1_700_000_000_123_456_789
@@ -113,9 +113,9 @@ class NoRos:
 sys.meta_path.insert(0, NoRos())
 from pathlib import Path
 from evaluation_trackers import RedFinder
-from gsam_ros.evaluation.sample import SampleOptions, write_sample
-from gsam_ros.evaluation.sources import open_source
-from gsam_ros.evaluation.track import track
+from gsam_ros.demo.sample import SampleOptions, write_sample
+from gsam_ros.recordings.sources import open_source
+from gsam_ros.standalone.track import track
 
 out = Path({str(tmp_path)!r})
 write_sample(out / "sample", SampleOptions(seconds=0.2))

@@ -10,14 +10,14 @@ from evaluation_trackers import RedFinder
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from gsam_ros.evaluation.bag import BagError, Record, open_bag
-from gsam_ros.evaluation.bag_writer import BagWriter
-from gsam_ros.evaluation.message_types import typestore
-from gsam_ros.evaluation.result_messages import header_message, image_message
-from gsam_ros.evaluation.salvage import Salvage
-from gsam_ros.evaluation.sources import open_source
-from gsam_ros.evaluation.track import track
 from gsam_ros.instances import Frame
+from gsam_ros.recordings.bag import BagError, Record, open_bag
+from gsam_ros.recordings.bag_writer import BagWriter
+from gsam_ros.recordings.message_types import typestore
+from gsam_ros.recordings.result_messages import header_message, image_message
+from gsam_ros.recordings.salvage import Salvage
+from gsam_ros.recordings.sources import open_source
+from gsam_ros.standalone.track import track
 
 COUNT = 60
 IMAGE = "sensor_msgs/msg/Image"

@@ -12,13 +12,13 @@ from evaluation_bags import write_answers
 from evaluation_cases import frame, paired
 
 from gsam_ros.cli import main
+from gsam_ros.demo.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.comparison.compare import compare
 from gsam_ros.evaluation.comparison.several import block_of, joined, spacing
-from gsam_ros.evaluation.detection_metrics import score_detections
+from gsam_ros.evaluation.metrics.detection import score_detections
+from gsam_ros.evaluation.metrics.timing import FrameTiming, score_timing
+from gsam_ros.evaluation.metrics.tracking import score_tracking
 from gsam_ros.evaluation.run_score import RunScore
-from gsam_ros.evaluation.sample import SampleOptions, write_sample
-from gsam_ros.evaluation.timing import FrameTiming, score_timing
-from gsam_ros.evaluation.tracking_metrics import score_tracking
 from gsam_ros.stages import Stage
 
 MUG, BALL = "red mug", "green ball"

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from evaluation_trackers import BLUE, RED, picture
 
-from gsam_ros.evaluation.bag import BagError, open_bag
-from gsam_ros.evaluation.bag_writer import BagWriter
-from gsam_ros.evaluation.message_types import typestore
-from gsam_ros.evaluation.result_messages import header_message, image_message
-from gsam_ros.evaluation.sample import START, SampleOptions, write_sample
-from gsam_ros.evaluation.sources import SourceError, open_source
-from gsam_ros.evaluation.sources.source import Item, PromptText, Unreadable
-from gsam_ros.evaluation.sources.webcam import Webcam
-from gsam_ros.evaluation.video import write_video
+from gsam_ros.demo.sample import START, SampleOptions, write_sample
 from gsam_ros.instances import Frame
+from gsam_ros.recordings.bag import BagError, open_bag
+from gsam_ros.recordings.bag_writer import BagWriter
+from gsam_ros.recordings.message_types import typestore
+from gsam_ros.recordings.result_messages import header_message, image_message
+from gsam_ros.recordings.sources import SourceError, open_source
+from gsam_ros.recordings.sources.source import Item, PromptText, Unreadable
+from gsam_ros.recordings.sources.webcam import Webcam
+from gsam_ros.recordings.video import write_video
 
 
 def stamps(items: list[Item]) -> list[int]:

@@ -21,22 +21,22 @@ import torch
 from evaluation_trackers import BLUE, RED, RedFinder, picture
 from pycocotools import mask as coco_mask
 
-from gsam_ros.evaluation import video
-from gsam_ros.evaluation.bag import BagError, open_bag
+from gsam_ros.demo.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.pages.page import write_page
-from gsam_ros.evaluation.run_parts import PartsError
 from gsam_ros.evaluation.run_results import read_results
-from gsam_ros.evaluation.run_state import StateError, load_state, save_state
-from gsam_ros.evaluation.sample import SampleOptions, write_sample
-from gsam_ros.evaluation.sources import SourceError, open_source
-from gsam_ros.evaluation.sources.source import Item, Origin, PromptText, Source
-from gsam_ros.evaluation.track import track
-from gsam_ros.evaluation.track_run import TrackError, TrackOptions, run_track
-from gsam_ros.evaluation.video import VideoError, join_videos, write_video
 from gsam_ros.instances import Frame
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.prompts import PromptError
+from gsam_ros.recordings import video
+from gsam_ros.recordings.bag import BagError, open_bag
+from gsam_ros.recordings.sources import SourceError, open_source
+from gsam_ros.recordings.sources.source import Item, Origin, PromptText, Source
+from gsam_ros.recordings.video import VideoError, join_videos, write_video
 from gsam_ros.settings import with_texts
+from gsam_ros.standalone.run_parts import PartsError
+from gsam_ros.standalone.run_state import StateError, load_state, save_state
+from gsam_ros.standalone.track import track
+from gsam_ros.standalone.track_run import TrackError, TrackOptions, run_track
 
 PROMPT = "blue mug. red mug."
 

@@ -15,15 +15,15 @@ from evaluation_runs import STEP, coco, run, xywh
 from pycocotools import mask as coco_mask
 
 from gsam_ros.cli import main
-from gsam_ros.evaluation.bag import BagError, open_bag
-from gsam_ros.evaluation.bag_writer import BagWriter
 from gsam_ros.evaluation.objects import read_objects
-from gsam_ros.evaluation.result_messages import box_message, header_message, message
 from gsam_ros.evaluation.run_lengths import RleError, check_rle
 from gsam_ros.evaluation.run_results import RunResults
 from gsam_ros.evaluation.run_score import RunScore, score_results
 from gsam_ros.evaluation.truths import TruthError, check_options, load_truth
 from gsam_ros.evaluation.truths.truth_data import check_boxes
+from gsam_ros.recordings.bag import BagError, open_bag
+from gsam_ros.recordings.bag_writer import BagWriter
+from gsam_ros.recordings.result_messages import box_message, header_message, message
 
 MUG, BALL = "red mug", "green ball"
 BOTH = ((7, MUG, "left"), (8, BALL, "right"))

@@ -11,13 +11,13 @@ import pytest
 from evaluation_cases import HEIGHT, PLACES, WIDTH, frame, rectangle
 from evaluation_runs import STEP, coco, run, xywh
 
-from gsam_ros.evaluation.bag_writer import BagWriter
 from gsam_ros.evaluation.comparison.compare import compare
-from gsam_ros.evaluation.message_types import typestore
-from gsam_ros.evaluation.result_messages import box_message, header_message
 from gsam_ros.evaluation.run_results import RunResults
 from gsam_ros.evaluation.run_score import RunScore, score_results
 from gsam_ros.evaluation.truths import TruthError, load_truth
+from gsam_ros.recordings.bag_writer import BagWriter
+from gsam_ros.recordings.message_types import typestore
+from gsam_ros.recordings.result_messages import box_message, header_message
 
 MUG, BALL = "red mug", "green ball"
 BOTH = ((7, MUG, "left"), (8, BALL, "right"))

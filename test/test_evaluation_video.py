@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from evaluation_trackers import BLUE, RED, picture
 
-from gsam_ros.evaluation.sources import open_source
-from gsam_ros.evaluation.video import VideoError, VideoWriter, join_videos, write_video
+from gsam_ros.recordings.sources import open_source
+from gsam_ros.recordings.video import VideoError, VideoWriter, join_videos, write_video
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from std_msgs.msg import Int32
 from std_srvs.srv import Trigger
 
-from gsam_ros.bridge.executor import ShortCallbackExecutor
+from gsam_ros.node.executor import ShortCallbackExecutor
 
 pytestmark = pytest.mark.alone
 

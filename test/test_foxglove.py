@@ -8,7 +8,7 @@ import foxglove_layout
 import pytest
 from node_harness import World
 
-from gsam_ros.evaluation.ros_session import message_class
+from gsam_ros.replay.ros_session import message_class
 
 
 def test_every_panel_has_its_place_and_every_place_its_panel() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import rclpy.logging
 
-from gsam_ros.bridge.diagnostics import camera_health, diagnostic_array, prompt_health
-from gsam_ros.bridge.log import ThrottledLog
-from gsam_ros.node_settings import NodeSettings
+from gsam_ros.node.diagnostics import camera_health, diagnostic_array, prompt_health
+from gsam_ros.node.log import ThrottledLog
+from gsam_ros.node.settings import NodeSettings
 from gsam_ros.pipeline.statistics import CameraStatistics, Snapshot
 from gsam_ros.prompts import Prompt
 

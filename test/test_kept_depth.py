@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsam_ros.bridge.kept_depth import KeptDepth
+from gsam_ros.node.kept_depth import KeptDepth
 
 MS = 1_000_000
 TOLERANCE = 20 * MS

@@ -12,9 +12,9 @@ import launch_stub
 import pytest
 import yaml
 
-from gsam_ros.bridge.parameters import all_leaves
-from gsam_ros.evaluation.replay_commands import LEFT_OUT, live_recorder_command, recorder_command
 from gsam_ros.launching import RVIZ_SHOWS
+from gsam_ros.node.parameters import all_leaves
+from gsam_ros.replay.commands import LEFT_OUT, live_recorder_command, recorder_command
 
 ROOT = Path(__file__).parent.parent
 LAUNCH = ROOT / "launch"

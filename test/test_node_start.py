@@ -231,7 +231,7 @@ def test_a_value_that_cannot_be_ends_the_start_with_one_message(world, name, val
 
 
 def test_a_remapping_that_is_none_ends_the_start_with_one_message(world: World) -> None:
-    program = ("-m", "gsam_ros.node_process", "--ros-args", "-r", "image:=/my image")
+    program = ("-m", "gsam_ros.node.process", "--ros-args", "-r", "image:=/my image")
     with world.gsam_node(program=program) as gsam:
         assert gsam.process.wait(60) == 1
         *_, line = gsam.text().splitlines()

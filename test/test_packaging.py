@@ -82,14 +82,6 @@ def test_the_manifest_is_that_of_an_interface_package():
     assert manifest().findtext("license") == "Apache-2.0"
 
 
-def test_the_vision_core_has_no_ros():
-    for folder in ("detection", "tracking", "pipeline", "world", "training"):
-        for path in (ROOT / "gsam_ros" / folder).rglob("*.py"):
-            text = path.read_text()
-            found = re.findall(r"^\s*(?:from|import) (rclpy|\w+_msgs|gsam_ros\.(?:msg|srv))", text)
-            assert not found, path
-
-
 @pytest.mark.parametrize("name", VISION_MSGS)
 def test_vision_msgs_have_the_type_hashes_of_the_real_package(name):
     prefixes = [VENV, *map(Path, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))]

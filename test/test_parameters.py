@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gsam_ros.bridge.parameters import all_leaves, as_yaml, with_values
-from gsam_ros.node_settings import NodeSettings
+from gsam_ros.node.parameters import all_leaves, as_yaml, with_values
+from gsam_ros.node.settings import NodeSettings
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.settings import SettingError, with_texts
 
@@ -37,7 +37,7 @@ def test_the_parameter_file_holds_every_parameter_with_its_default() -> None:
 
 
 def test_the_parameter_file_says_what_each_parameter_means() -> None:
-    assert FILE.read_text() == as_yaml(), "python -m gsam_ros.bridge.parameters > config/gsam.yaml"
+    assert FILE.read_text() == as_yaml(), "python -m gsam_ros.node.parameters > config/gsam.yaml"
     for name, _, about in all_leaves():
         assert len(about["description"]) > 20, name
 

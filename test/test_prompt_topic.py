@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from std_msgs.msg import String
 
-from gsam_ros.bridge.prompt_topic import PromptTopic
+from gsam_ros.node.prompt_topic import PromptTopic
 
 
 class Ends:

@@ -14,10 +14,10 @@ from runner_bench import Bench
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
-from gsam_ros.bridge.detect_service import DetectService
-from gsam_ros.bridge.pointing import ObjectServices
-from gsam_ros.bridge.prompt_service import PromptService
 from gsam_ros.instances import Instances
+from gsam_ros.node.detect_service import DetectService
+from gsam_ros.node.pointing import ObjectServices
+from gsam_ros.node.prompt_service import PromptService
 from gsam_ros.pipeline.prompting import MOST_WAITING, PromptKeeper
 from gsam_ros.prompts import Prompt, PromptError
 from gsam_ros.visual_prompts import VisualPrompt

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from gsam_ros.evaluation.run_state import load_state, save_state
 from gsam_ros.instances import Frame
 from gsam_ros.masks import Closeup, Masks
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
+from gsam_ros.standalone.run_state import load_state, save_state
 from gsam_ros.tracking.propagation import segment_boxes
 from gsam_ros.tracking.refinement import refine
 from gsam_ros.tracking.settings import TrackerSettings

@@ -12,14 +12,14 @@ import launch_stub
 import pytest
 
 from gsam_ros.cli import main
-from gsam_ros.evaluation.bag import open_bag
-from gsam_ros.evaluation.bag_writer import BagWriter
-from gsam_ros.evaluation.compare_runs import compare_runs, result_topic
-from gsam_ros.evaluation.message_types import typestore
+from gsam_ros.demo.compare_runs import compare_runs, result_topic
+from gsam_ros.demo.sample import SampleOptions, prompts_of, write_sample
 from gsam_ros.evaluation.objects import read_objects
-from gsam_ros.evaluation.processes import Family
-from gsam_ros.evaluation.replay import replay
-from gsam_ros.evaluation.sample import SampleOptions, prompts_of, write_sample
+from gsam_ros.recordings.bag import open_bag
+from gsam_ros.recordings.bag_writer import BagWriter
+from gsam_ros.recordings.message_types import typestore
+from gsam_ros.replay.processes import Family
+from gsam_ros.replay.replay import replay
 from gsam_ros.world.scene import Scene
 
 FRAMES = 12
@@ -70,7 +70,7 @@ def replayed(sample: Path, result: Path, logs: Path, **arguments: str) -> None:
     [node] = launch_stub.of_kind(actions, "LifecycleNode")
     with Family(logs) as family:
         node_arguments = launch_stub.node_arguments(node)
-        running = family.start("node", "-m", "gsam_ros.node_process", *node_arguments)
+        running = family.start("node", "-m", "gsam_ros.node.process", *node_arguments)
         family.wait_for(running, " ready: ", 240, gives_up=" failed: ")
         [record] = launch_stub.when_said(actions, node, running.log.read_text())
         recorder = family.start("recorder", *record.cmd[1:])

@@ -13,13 +13,13 @@ import pytest
 from sweep_jobs import damaged, jobs_for, lines_of
 
 from gsam_ros.cli import main
-from gsam_ros.evaluation.sample import SampleOptions, write_sample
-from gsam_ros.evaluation.sweep import runners
-from gsam_ros.evaluation.sweep.job import run_job
-from gsam_ros.evaluation.sweep.outcome import Outcome, outcome_of
-from gsam_ros.evaluation.sweep.plan import Job
-from gsam_ros.evaluation.sweep.runners import FleetError, run_here, run_on_ray
-from gsam_ros.evaluation.sweep.sweep import sweep
+from gsam_ros.demo.sample import SampleOptions, write_sample
+from gsam_ros.sweep import runners
+from gsam_ros.sweep.job import run_job
+from gsam_ros.sweep.outcome import Outcome, outcome_of
+from gsam_ros.sweep.plan import Job
+from gsam_ros.sweep.runners import FleetError, run_here, run_on_ray
+from gsam_ros.sweep.sweep import sweep
 
 FRAMES = 4
 TOPICS = ("--topic", "/left/image", "--topic", "/right/image")

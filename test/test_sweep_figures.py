@@ -11,14 +11,14 @@ import pytest
 from evaluation_trackers import BLUE, RED, RedFinder, picture
 from sweep_jobs import jobs_for
 
-from gsam_ros.evaluation.sample import SampleOptions, write_sample
-from gsam_ros.evaluation.sources import open_source
-from gsam_ros.evaluation.sweep.figures import figures_of
-from gsam_ros.evaluation.sweep.outcome import Outcome
-from gsam_ros.evaluation.sweep.plan import Job, JobError, plan
-from gsam_ros.evaluation.sweep.sweep import sweep
-from gsam_ros.evaluation.sweep.table import results_of
-from gsam_ros.evaluation.track import TrackOutcome, track
+from gsam_ros.demo.sample import SampleOptions, write_sample
+from gsam_ros.recordings.sources import open_source
+from gsam_ros.standalone.track import TrackOutcome, track
+from gsam_ros.sweep.figures import figures_of
+from gsam_ros.sweep.outcome import Outcome
+from gsam_ros.sweep.plan import Job, JobError, plan
+from gsam_ros.sweep.sweep import sweep
+from gsam_ros.sweep.table import results_of
 
 FRAMES = 4
 

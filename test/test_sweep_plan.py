@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sweep_jobs import jobs_for
 
-from gsam_ros.evaluation.sweep.plan import Job, combinations, plan
 from gsam_ros.settings import SettingError
+from gsam_ros.sweep.plan import Job, combinations, plan
 
 
 def test_every_combination() -> None:

@@ -16,8 +16,8 @@ from torchvision.ops import box_convert
 from transformers import AutoImageProcessor, GroundingDinoForObjectDetection
 
 from gsam_ros.checkpoints import locate
-from gsam_ros.evaluation.sources import open_source
 from gsam_ros.prompts import parse_phrases
+from gsam_ros.recordings.sources import open_source
 from gsam_ros.training.coco_batches import BatchMaker, CocoBatches, in_turn, split
 from gsam_ros.training.coco_boxes import CocoError, read_image
 from gsam_ros.training.coco_prompts import PromptMaker

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from gsam_ros.evaluation.metrics.tracking import score_tracking
 from gsam_ros.evaluation.pairing import PairedFrame
-from gsam_ros.evaluation.tracking_metrics import score_tracking
 from gsam_ros.training.evaluate_detector import Picture, average_precision
 
 from .contenders import OURS, OURS_SLICED, PER_FRAME, STOCK, THRIFTY

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from gsam_ros.demo.sample import prompts_of
 from gsam_ros.evaluation.objects import FrameObjects
-from gsam_ros.evaluation.sample import prompts_of
 from gsam_ros.instances import TrackState
 from gsam_ros.world.scene import Scene
 from gsam_ros.world.vocabulary import phrase_of

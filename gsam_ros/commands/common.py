@@ -89,11 +89,11 @@ def score_of(run: Path, options: argparse.Namespace) -> tuple[RunScore, Path | N
         BagError: something can't be read, or the truth does not fit.
         PromptError: the recorded prompt can't be used.
     """
-    from gsam_ros.evaluation.bag import BagError, is_bag
-    from gsam_ros.evaluation.run_folder import read_run
     from gsam_ros.evaluation.run_results import read_results
     from gsam_ros.evaluation.run_score import score_results
     from gsam_ros.evaluation.truths import check_options, load_truth
+    from gsam_ros.recordings.bag import BagError, is_bag
+    from gsam_ros.recordings.run_folder import read_run
 
     if run.is_file() and not is_bag(run):
         raise BagError(f"{run} is no recording: give the folder that gsam track or gsam demo wrote")
@@ -114,8 +114,8 @@ def score_of(run: Path, options: argparse.Namespace) -> tuple[RunScore, Path | N
 
 
 def _bag_with_images(places: list[Path]) -> Path | None:
-    from gsam_ros.evaluation.bag import is_bag, open_bag
-    from gsam_ros.evaluation.sources.image_topics import COMPRESSED, RAW
+    from gsam_ros.recordings.bag import is_bag, open_bag
+    from gsam_ros.recordings.sources.image_topics import COMPRESSED, RAW
 
     for place in places:
         if place.exists() and is_bag(place):

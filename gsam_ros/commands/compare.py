@@ -38,11 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score both, compare, and draw where a folder was given for it."""
-    from gsam_ros.evaluation.bag import BagError
     from gsam_ros.evaluation.comparison.compare import compare
     from gsam_ros.evaluation.comparison.comparison_report import as_terminal, write_comparison_json
     from gsam_ros.evaluation.comparison.same_frames import ComparisonError
     from gsam_ros.prompts import PromptError
+    from gsam_ros.recordings.bag import BagError
 
     names = str(options.run_a), str(options.run_b)
     try:
@@ -66,8 +66,8 @@ def _scores(
     options: argparse.Namespace,
 ) -> tuple[RunScore, RunScore, Path | None, float | None]:
     """Both scores, where the images are, and the length of a block."""
-    from gsam_ros.evaluation.bag import BagError
     from gsam_ros.evaluation.comparison import several
+    from gsam_ros.recordings.bag import BagError
 
     for run in (options.run_a, options.run_b):  # before either is scored
         if not run.exists():

@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Record, play, score and draw."""
-    from gsam_ros.evaluation.bag import BagError
-    from gsam_ros.evaluation.demo import DemoOptions, run_demo
-    from gsam_ros.evaluation.message_types import MessageTypeError
-    from gsam_ros.evaluation.processes import ProcessError
-    from gsam_ros.evaluation.sample import SampleOptions
-    from gsam_ros.evaluation.video import VideoError
+    from gsam_ros.demo.run import DemoOptions, run_demo
+    from gsam_ros.demo.sample import SampleOptions
+    from gsam_ros.recordings.bag import BagError
+    from gsam_ros.recordings.message_types import MessageTypeError
+    from gsam_ros.recordings.video import VideoError
+    from gsam_ros.replay.processes import ProcessError
 
     sample = SampleOptions(seconds=options.seconds)
     if options.seed is not None:

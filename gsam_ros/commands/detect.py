@@ -35,12 +35,12 @@ def run(options: argparse.Namespace) -> int:
     """Answer every image."""
     from tqdm import tqdm
 
-    from gsam_ros.evaluation.bag import BagError
-    from gsam_ros.evaluation.detect import OutputError, detect
-    from gsam_ros.evaluation.sources import SourceError, open_source
     from gsam_ros.pipeline.loading import LoadError, load_tracker
     from gsam_ros.prompts import PromptError, parse_prompt
+    from gsam_ros.recordings.bag import BagError
+    from gsam_ros.recordings.sources import SourceError, open_source
     from gsam_ros.settings import SettingError
+    from gsam_ros.standalone.detect import OutputError, detect
 
     def tell(text: str) -> None:
         tqdm.write(f"gsam: {text}", sys.stderr)  # beside the progress bar

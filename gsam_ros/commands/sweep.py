@@ -64,14 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the sweep and print how the settings compare."""
-    from gsam_ros.evaluation.sweep.figures import ALL
-    from gsam_ros.evaluation.sweep.plan import combinations, plan
-    from gsam_ros.evaluation.sweep.runners import FleetError, run_here, run_on_ray
-    from gsam_ros.evaluation.sweep.sweep import Runner, sweep
-    from gsam_ros.evaluation.sweep.table import as_markdown
     from gsam_ros.evaluation.truths import TruthError, check_options
     from gsam_ros.prompts import PromptError, parse_phrases
     from gsam_ros.settings import SettingError
+    from gsam_ros.sweep.figures import ALL
+    from gsam_ros.sweep.plan import combinations, plan
+    from gsam_ros.sweep.runners import FleetError, run_here, run_on_ray
+    from gsam_ros.sweep.sweep import Runner, sweep
+    from gsam_ros.sweep.table import as_markdown
 
     if options.by and options.by not in ALL:
         return fail(f"--by {options.by}: give one of {', '.join(ALL)}")

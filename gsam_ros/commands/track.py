@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Take every frame through the machine."""
-    from gsam_ros.evaluation.track_run import TrackError, TrackOptions, run_track
     from gsam_ros.settings import SettingError
+    from gsam_ros.standalone.track_run import TrackError, TrackOptions, run_track
 
     try:
         outcome = run_track(

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from gsam_ros.checkpoints import CheckpointError
     from gsam_ros.commands.demo_models import DemoTraining, DemoTrainingError, write_card
     from gsam_ros.commands.evaluate_world import measure
-    from gsam_ros.evaluation.processes import ProcessError
+    from gsam_ros.replay.processes import ProcessError
     from gsam_ros.training.world_figures import Amounts
 
     figures = {}

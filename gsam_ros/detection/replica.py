@@ -10,8 +10,8 @@ from torchvision.ops import nms
 from transformers import BaseImageProcessor, GroundingDinoForObjectDetection
 
 from gsam_ros.batches import Batches
+from gsam_ros.detection.capacity import images_that_fit
 from gsam_ros.detection.forward import find
-from gsam_ros.detection.memory import images_that_fit
 from gsam_ros.detection.pixels import prepare, seen_size
 from gsam_ros.detection.text import EncodedText
 from gsam_ros.instances import Detections

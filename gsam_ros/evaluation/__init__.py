@@ -1,5 +1,1 @@
-"""Bags and videos in; figures, pictures and reports out.
-
-Bags are read and written with `rosbags`, so scoring needs no ROS installation. Only `play` and
-`record`, which talk to a running node, import rclpy.
-"""
+"""Results against the truth: figures, comparisons, pictures and reports. Needs no ROS."""

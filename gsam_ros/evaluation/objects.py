@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from gsam_ros.evaluation.bag import BagError, BagReader
 from gsam_ros.evaluation.run_lengths import Rle, RleError, check_rle
+from gsam_ros.recordings.bag import BagError, BagReader
+from gsam_ros.recordings.stamps import stamp_of
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,6 @@ class FrameObjects:
 
     def __len__(self) -> int:
         return len(self.phrases)
-
-
-def stamp_of(header: Any) -> int:
-    """Nanoseconds of a std_msgs/Header."""
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
 
 
 def objects_of(message: Any, camera: str) -> FrameObjects:

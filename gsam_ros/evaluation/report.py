@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gsam_ros.evaluation.detection_metrics import SIZES
-from gsam_ros.evaluation.memory_watch import growth
+from gsam_ros.evaluation.metrics.detection import SIZES
 from gsam_ros.evaluation.run_score import RunScore
+from gsam_ros.replay.memory_watch import growth
 
 Row = tuple[str, str, str]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gsam_ros.evaluation.absent_phrases import AbsentFigures, score_absent
-from gsam_ros.evaluation.detection_metrics import DetectionFigures, score_detections
+from gsam_ros.evaluation.metrics.absent_phrases import AbsentFigures, score_absent
+from gsam_ros.evaluation.metrics.detection import DetectionFigures, score_detections
+from gsam_ros.evaluation.metrics.timing import FrameTiming, TimingFigures, score_timing
+from gsam_ros.evaluation.metrics.tracking import TrackingFigures, score_tracking
 from gsam_ros.evaluation.objects import FrameObjects, some_of
 from gsam_ros.evaluation.pairing import PairedFrame, pair_up
 from gsam_ros.evaluation.run_results import CameraResults, RunResults, read_results
-from gsam_ros.evaluation.timing import FrameTiming, TimingFigures, score_timing
-from gsam_ros.evaluation.tracking_metrics import TrackingFigures, score_tracking
 from gsam_ros.evaluation.truths.bag_truth import bag_truth
 from gsam_ros.evaluation.truths.truth_data import Truth, TruthError
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gsam_ros.evaluation.matching import matched_at_half
+from gsam_ros.evaluation.metrics.matching import matched_at_half
 from gsam_ros.evaluation.pairing import PairedFrame
 
 _RECALLS = np.linspace(0.0, 1.0, 101)

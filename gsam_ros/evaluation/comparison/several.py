@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gsam_ros.evaluation.absent_phrases import score_absent
 from gsam_ros.evaluation.comparison.blocks import FEW
 from gsam_ros.evaluation.comparison.same_frames import ComparisonError
-from gsam_ros.evaluation.detection_metrics import score_detections
+from gsam_ros.evaluation.metrics.absent_phrases import score_absent
+from gsam_ros.evaluation.metrics.detection import score_detections
+from gsam_ros.evaluation.metrics.timing import score_timing
+from gsam_ros.evaluation.metrics.tracking import score_tracking
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PairedFrame
 from gsam_ros.evaluation.run_score import RunScore
-from gsam_ros.evaluation.timing import score_timing
-from gsam_ros.evaluation.tracking_metrics import score_tracking
 
 _BETWEEN = 10**9  # nanoseconds from the end of one recording to the begin of the next
 

@@ -15,8 +15,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 
+from gsam_ros.evaluation.metrics.tracking import HIT, sequence_of
 from gsam_ros.evaluation.pairing import PairedFrame
-from gsam_ros.evaluation.tracking_metrics import HIT, sequence_of
 
 _THRESHOLDS = np.arange(0.05, 0.99, 0.05)  # HOTA's
 _EPSILON = np.finfo(float).eps

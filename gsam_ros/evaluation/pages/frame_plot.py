@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from gsam_ros.evaluation.metrics.timing import FrameTiming
 from gsam_ros.evaluation.pages.drawing import SERIES
 from gsam_ros.evaluation.pages.plots import WAITING
-from gsam_ros.evaluation.timing import FrameTiming
 
 _WIDTH = 9.0  # inches
 

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from gsam_ros.evaluation.images import check_found, frames_of
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PairedFrame
-from gsam_ros.evaluation.panels import draw_objects
+from gsam_ros.evaluation.pictures.images import check_found, frames_of
+from gsam_ros.evaluation.pictures.panels import draw_objects
 from gsam_ros.instances import TrackState
 
 _WIDTH = 640  # pixels; larger pictures are made smaller

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gsam_ros.evaluation.bag import is_bag
 from gsam_ros.evaluation.run_results import RunResults
 from gsam_ros.evaluation.truths.bag_truth import bag_truth
 from gsam_ros.evaluation.truths.coco_truth import coco_truth
@@ -18,6 +17,7 @@ from gsam_ros.evaluation.truths.truth_data import (
     of_frames,
     phrases_of,
 )
+from gsam_ros.recordings.bag import is_bag
 
 __all__ = ["Truth", "TruthError", "check_options", "check_place", "load_truth", "place_of"]
 

@@ -8,14 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from gsam_ros.evaluation.bag import BagReader, open_bag
-from gsam_ros.evaluation.objects import FrameObjects, filled_boxes, read_objects, stamp_of
+from gsam_ros.evaluation.objects import FrameObjects, filled_boxes, read_objects
 from gsam_ros.evaluation.pairing import PromptChange
-from gsam_ros.evaluation.replay_commands import NODE
-from gsam_ros.evaluation.result_messages import DETECTIONS, INSTANCES
 from gsam_ros.evaluation.run_results import RunResults
-from gsam_ros.evaluation.sources.image_topics import COMPRESSED, RAW
-from gsam_ros.evaluation.sources.image_topics import camera_of as filmed_by
 from gsam_ros.evaluation.truths.truth_data import (
     Truth,
     TruthError,
@@ -27,6 +22,12 @@ from gsam_ros.evaluation.truths.truth_data import (
 )
 from gsam_ros.instances import TrackState
 from gsam_ros.prompts import PromptError
+from gsam_ros.recordings.bag import BagReader, open_bag
+from gsam_ros.recordings.result_messages import DETECTIONS, INSTANCES
+from gsam_ros.recordings.sources.image_topics import COMPRESSED, RAW
+from gsam_ros.recordings.sources.image_topics import camera_of as filmed_by
+from gsam_ros.recordings.stamps import stamp_of
+from gsam_ros.recordings.streams import NODE
 
 PROMPT_TOPIC = "/prompt"
 _ENDINGS = ("/truth", "/ground_truth", "/instances", "/detections")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gsam_ros.evaluation.bag import BagError
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PromptChange
 from gsam_ros.evaluation.run_results import CameraResults, RunResults
 from gsam_ros.evaluation.truth import VISIBLE_ENOUGH
+from gsam_ros.recordings.bag import BagError
 
 
 class TruthError(BagError):

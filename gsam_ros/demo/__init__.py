@@ -1,0 +1,1 @@
+"""`gsam demo`: a sample recording through the real node, scored."""

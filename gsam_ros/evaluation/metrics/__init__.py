@@ -1,0 +1,1 @@
+"""Figures of answers against truth, by the libraries that define them."""

@@ -1,0 +1,1 @@
+"""The lifecycle node: its cameras, prompts, services, parameters and health."""

@@ -1,0 +1,1 @@
+"""A recording through the running node: player, node and recorder as processes over DDS."""
