@@ -12,7 +12,7 @@ import torch
 from transformers import GroundingDinoConfig
 
 from gsam_ros import checkpoints
-from gsam_ros.detection import memory
+from gsam_ros.detection import capacity
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.replica import Replica
 from gsam_ros.detection.settings import DetectorSettings, SliceSettings
@@ -138,10 +138,10 @@ def test_batches_are_as_large_as_free_memory_allows(detector, image, monkeypatch
     text = detector.encode(PHRASES)
     [expected] = detector.detect([image], text, slices=SLICES)
     looked = count_batches(monkeypatch)
-    one = memory.bytes_per_image(detector.model.config, (288, 384), torch.float32)
+    one = capacity.bytes_per_image(detector.model.config, (288, 384), torch.float32)
     for free, most in ((100 * one, 5), (4.1 * one, 2), (0, 1)):
         looked.clear()
-        monkeypatch.setattr(memory, "free_bytes", lambda _, free=free: int(free))
+        monkeypatch.setattr(capacity, "free_bytes", lambda _, free=free: int(free))
         [found] = detector.detect([image], text, slices=SLICES)
         assert_same(found, expected)
         assert max(size for _, size in looked) == most
@@ -151,26 +151,26 @@ def test_an_image_of_the_published_model_takes_what_was_measured():
     """A process grew by 120 to 150 MB per image of 400x533 with grounding-dino-tiny's size."""
     swin = {"embed_dim": 96, "out_features": ["stage2", "stage3", "stage4"], "model_type": "swin"}
     config = GroundingDinoConfig(backbone_config=swin)
-    megabytes = memory.bytes_per_image(config, (400, 533), torch.float32) / 1e6
+    megabytes = capacity.bytes_per_image(config, (400, 533), torch.float32) / 1e6
     assert 150 < megabytes < 300
     bundled = GroundingDinoConfig.from_pretrained(checkpoints.locate("demo-detector"))
-    assert 4 < memory.bytes_per_image(bundled, (192, 256), torch.float32) / 1e6 < 15
-    assert memory.bytes_per_image(config, (400, 533), torch.bfloat16) < megabytes * 1e6
+    assert 4 < capacity.bytes_per_image(bundled, (192, 256), torch.float32) / 1e6 < 15
+    assert capacity.bytes_per_image(config, (400, 533), torch.bfloat16) < megabytes * 1e6
 
 
 def test_free_memory_is_that_of_the_machine_or_of_its_container(tmp_path, monkeypatch):
-    free = memory.free_bytes(CPU)
+    free = capacity.free_bytes(CPU)
     assert free is None or free > 0
     (tmp_path / "meminfo").write_text("MemTotal: 100 kB\nMemAvailable:   80 kB\n")
-    monkeypatch.setattr(memory, "_MEMORY_INFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
-    assert memory.free_bytes(CPU) == 80 * 1024
+    monkeypatch.setattr(capacity, "_MEMORY_INFO", tmp_path / "meminfo")
+    monkeypatch.setattr(capacity, "_CGROUP", tmp_path)
+    assert capacity.free_bytes(CPU) == 80 * 1024
     for limit, expected in (("max", 80 * 1024), ("50000", 20_000), ("10000", 0)):
         (tmp_path / "memory.max").write_text(f"{limit}\n")
         (tmp_path / "memory.current").write_text("30000\n")
-        assert memory.free_bytes(CPU) == expected
-    monkeypatch.setattr(memory, "_MEMORY_INFO", tmp_path / "nothing")
-    assert memory.free_bytes(CPU) is None
+        assert capacity.free_bytes(CPU) == expected
+    monkeypatch.setattr(capacity, "_MEMORY_INFO", tmp_path / "nothing")
+    assert capacity.free_bytes(CPU) is None
 
 
 def test_the_machine_shares_tiles_as_it_is_told(image, monkeypatch):
