@@ -131,23 +131,30 @@ def _calm_generator() -> torch.Generator:
     raise AssertionError("no such seed")
 
 
-def test_training_goes_on_from_a_finished_model(tmp_path: Path) -> None:
-    """Its first steps start from the folder's weights, whatever the seed."""
+@pytest.mark.slow
+def test_training_goes_on_from_a_finished_model_and_from_its_own_state(tmp_path: Path) -> None:
+    """With this seed both steps are pictures, which take a sixth of the time."""
     shipped = Path(segmenter_model.__file__).parents[1] / "models" / "demo-segmenter"
-    command = ["--out", str(tmp_path), "--from", str(shipped), "--seed", "5", "--save-every", "1"]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "gsam_ros.training.train_segmenter", *command),
-            *("--long-steps", "1", "--calibration-clips", "0", "--processes", "1"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    before, after = load(shipped), load(tmp_path / "model")
-    for (name, mine), theirs in zip(after.named_parameters(), before.parameters(), strict=True):
-        torch.testing.assert_close(mine, theirs, atol=2e-3, rtol=1e-2, msg=name)
+    before = load(shipped)
+    for steps, told in (("1", ""), ("2", "going on at step 1 of long")):
+        command = ["--out", str(tmp_path), "--from", str(shipped), "--seed", "45", "--save-every"]
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "gsam_ros.training.train_segmenter", *command, "1"),
+                *("--long-steps", steps, "--calibration-clips", "0", "--processes", "2"),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=250,
+        )
+        assert done.returncode == 0, done.stderr
+        assert told in done.stdout
+        state = torch.load(tmp_path / "state.pt", weights_only=True)
+        assert state["step"] == int(steps)
+        after = load(tmp_path / "model")
+        for (name, mine), theirs in zip(after.named_parameters(), before.parameters(), strict=True):
+            torch.testing.assert_close(mine, theirs, atol=2e-3, rtol=1e-2, msg=name)
 
 
 @pytest.mark.parametrize("name", ["stills", "video"])

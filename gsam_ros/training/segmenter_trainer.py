@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import Sam2VideoModel
 
+from gsam_ros.training.segmenter_clips import ClipKind
 from gsam_ros.training.segmenter_loss import Heads
 from gsam_ros.training.segmenter_model import new_model, save
 from gsam_ros.training.together import Team
@@ -31,8 +32,12 @@ class Stage:
     warm_up: int
     last_rate: float
     """Share of the rate that is left at the end."""
+    parts: tuple[tuple[ClipKind, ...], ...] = ()
+    """Kinds of clips in each equal part of the stage; none: pictures alone."""
     still_share: float = 0.0
     """How many of the batches are pictures, where the stage has clips."""
+    objects: int = 4
+    """In a picture."""
 
     def progress(self, step: int) -> float:
         """Share of the steps done, 0 to 1."""

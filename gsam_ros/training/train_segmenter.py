@@ -15,8 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import Sam2VideoModel
 
@@ -24,7 +25,7 @@ from gsam_ros.number_formats import autocast_on_cpu
 from gsam_ros.training.evaluate_clips import clip_figures
 from gsam_ros.training.evaluate_segmenter import still_figures
 from gsam_ros.training.progress import Progress
-from gsam_ros.training.segmenter_clips import ClipKind
+from gsam_ros.training.segmenter_clips import ClipKind, Clips
 from gsam_ros.training.segmenter_data import POINTED_STILLS, MixedBatches, StillBatches
 from gsam_ros.training.segmenter_model import load, save
 from gsam_ros.training.segmenter_steps import clip_loss, still_loss
@@ -44,28 +45,44 @@ GROWING = tuple((ClipKind(2, frames, 3),) for frames in (2, 3, 4, 6, 8, 8))
 LONG = (
     (
         # Fewer frames a second: what memory says of the place no longer does, looks have to.
-        ClipKind(1, 12, 4, strides=(1, 2, 3), boxed=0.3, share=0.25),
+        ClipKind(1, 12, 4, strides=(1, 2, 3), boxed=0.3, share=0.2),
         ClipKind(2, 8, 3, strides=(2, 3, 4), boxed=0.3, share=0.1),
         # Out of sight for longer than memory reaches, beside a look-alike.
-        ClipKind(1, 14, 3, strides=(2,), hidden=8, nameless=0.2, boxed=0.3, share=0.1),
+        ClipKind(1, 14, 3, strides=(2,), hidden=8, nameless=0.2, boxed=0.3, share=0.2),
         # For longer than gradients can be kept.
         ClipKind(1, 34, 4, strides=(1, 2), untaught=25, boxed=0.3, share=0.1),
         # The rooms that the machine is shown.
-        ClipKind(1, 12, 5, strides=(1, 2, 3), filmed=True, boxed=0.3, share=0.3),
+        ClipKind(1, 12, 5, strides=(1, 2, 3), filmed=True, boxed=0.3, share=0.25),
         ClipKind(1, 34, 5, strides=(1, 2), filmed=True, untaught=25, boxed=0.3, share=0.15),
     ),
 )
 """Those of the third."""
 STILLS_STAGE = Stage("stills", STEPS["stills"], 1.5e-3, 1.5e-3, warm_up=100, last_rate=0.1)
 VIDEO_STAGE = Stage(
-    "video", STEPS["video"], 7e-4, 1.2e-3, warm_up=60, last_rate=0.35, still_share=0.28
+    "video",
+    STEPS["video"],
+    7e-4,
+    1.2e-3,
+    warm_up=60,
+    last_rate=0.35,
+    parts=GROWING,
+    still_share=0.28,
 )
-LONG_STAGE = Stage("long", STEPS["long"], 4e-4, 7e-4, warm_up=60, last_rate=0.01, still_share=0.2)
-GENTLE_STAGE = replace(LONG_STAGE, rate=2.5e-4, memory_rate=4e-4, still_share=0.5)
-"""The third where it goes on from a finished model, which higher rates would first undo.
-
-Half of its batches are pictures: a step of them takes a sixth of the time, and masks out of boxes
-are what the machine misses most."""
+LONG_STAGE = Stage(
+    "long",
+    STEPS["long"],
+    4e-4,
+    7e-4,
+    warm_up=60,
+    last_rate=0.01,
+    parts=LONG,
+    still_share=0.2,
+    objects=5,
+)
+GENTLE_STAGE = replace(LONG_STAGE, rate=2.5e-4, memory_rate=4e-4, still_share=0.3)
+"""The third where it goes on from a finished model, which higher rates would first undo."""
+IMAGES = 8
+"""In a batch of pictures."""
 CALIBRATION_CLIPS = 24
 LOG_EVERY = 25
 
@@ -99,41 +116,60 @@ def run_stage(
     if stage.name != "stills":
         freeze_statistics(trainer.model)
     started = time.monotonic() - trainer.elapsed_s
-    team = trainer.team
-    losses: list[float] = []
-    ious: dict[str, list[float]] = {}
+    log = _StepLog()
     for batch in batches:
-        progress = stage.progress(trainer.step)
-        if progress >= 1:
+        if stage.progress(trainer.step) >= 1:
             break
-        kind = "stills" if isinstance(batch, Stills) else f"{len(batch.pixels)} frames"
         with autocast_on_cpu():
-            if isinstance(batch, Stills):
-                loss, overlap = still_loss(trainer.model, trainer.heads, batch)
-            else:
-                share = TRUTH_SHARE * max(0.0, 1 - progress / TRUTH_UNTIL)
-                share = 0.0 if stage.name == "long" else share
-                number = trainer.step * team.size + team.place
-                chance = torch.Generator().manual_seed(trainer.seed * 1_000_003 + number)
-                loss, overlap = clip_loss(trainer.model, trainer.heads, batch, share, chance)
+            loss, overlap = _loss(trainer, stage, batch)
         trainer.update(loss, stage.factor(trainer.step))
         trainer.elapsed_s = time.monotonic() - started
-        losses.append(float(loss.detach()))
-        ious.setdefault(kind, []).append(overlap)
-        if trainer.step % LOG_EVERY == 0 and team.leads:
-            each = ", ".join(f"{k} {sum(v) / len(v):.3f}" for k, v in sorted(ious.items()))
-            say(
-                f"{stage.name} {trainer.step}/{stage.steps} ({progress:.1%}) loss"
-                f" {sum(losses) / len(losses):.3f}, IoU {each}, {trainer.elapsed_s:.0f} s"
-            )
-            losses, ious = [], {}
-        if habits.tell and team.leads:
-            habits.tell(trainer.step)
+        log.note(batch, float(loss.detach()), overlap)
+        if trainer.team.leads:
+            if trainer.step % LOG_EVERY == 0:
+                log.say(trainer, stage)
+            if habits.tell:
+                habits.tell(trainer.step)
         if trainer.step % habits.save_every == 0:
             trainer.save_state()
-            if habits.reports and team.leads:
+            if habits.reports and trainer.team.leads:
                 report(trainer.average, stage.name, quick=True)
     trainer.save_state()
+
+
+def _loss(trainer: Trainer, stage: Stage, batch: Stills | Clips) -> tuple[Tensor, float]:
+    """Loss and mean IoU of a batch of pictures or clips."""
+    if isinstance(batch, Stills):
+        return still_loss(trainer.model, trainer.heads, batch)
+    truth_share = 0.0
+    if stage.name == "video":
+        truth_share = TRUTH_SHARE * max(0.0, 1 - stage.progress(trainer.step) / TRUTH_UNTIL)
+    number = trainer.step * trainer.team.size + trainer.team.place
+    chance = torch.Generator().manual_seed(trainer.seed * 1_000_003 + number)
+    return clip_loss(trainer.model, trainer.heads, batch, truth_share, chance)
+
+
+class _StepLog:
+    """Means since the last line: the loss, and the IoU of each kind of batch."""
+
+    def __init__(self) -> None:
+        self._losses: list[float] = []
+        self._ious: dict[str, list[float]] = {}
+
+    def note(self, batch: Stills | Clips, loss: float, overlap: float) -> None:
+        """Take one step in."""
+        kind = "stills" if isinstance(batch, Stills) else f"{len(batch.pixels)} frames"
+        self._losses.append(loss)
+        self._ious.setdefault(kind, []).append(overlap)
+
+    def say(self, trainer: Trainer, stage: Stage) -> None:
+        """Log a line, and begin anew."""
+        each = ", ".join(f"{kind} {np.mean(ious):.3f}" for kind, ious in sorted(self._ious.items()))
+        say(
+            f"{stage.name} {trainer.step}/{stage.steps} ({stage.progress(trainer.step):.1%}) loss"
+            f" {np.mean(self._losses):.3f}, IoU {each}, {trainer.elapsed_s:.0f} s"
+        )
+        self._losses, self._ious = [], {}
 
 
 def freeze_statistics(model: Sam2VideoModel) -> None:
@@ -170,74 +206,35 @@ def calibrate(model: Sam2VideoModel, clips: int = CALIBRATION_CLIPS) -> float:
     return best
 
 
-def loader(batches: StillBatches | MixedBatches) -> DataLoader:
-    """One process that draws ahead; `batches` already are batches."""
-    return DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=6)
-
-
 def train(team: Team, arguments: argparse.Namespace) -> None:
     """Run all stages, or what is left of them, and write the model to `out`/model."""
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    stills = replace(STILLS_STAGE, steps=arguments.stills_steps)
-    video = replace(VIDEO_STAGE, steps=arguments.video_steps)
     last = LONG_STAGE if arguments.start is None else GENTLE_STAGE
-    long = replace(last, steps=arguments.long_steps)
+    stages = [
+        replace(stage, steps=getattr(arguments, f"{stage.name}_steps"))
+        for stage in (STILLS_STAGE, VIDEO_STAGE, last)
+    ]
     trainer = Trainer(arguments.out, arguments.seed, team)
-    trainer.load_state([stills, video, long])
+    trainer.load_state(stages)
     team.wait()  # until all have read the state that the first will replace
     if trainer.step and team.leads:
         say(f"going on at step {trainer.step} of {trainer.stage}")
-    elif arguments.start is not None:
+    elif not trainer.stage and arguments.start is not None:
         trainer.take(load(arguments.start))
-        trainer.begin(long)
-    progress = Progress(arguments.out, stills.steps + video.steps + long.steps)
+        trainer.begin(stages[-1])
+    progress = Progress(arguments.out, sum(stage.steps for stage in stages))
+    behind = [stage.name for stage in stages].index(trainer.stage or stages[0].name)
+    for number, stage in enumerate(stages[behind:], behind):
+        if trainer.stage != stage.name:
+            trainer.begin(stage)
+        before = sum(stage.steps for stage in stages[:number])
 
-    def habits(steps_before: int) -> Habits:
-        return Habits(
-            arguments.save_every,
-            arguments.reports,
-            lambda step: progress.tell(steps_before + step),
-        )
+        def tell(step: int, before: int = before) -> None:
+            progress.tell(before + step)
 
-    if trainer.stage in ("", "stills"):
-        if not trainer.stage:
-            trainer.begin(stills)
-        pictures = StillBatches(
-            arguments.seed,
-            trainer.step,
-            stills.steps,
-            images=8,
-            objects=4,
-            pointed=POINTED_STILLS / 2,
-            team=team,
-        )
-        run_stage(trainer, stills, loader(pictures), habits(0))
-        trainer.begin(video)
-    if trainer.stage == "video":
-        mixed = MixedBatches(
-            arguments.seed,
-            trainer.step,
-            video.steps,
-            images=8,
-            objects=4,
-            parts=GROWING,
-            still_share=video.still_share,
-            team=team,
-        )
-        run_stage(trainer, video, loader(mixed), habits(stills.steps))
-        trainer.begin(long)
-    mixed = MixedBatches(
-        arguments.seed + 1,
-        trainer.step,
-        long.steps,
-        images=8,
-        objects=5,
-        parts=LONG,
-        still_share=long.still_share,
-        team=team,
-    )
-    run_stage(trainer, long, loader(mixed), habits(stills.steps + video.steps))
+        habits = Habits(arguments.save_every, arguments.reports, tell)
+        run_stage(trainer, stage, loader(trainer, stage), habits)
     if not team.leads:
         return
     if arguments.calibration_clips:
@@ -245,6 +242,33 @@ def train(team: Team, arguments: argparse.Namespace) -> None:
     save(trainer.average, arguments.out / "model")
     if arguments.reports:
         report(trainer.average, "video", quick=False)
+
+
+def loader(trainer: Trainer, stage: Stage) -> DataLoader:
+    """What is left of a stage's batches; one process draws them ahead."""
+    batches: StillBatches | MixedBatches
+    if not stage.parts:
+        batches = StillBatches(
+            trainer.seed,
+            trainer.step,
+            stage.steps,
+            images=IMAGES,
+            objects=stage.objects,
+            pointed=POINTED_STILLS / 2,
+            team=trainer.team,
+        )
+    else:
+        batches = MixedBatches(
+            trainer.seed + (stage.name == "long"),
+            trainer.step,
+            stage.steps,
+            images=IMAGES,
+            objects=stage.objects,
+            parts=stage.parts,
+            still_share=stage.still_share,
+            team=trainer.team,
+        )
+    return DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=6)
 
 
 def main() -> None:
