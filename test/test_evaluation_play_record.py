@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +94,25 @@ def test_every_answer_is_recorded_under_the_right_prompt(
     assert [a.prompt_version for a in answers] == [1] * 20 + [2] * 20
     assert len(statuses) == FRAMES
     assert labels == [1, 2]
+
+
+def test_an_impatient_ctrl_c_leaves_a_whole_recording(
+    family: Family, bag: Path, tmp_path: Path
+) -> None:
+    """A terminal and ros2 launch may both send the signal, and people press the keys twice."""
+    start_fake_node(family)
+    result = tmp_path / "result"
+    command = ("-m", "gsam_ros.replay.record", str(result), "--below", "/gsam", "--expect")
+    recorder = family.start("recorder", *command, "/gsam/front/instances")
+    family.wait_for(recorder, RECORDER_READY, 30)
+    family.wait_for(family.start("player", "-m", "gsam_ros.replay.play", str(bag), *PLAY))
+    end = time.monotonic() + 15
+    while recorder.status is None and not (result / "metadata.yaml").exists():
+        os.kill(recorder.pid, signal.SIGINT)
+        time.sleep(0.005)
+        assert time.monotonic() < end
+    with open_bag(result) as recorded:
+        assert recorded.count(["/gsam/front/instances"]) == FRAMES
 
 
 def test_where_no_terminal_is_progress_is_told_in_lines(family: Family, bag: Path) -> None:

@@ -137,7 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--leave-out", nargs="*", default=[], help="ends of names not to record")
     options = parser.parse_args(arguments)
     try:
-        with BagWriter(options.out) as writer, session("gsam_recorder") as current:
+        # The session outlasts the bag: a second Ctrl-C must not meet a bag half closed.
+        with session("gsam_recorder") as current, BagWriter(options.out) as writer:
             recorder = Recorder(current, writer, options.below, options.leave_out)
             recorder.run(options.expect)
     except BagError as error:
