@@ -42,11 +42,11 @@ from transformers import (
 )
 
 from gsam_ros import checkpoints
+from gsam_ros.boxes import box_iou
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.forward import find
 from gsam_ros.detection.pixels import prepare
 from gsam_ros.detection.settings import SliceSettings
-from gsam_ros.tracking.association import box_iou
 from gsam_ros.world.stills import draw_still
 
 PHRASES = ("mug", "ring", "ball")  # of one word: transformers and sahi score them as we do

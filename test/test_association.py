@@ -9,15 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.ops import box_iou as torch_box_iou
 
-from gsam_ros.tracking.association import (
-    Outlines,
-    affinities,
-    assign,
-    box_iou,
-    mask_overlap,
-    match,
-    overlap,
-)
+from gsam_ros.boxes import box_iou
+from gsam_ros.tracking.association import Outlines, affinities, assign, mask_overlap, match, overlap
 
 
 def boxes(*rows):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from gsam_ros.boxes import box_iou
 from gsam_ros.instances import Detections
 from gsam_ros.masks import Masks
-from gsam_ros.tracking.association import box_iou
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.correction import correct
 from gsam_ros.tracking.effort import segment_where_expected

@@ -13,8 +13,8 @@ from PIL import Image
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor, pipeline
 
 from gsam_ros import checkpoints
+from gsam_ros.boxes import box_iou
 from gsam_ros.detection.detector import GroundingDetector
-from gsam_ros.tracking.association import box_iou
 from gsam_ros.world.stills import draw_still
 
 WORDS = ("mug", "ring", "ball", "star")

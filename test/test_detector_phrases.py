@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gsam_ros.boxes import box_iou
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.text import encode_text
 from gsam_ros.instances import Detections
 from gsam_ros.prompts import PromptError, parse_prompt
-from gsam_ros.tracking.association import box_iou
 from gsam_ros.world.stills import Still, draw_still
 from gsam_ros.world.vocabulary import SEEN, phrase_of
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from gsam_ros.boxes import box_iou
 from gsam_ros.detection.settings import DetectorSettings
 from gsam_ros.instances import Frame, TrackState
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
@@ -16,7 +17,6 @@ from gsam_ros.pipeline.settings import Settings
 from gsam_ros.prompts import PromptError
 from gsam_ros.settings import SettingError, with_texts
 from gsam_ros.standalone.run_state import load_state, save_state
-from gsam_ros.tracking.association import box_iou
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.visual_prompts import VisualPrompt
 from gsam_ros.world.scene import Scene

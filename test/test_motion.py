@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsam_ros.tracking.association import box_iou
+from gsam_ros.boxes import box_iou
 from gsam_ros.tracking.motion import BoxMotion
 
 BOX = np.array([100.0, 100.0, 160.0, 140.0])

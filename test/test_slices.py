@@ -19,6 +19,7 @@ from sahi.slicing import get_slice_bboxes
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from gsam_ros import checkpoints
+from gsam_ros.boxes import box_iou
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.merging import combine, merge
 from gsam_ros.detection.settings import DetectorSettings, SliceSettings
@@ -27,7 +28,6 @@ from gsam_ros.instances import Detections
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.prompts import Phrase
 from gsam_ros.settings import SettingError
-from gsam_ros.tracking.association import box_iou
 from gsam_ros.world.stills import Still, draw_still
 
 ALWAYS = SliceSettings(mode="always", width=256, height=192)

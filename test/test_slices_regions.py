@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gsam_ros.boxes import box_iou
 from gsam_ros.detection.regions import TileTurns
 from gsam_ros.detection.replica import Replica
 from gsam_ros.detection.settings import DetectorSettings, SliceSettings
@@ -12,7 +13,6 @@ from gsam_ros.detection.slicing import tiles
 from gsam_ros.instances import Frame
 from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
-from gsam_ros.tracking.association import box_iou
 from gsam_ros.world.stills import draw_stills
 
 SIZE = (400, 600)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torchvision.ops import nms
 
+from gsam_ros.boxes import box_areas, box_intersection
 from gsam_ros.detection.settings import SliceSettings
 from gsam_ros.detection.slicing import Size, cut_off
 from gsam_ros.instances import Detections
@@ -110,12 +111,8 @@ def overlaps(first: np.ndarray, second: np.ndarray, metric: str) -> np.ndarray:
         second: [M, 4].
         metric: IOU (intersection over union) or IOS (over the smaller of both).
     """
-    x0, y0, x1, y1 = (first[:, None, side] for side in range(4))
-    u0, v0, u1, v1 = (second[None, :, side] for side in range(4))
-    width = np.minimum(x1, u1) - np.maximum(x0, u0)
-    height = np.minimum(y1, v1) - np.maximum(y0, v0)
-    common = width.clip(min=0) * height.clip(min=0)
-    area, other = (x1 - x0) * (y1 - y0), (u1 - u0) * (v1 - v0)
+    common = box_intersection(first, second)
+    area, other = box_areas(first)[:, None], box_areas(second)
     return common / (np.minimum(area, other) if metric == "IOS" else area + other - common)
 
 
@@ -131,7 +128,7 @@ def _held_by_another(found: Detections, cut: np.ndarray, settings: SliceSettings
     inside = overlaps(found.boxes[rows], found.boxes, "IOS") >= settings.threshold
     if not settings.across_phrases:
         inside &= found.phrase_index[rows, None] == found.phrase_index
-    area = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(1)
+    area = box_areas(found.boxes)
     held = np.zeros(len(found), bool)
     held[rows] = (inside & (area[rows, None] < area)).any(1)
     return held

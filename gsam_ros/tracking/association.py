@@ -7,19 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-
-def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes [N, 4] and [M, 4] (xyxy): [N, M] in [0, 1]."""
-    return box_overlap(first, second)[0]
-
-
-def box_overlap(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Overlap of boxes [N, 4] and [M, 4] (xyxy); returns as `mask_overlap`."""
-    corner = np.maximum(first[:, None, :2], second[None, :, :2])
-    opposite = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.clip(opposite - corner, 0, None).prod(-1)
-    areas = [np.clip(b[:, 2:] - b[:, :2], 0, None).prod(-1) for b in (first, second)]
-    return _shares(shared, areas[0], areas[1])
+from gsam_ros.boxes import box_iou, box_overlap, shares
 
 
 def mask_overlap(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -32,20 +20,7 @@ def mask_overlap(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.
     flat = [masks.reshape(len(masks), cells).astype(np.float32) for masks in (first, second)]
     shared = flat[0] @ flat[1].T
     areas = [f.sum(1) for f in flat]
-    return _shares(shared, areas[0], areas[1])
-
-
-def _shares(
-    shared: np.ndarray, first: np.ndarray, second: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """What is shared [N, M], of the union and of the smaller one of areas [N] and [M]."""
-    union = first[:, None] + second[None] - shared
-    smaller = np.minimum(first[:, None], second[None])
-    zeros = np.zeros_like(shared)
-    return (
-        np.divide(shared, union, out=zeros.copy(), where=union > 0),
-        np.divide(shared, smaller, out=zeros, where=smaller > 0),
-    )
+    return shares(shared, areas[0], areas[1])
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gsam_ros.boxes import box_iou
 from gsam_ros.instances import Detections, Instances, TrackState
 from gsam_ros.prompts import PromptError
-from gsam_ros.tracking.association import box_iou, overlap
+from gsam_ros.tracking.association import overlap
 from gsam_ros.tracking.known_masks import KnownMasks
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track, masks_of, outlines_of

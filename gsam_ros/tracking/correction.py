@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from gsam_ros.boxes import box_overlap
 from gsam_ros.instances import TrackState
-from gsam_ros.tracking.association import box_overlap
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.effort import segment_where_expected
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gsam_ros.boxes import box_overlap
 from gsam_ros.instances import TrackState
-from gsam_ros.tracking.association import box_overlap
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.closeups import is_small, segment_small_and_others
 from gsam_ros.tracking.known_masks import propagate_once

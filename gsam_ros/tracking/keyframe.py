@@ -8,15 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from gsam_ros.boxes import box_iou, box_overlap
 from gsam_ros.instances import TrackState
-from gsam_ros.tracking.association import (
-    Outlines,
-    affinities,
-    box_iou,
-    box_overlap,
-    match,
-    overlap,
-)
+from gsam_ros.tracking.association import Outlines, affinities, match, overlap
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.pointing import SAME_OBJECT
 from gsam_ros.tracking.returning import who_returns

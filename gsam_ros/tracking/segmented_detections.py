@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from gsam_ros.boxes import box_iou
 from gsam_ros.instances import Detections
-from gsam_ros.tracking.association import Outlines, box_iou, overlap
+from gsam_ros.tracking.association import Outlines, overlap
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.closeups import segment_small_and_others
 from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel

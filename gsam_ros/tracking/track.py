@@ -16,9 +16,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from gsam_ros.boxes import box_iou
 from gsam_ros.instances import TrackState
 from gsam_ros.masks import Closeup, Masks
-from gsam_ros.tracking.association import Outlines, box_iou
+from gsam_ros.tracking.association import Outlines
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.motion import BoxMotion
 from gsam_ros.tracking.settings import TrackerSettings

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
+from gsam_ros.boxes import box_iou
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.settings import DetectorSettings
 from gsam_ros.training.detector_prompts import draw_test_phrases
@@ -136,8 +137,8 @@ def precision_recall(
             ]
             there, shown = there + len(truth), shown + len(hits)
             for _, box in sorted(hits, key=lambda hit: -hit[0]):
-                overlaps = [_iou(box, other) for other in truth]
-                if overlaps and max(overlaps) >= 0.5:
+                overlaps = _ious(box, truth)
+                if overlaps.max(initial=0) >= 0.5:
                     truth.pop(int(np.argmax(overlaps)))
                     right += 1
     return {
@@ -166,16 +167,16 @@ def duplicates(pictures: Sequence[Picture]) -> int:
     for picture in pictures:
         owners = []
         for box in picture.boxes[picture.shown()]:
-            overlaps = [_iou(box, other) for other in picture.truth]
-            if overlaps and max(overlaps) >= 0.5:
+            overlaps = _ious(box, picture.truth)
+            if overlaps.max(initial=0) >= 0.5:
                 owners.append(int(np.argmax(overlaps)))
         count += len(owners) - len(set(owners))
     return count
 
 
-def _iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    overlap = np.prod(np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None))
-    return float(overlap / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - overlap))
+def _ious(box: NDArray[np.float32], others: ArrayLike) -> NDArray[np.float32]:
+    """[K] of a box [4] with K others."""
+    return box_iou(box[None], np.reshape(others, (-1, 4)))[0]
 
 
 def evaluate(
