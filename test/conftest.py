@@ -6,7 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+import hypothesis
 import pytest
+
+# No test is timed: these machines are busy.
+hypothesis.settings.register_profile("gsam_ros", deadline=None)
+hypothesis.settings.load_profile("gsam_ros")
 
 ROOT = Path(__file__).resolve().parent.parent
 DOMAINS = range(1, 102)  # those whose ports Linux does not hand out to others

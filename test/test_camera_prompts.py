@@ -261,7 +261,7 @@ def test_a_state_goes_on_with_every_camera_and_prompt(tracker, front, rear, tmp_
 TEXTS = ["red mug.", "red mug. purple ball.", "blue ring.", "dog. red mug:0.4.", "", "..."]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from([None, "a", "b"]), st.sampled_from(TEXTS)), max_size=8))
 def test_whatever_is_asked_each_camera_has_its_own_or_the_common_prompt(loaded, changes) -> None:
     """Held against the rule in three lines; versions only grow."""

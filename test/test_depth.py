@@ -81,7 +81,7 @@ def test_sizes_that_do_not_fit_are_named():
         surfaces(masks_of(square(0, 0, 9, 9)), np.ones((24, 32), np.float32), CAMERA)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     x=st.floats(-0.4, 0.4), y=st.floats(-0.3, 0.3), z=st.floats(0.5, 8.0), noise=st.floats(0, 0.01)
 )

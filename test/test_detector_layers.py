@@ -37,7 +37,7 @@ def image(seed: int, height: int = 90, width: int = 160) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 255, (height, width, 3)).astype(np.uint8)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=3),
     st.integers(1, 3),
@@ -83,7 +83,7 @@ def test_deformable_attention_is_that_of_transformers(coordinates):
     torch.testing.assert_close(DeformableAttention(layer)(**options)[0], layer(**options)[0])
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(1, 3), st.integers(1, 40), st.integers(1, 12), st.booleans())
 def test_fusion_is_that_of_transformers(batch, pixels, words, padded):
     torch.manual_seed(words)

@@ -50,7 +50,7 @@ def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> Non
         np.testing.assert_allclose(table[:, 4], other[name][:, 4], atol=1e-5)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.permutations(PHRASES))
 def test_the_order_of_phrases_does_not_matter(detector, still, phrases):
     expected = named(detector, still.image, ". ".join(PHRASES))
@@ -62,7 +62,7 @@ ARTICLES = st.sampled_from(["", "a ", "A  ", "the ", "An "])
 MARKS = st.sampled_from([".", ". ", ",", "\n", ";\t", " . . ", "\u3002"])
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(ARTICLES, st.booleans(), MARKS), min_size=8, max_size=8))
 def test_articles_capitals_marks_and_duplicates_do_not_matter(detector, still, ways):
     expected = named(detector, still.image, ". ".join(PHRASES))
@@ -80,7 +80,7 @@ def test_articles_capitals_marks_and_duplicates_do_not_matter(detector, still, w
 LETTERS = st.text(st.characters(categories=["L", "N", "Zs"]), min_size=1, max_size=12)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.lists(LETTERS | st.sampled_from(PHRASES) | st.sampled_from(["[SEP]", "?", "##s", "чашка"]))
 )

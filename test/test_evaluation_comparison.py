@@ -93,7 +93,7 @@ def random_frames(seed: int, count: int = 12) -> list[PairedFrame]:
     return paired(truth, answers)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_every_block_once_gives_the_libraries_figures(seed: int) -> None:
     frames = random_frames(seed)
@@ -117,7 +117,7 @@ def test_every_block_once_gives_the_libraries_figures(seed: int) -> None:
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_a_draw_gives_what_the_libraries_make_of_the_drawn_frames(seed: int) -> None:
     frames = random_frames(seed)

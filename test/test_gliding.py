@@ -72,7 +72,7 @@ def test_where_nothing_moves_masks_stay_as_they_are() -> None:
     assert moved.scores.tolist() == [0.5]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(-8, 8), st.integers(-8, 8))
 def test_a_mask_goes_where_its_object_goes(x: int, y: int) -> None:
     way = [square(120 + i * x, 90 + i * y) for i in range(4)]

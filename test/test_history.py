@@ -104,9 +104,7 @@ def assert_same(one: Stream, other: Stream) -> None:
         np.testing.assert_allclose(*expected, atol=0.5)
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     first=st.integers(0, 2),
     delays=st.tuples(st.integers(0, 3), st.integers(0, 3)),

@@ -53,14 +53,14 @@ def declared(path: Path) -> set[str]:
 
 def published() -> set[str]:
     """What the node publishes for a camera, below its name."""
-    bridge = ROOT / "gsam_ros" / "bridge"
-    source = "".join((bridge / name).read_text() for name in ("camera.py", "results_3d.py"))
+    node = ROOT / "gsam_ros" / "node"
+    source = "".join((node / name).read_text() for name in ("camera.py", "results_3d.py"))
     return {
-        node.args[1].value
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) == "publisher"
-        and isinstance(node.args[1], ast.Constant)
+        call.args[1].value
+        for call in ast.walk(ast.parse(source))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func) == "publisher"
+        and isinstance(call.args[1], ast.Constant)
     }
 
 

@@ -34,7 +34,7 @@ def enlarged(masks: Masks) -> np.ndarray:
     return full[:, 0].numpy()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(random_masks())
 def test_regions_equal_the_interpolated_whole_image(masks):
     expected, found = enlarged(masks), masks.pixels()
@@ -43,7 +43,7 @@ def test_regions_equal_the_interpolated_whole_image(masks):
     assert ((expected > 0) == found)[clear].all()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(random_masks())
 def test_boxes_areas_and_encodings_agree_with_the_pixels(masks):
     for pixels, box, area, counts in zip(
@@ -67,7 +67,7 @@ def test_a_pixel_goes_to_the_mask_that_is_surest_of_it():
     assert painted.tolist() == [[7, 7, 7, 9, 9, 9, 9, 9]] * 4
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(random_masks())
 def test_painting_covers_the_union_and_order_does_not_matter(masks):
     values = np.arange(1, len(masks) + 1)

@@ -90,7 +90,7 @@ SAHI = {
 }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(detections(), st.sampled_from([0.1, 0.3, 0.5, 0.9]), st.booleans())
 @pytest.mark.parametrize(
     ("kind", "metric"), [*product(("NMS", "NMM", "GREEDYNMM"), ("IOU", "IOS")), ("LSNMS", "IOU")]

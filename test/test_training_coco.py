@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torchvision.ops import box_convert
@@ -165,7 +165,6 @@ def prompts(phrases=("red mug", "ball", "cone", "blue box"), tokens=256, negativ
     return PromptMaker(phrases, build_tokenizer(), tokens, negatives)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=6), st.integers(0, 4), st.integers(0, 99))
 def test_prompts_hold_what_is_there_and_some_that_is_not(present, negatives, seed):
     numbers = prompts(negatives=negatives).draw(np.random.default_rng(seed), present)
@@ -186,7 +185,6 @@ def test_what_is_there_comes_first_where_the_text_is_short():
         prompts(tokens=4)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=3), st.lists(st.integers(0, 3)), st.integers(0, 99))
 def test_what_is_there_in_a_crowd_is_never_asked_for_as_absent(present, unsure, seed):
     numbers = prompts(negatives=4).draw(np.random.default_rng(seed), present, unsure)

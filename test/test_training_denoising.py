@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from random_checkpoints import small_detector_config
 from test_training_detector_loss import CLS, DOT, LEFT, RIGHT, SEP, make_targets
@@ -54,7 +54,6 @@ def shifts(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
     return sides.abs() / half
 
 
-@settings(deadline=None)
 @given(box_lists, st.floats(0.05, 0.5), st.integers(0, 1000))
 def test_noise_keeps_its_bounds_and_negatives_are_farther(boxes, scale, seed):
     truth = torch.tensor(boxes)
