@@ -18,7 +18,7 @@ from gsam_ros.instances import Frame
 from gsam_ros.pipeline.loading import load_tracker
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.settings import with_texts
-from gsam_ros.training.progress import Progress, steps_done
+from gsam_ros.training.progress_file import ProgressFile, steps_done
 from gsam_ros.world.stills import draw_still
 
 SHARE = "0.0005"
@@ -105,7 +105,7 @@ def test_a_training_that_fails_is_told_with_the_end_of_its_log(
 def test_progress_is_read_whole(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert steps_done(folder) == 0
-    progress = Progress(folder, 1000)
+    progress = ProgressFile(folder, 1000)
     for done in range(1, 1001):
         progress.tell(done)
         assert steps_done(folder) <= done

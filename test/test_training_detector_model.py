@@ -25,7 +25,7 @@ from gsam_ros.training.evaluate_detector import (
     average_precision,
     precision_recall,
 )
-from gsam_ros.training.progress import steps_done
+from gsam_ros.training.progress_file import steps_done
 from gsam_ros.training.refine_detector import SCALE, Refinement, Refining, refine
 from gsam_ros.training.together import Team
 from gsam_ros.training.train_detector import DetectorTraining, Settings

@@ -18,7 +18,7 @@ import gsam_ros
 from gsam_ros.evaluation.report import as_markdown
 from gsam_ros.replay.processes import Child, run_this_code
 from gsam_ros.training import refine_detector, train_detector, train_segmenter
-from gsam_ros.training.progress import steps_done
+from gsam_ros.training.progress_file import steps_done
 from gsam_ros.training.world_figures import ROLES, rows
 
 _STATES = 16  # that the detector's training keeps, one after the other

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from gsam_ros.instances import Frame
-from gsam_ros.pipeline.keyframes import Found
+from gsam_ros.pipeline.looking import Found
 from gsam_ros.pipeline.step_errors import CamerasFailed
 from gsam_ros.pipeline.step_groups import APART
 

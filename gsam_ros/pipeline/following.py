@@ -12,8 +12,8 @@ from gsam_ros.instances import Detections, Frame, FrameResult, Instances
 from gsam_ros.pipeline.beside import BesideDetector, Job
 from gsam_ros.pipeline.camera_prompts import CameraPrompts
 from gsam_ros.pipeline.glides import Glides
-from gsam_ros.pipeline.keyframes import Found, Keyframes
 from gsam_ros.pipeline.late_detections import LateDetections
+from gsam_ros.pipeline.looking import Found, Looking
 from gsam_ros.pipeline.refining import Refining
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.pipeline.step_errors import NothingBegun
@@ -39,7 +39,7 @@ class Following:
 
     Attributes:
         settings: as given.
-        keyframes: when the detector looks.
+        looking: when the detector looks.
         glides: frames that SAM 2 does not look at.
         refining: what outlines masks anew.
         late: the detector beside the stream; None where frames wait for it.
@@ -61,7 +61,7 @@ class Following:
         self._tracker = tracker
         self._history = history
         self._prompts = prompts
-        self.keyframes = Keyframes(detector, prompts.text)
+        self.looking = Looking(detector, prompts.text)
         self.glides = Glides()
         self.refining = Refining(tracker)
         self.late: LateDetections | None = None
@@ -73,7 +73,7 @@ class Following:
 
     def reset(self, camera: str | None = None) -> None:
         """Nothing that is under way counts any more, of one camera or of all."""
-        self.keyframes.forget(camera)
+        self.looking.forget(camera)
         self.glides.clear(camera)
         if self.late:
             self.late.forget(camera)
@@ -186,7 +186,7 @@ class Following:
         if self.late and frame.camera in self.late.asked:
             return False
         tracks = self._tracker.cameras.get(frame.camera)
-        return self.keyframes.is_due(frame, tracks, self.settings.detector.rate)
+        return self.looking.is_due(frame, tracks, self.settings.detector.rate)
 
     def _look(
         self, frames: Sequence[Frame], keyframes: Sequence[bool], watch: Stopwatch
@@ -207,4 +207,4 @@ class Following:
         }
 
     def _job(self, frames: Sequence[Frame]) -> Job:
-        return self.keyframes.job(frames, self._tracker.cameras, self.settings)
+        return self.looking.job(frames, self._tracker.cameras, self.settings)

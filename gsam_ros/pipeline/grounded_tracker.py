@@ -125,7 +125,7 @@ class GroundedTracker:
 
         Any thread may ask. While something is short, as much as fits goes on.
         """
-        told = [self._following.keyframes.shortage, self._following.refining.shortage]
+        told = [self._following.looking.shortage, self._following.refining.shortage]
         own = [*self._detector.shortages, *self._segmenter.batches.shortages]
         late = self._following.late
         long = late.long_look if late else ""
@@ -182,10 +182,10 @@ class GroundedTracker:
 
     def state(self) -> TrackerState:
         """What the next step depends on: write it away before that step, it is no copy."""
-        keyframes, glides = self._following.keyframes, self._following.glides.cameras
+        looking, glides = self._following.looking, self._following.glides.cameras
         prompts, version = self._prompts.state()
         cameras = self._tracker.cameras
-        return TrackerState(prompts, version, cameras, keyframes.last, keyframes.turns, glides)
+        return TrackerState(prompts, version, cameras, looking.last, looking.turns, glides)
 
     def restore(self, state: TrackerState) -> None:
         """Go on from a state of a tracker with the same models and settings.
@@ -196,8 +196,8 @@ class GroundedTracker:
         self.reset()
         self._tracker.cameras = state.cameras
         self._prompts.restore(state.prompts, state.version)
-        keyframes = self._following.keyframes
-        keyframes.last, keyframes.turns = state.last_keyframe, state.turns
+        looking = self._following.looking
+        looking.last, looking.turns = state.last_keyframe, state.turns
         self._following.glides.cameras = state.glides
 
     def detect(self, image: np.ndarray, text: str) -> tuple[Instances, Prompt]:

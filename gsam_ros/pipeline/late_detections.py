@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from gsam_ros.instances import Frame, LateDetection
 from gsam_ros.pipeline.beside import Answer, BesideDetector, Job
-from gsam_ros.pipeline.keyframes import Found
+from gsam_ros.pipeline.looking import Found
 from gsam_ros.pipeline.step_errors import CamerasFailed
 from gsam_ros.tracking.history import History
 

@@ -21,7 +21,7 @@ from gsam_ros.stages import Stage, since
 from gsam_ros.standalone.coco_file import annotation_entries, image_entry, join_coco, write_line
 from gsam_ros.standalone.mot_file import mot_lines
 from gsam_ros.standalone.result_bag import ResultBag, join_bags
-from gsam_ros.standalone.run_parts import CameraProgress, Progress
+from gsam_ros.standalone.run_parts import CameraProgress, RunProgress
 
 _BAG, _IMAGES, _ANNOTATIONS, _FRAMES = "bag", "images.lines", "annotations.lines", "frames.csv"
 _HEAD = ("camera", "frame", "stamp_ns", "name", "instances", "keyframe", "problem")
@@ -39,7 +39,7 @@ class PartWriter:
         video: whether to draw the results.
     """
 
-    def __init__(self, folder: Path, source: Source, progress: Progress, video: bool) -> None:
+    def __init__(self, folder: Path, source: Source, progress: RunProgress, video: bool) -> None:
         self._folder = folder
         self._cameras = source.cameras
         self._progress = progress
@@ -124,7 +124,7 @@ class PartWriter:
 
 
 def join_parts(
-    parts: Sequence[Path], folder: Path, source: Source, progress: Progress, out: Path
+    parts: Sequence[Path], folder: Path, source: Source, progress: RunProgress, out: Path
 ) -> None:
     """Join the parts in a folder, then move everything to where it belongs.
 

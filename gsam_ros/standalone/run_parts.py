@@ -51,7 +51,7 @@ class CameraProgress:
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """How far a run has come; everything that goes on counting from part to part.
 
     Attributes:
@@ -87,13 +87,13 @@ class Progress:
         return sum(camera.frames for camera in self.cameras.values())
 
     @staticmethod
-    def of(values: Mapping[str, Any]) -> Progress:
+    def of(values: Mapping[str, Any]) -> RunProgress:
         """From what `asdict` made of it."""
         cameras = {name: CameraProgress(**camera) for name, camera in values["cameras"].items()}
         for camera in cameras.values():
             if camera.video_size is not None:
                 camera.video_size = (camera.video_size[0], camera.video_size[1])
-        return Progress(**{**values, "cameras": cameras})
+        return RunProgress(**{**values, "cameras": cameras})
 
 
 class Parts:
@@ -129,7 +129,7 @@ class Parts:
         """Folders of the parts that are whole, in order."""
         return sorted(self.folder.glob("part-*[0-9]"))
 
-    def resume(self, device: Any) -> tuple[Progress, Any]:
+    def resume(self, device: Any) -> tuple[RunProgress, Any]:
         """How far the complete parts go, and the tracker's state there.
 
         If the last part is damaged, it is removed and the run goes on from the one before.
@@ -142,14 +142,14 @@ class Parts:
         """
         complete = self.complete
         if not complete:
-            return Progress(), None
+            return RunProgress(), None
         *before, last = complete
         try:
             return _read_part(last, device)
         except _DamageError as error:
             damage = error
         try:
-            found = _read_part(before[-1], device) if before else (Progress(), None)
+            found = _read_part(before[-1], device) if before else (RunProgress(), None)
         except _DamageError as error:
             raise PartsError(f"{damage}, and {error}: {self._way_out()}") from error
         shutil.rmtree(last)
@@ -161,7 +161,7 @@ class Parts:
         folder.mkdir()
         return folder
 
-    def end(self, folder: Path, progress: Progress, state: Any) -> None:
+    def end(self, folder: Path, progress: RunProgress, state: Any) -> None:
         """The part is written: keep it, and with it how far the run has come."""
         write_json(folder / _PROGRESS, asdict(progress))
         save_state(folder / _STATE, state)
@@ -191,7 +191,7 @@ class Parts:
         return f"remove {self.folder} to begin anew, or give another --out"
 
 
-def _read_part(folder: Path, device: Any) -> tuple[Progress, Any]:
+def _read_part(folder: Path, device: Any) -> tuple[RunProgress, Any]:
     """How far a part goes, and the tracker's state there.
 
     Raises:
@@ -199,7 +199,7 @@ def _read_part(folder: Path, device: Any) -> tuple[Progress, Any]:
     """
     path = folder / _PROGRESS
     try:
-        progress = Progress.of(read_json(path))
+        progress = RunProgress.of(read_json(path))
         path = folder / _STATE
         return progress, load_state(path, device) if progress.prompt else None
     except (AttributeError, LookupError, OSError, StateError, TypeError, ValueError) as error:

@@ -43,7 +43,7 @@ from gsam_ros.settings import leaves
 from gsam_ros.stages import Stage
 from gsam_ros.standalone.file_states import model_states
 from gsam_ros.standalone.part_writer import TOLD, PartWriter, camera_file, join_parts
-from gsam_ros.standalone.run_parts import Parts, Progress
+from gsam_ros.standalone.run_parts import Parts, RunProgress
 from gsam_ros.standalone.stop_signals import stop_signals
 
 
@@ -148,7 +148,7 @@ class _Run:
         source: Source,
         tracker: Tracker,
         parts: Parts,
-        progress: Progress,
+        progress: RunProgress,
         prompt: str,
         video: bool,
         limit: int,
@@ -251,7 +251,7 @@ class _Run:
         return Unreadable(frame.camera, frame.stamp, frame.token, reason, STAMP)
 
 
-def _lost(progress: Progress) -> Iterator[str]:
+def _lost(progress: RunProgress) -> Iterator[str]:
     """What many frames have in common that have no answer, in words."""
     if progress.unasked:
         yield f"{progress.unasked} of {progress.frames} frames came before the first prompt"
@@ -290,7 +290,7 @@ def _identity(
     return dict(json.loads(json.dumps(told)))  # as it will be read: tuples are lists
 
 
-def _summary(source: Source, outcome: TrackOutcome, progress: Progress) -> dict[str, Any]:
+def _summary(source: Source, outcome: TrackOutcome, progress: RunProgress) -> dict[str, Any]:
     return {
         "cameras": list(source.cameras),
         "frames": outcome.frames,

@@ -40,7 +40,7 @@ from gsam_ros.training.fine_tune_settings import (
     FineTuneSettings,
     claim_folder,
 )
-from gsam_ros.training.fine_tune_shelf import Progress, Shelf
+from gsam_ros.training.fine_tune_shelf import Reached, Shelf
 
 
 class FineTuning:
@@ -106,7 +106,7 @@ class FineTuning:
         self.schedule = LambdaLR(optimiser, self._rate_factor)
         self.model = self.accelerator.unwrap_model(self.loss).model
         self.average = Average(self.model, settings.average) if settings.average else None
-        self.progress = Progress()
+        self.progress = Reached()
         kept = [self.schedule, self.progress, *([self.average.model] if self.average else [])]
         self.accelerator.register_for_checkpointing(*kept)
 
@@ -152,7 +152,7 @@ class FineTuning:
             self.accelerator.load_state(str(self.shelf.state))
         return self.progress.step
 
-    def run(self, every: int, tell: Callable[[str], None]) -> Progress:
+    def run(self, every: int, tell: Callable[[str], None]) -> Reached:
         """Train to the end; measure and secure every `every` steps.
 
         Raises:

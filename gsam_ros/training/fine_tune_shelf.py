@@ -21,7 +21,7 @@ from gsam_ros.training.fine_tune_validation import measure
 
 
 @dataclass
-class Progress:
+class Reached:
     """How far training has come; part of what is kept of it."""
 
     step: int = 0
@@ -88,7 +88,7 @@ class Shelf:
         self,
         model: GroundingDinoForObjectDetection,
         entry: dict[str, Any],
-        progress: Progress,
+        progress: Reached,
         device: torch.device,
     ) -> str:
         """Measure a model and keep it if it is the best; returns what happened, in words.

@@ -24,7 +24,7 @@ from gsam_ros.training.detector_loss import detection_loss
 from gsam_ros.training.detector_model import load_to_train, save_detector
 from gsam_ros.training.detector_optimisation import Average, Log, Stage
 from gsam_ros.training.detector_prompts import PromptMix
-from gsam_ros.training.progress import Progress
+from gsam_ros.training.progress_file import ProgressFile
 from gsam_ros.training.together import Team, run_together
 
 STATE = "refined.pt"
@@ -66,7 +66,7 @@ class Refinement:
         )
         self.average = Average(self.model, _AVERAGE_DECAY)
 
-    def run(self, out: Path, save_every: int, progress: Progress | None = None) -> None:
+    def run(self, out: Path, save_every: int, progress: ProgressFile | None = None) -> None:
         """Train to the end; every `save_every` steps all is written to `out`."""
         settings, stage, log = self.settings, self.stage, Log()
         seed = settings.seed + _SEED_OFFSET
@@ -135,7 +135,7 @@ def refine(
         if team.leads:
             print(f"going on from step {training.stage.step} of {state}", flush=True)
     team.wait()  # until all have read what the first will write anew
-    progress = Progress(out, settings.steps, steps_before) if team.leads else None
+    progress = ProgressFile(out, settings.steps, steps_before) if team.leads else None
     training.run(out, save_every, progress)
 
 

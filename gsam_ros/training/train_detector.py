@@ -34,7 +34,7 @@ from gsam_ros.training.detector_model import (
     save_detector,
 )
 from gsam_ros.training.detector_optimisation import Average, Log, Stage
-from gsam_ros.training.progress import Progress
+from gsam_ros.training.progress_file import ProgressFile
 from gsam_ros.training.refine_detector import PROCESSES, Refining, refine
 from gsam_ros.training.together import run_together
 
@@ -65,7 +65,7 @@ def train_backbone(
     model: GroundingDinoForObjectDetection,
     heads: CellHeads,
     settings: Settings,
-    progress: Progress | None = None,
+    progress: ProgressFile | None = None,
 ) -> None:
     """Stage one: colours and shapes of the cells, nothing else."""
     trained = [model.model.backbone.conv_encoder, model.model.input_proj_vision, heads]
@@ -101,7 +101,7 @@ class DetectorTraining:
         self.average = Average(self.model)
         self.tap = FeatureTap(self.model)
 
-    def start(self, progress: Progress | None = None) -> None:
+    def start(self, progress: ProgressFile | None = None) -> None:
         """Train the backbone, then let the average begin from there."""
         train_backbone(self.model, self.heads, self.settings, progress)
         self.average = Average(self.model)
@@ -129,7 +129,7 @@ class DetectorTraining:
         queries = draw_queries(targets, NoiseSettings(self.settings.denoising), noise)
         return None if queries is None else (self.content, queries)
 
-    def run(self, out: Path, save_every: int, progress: Progress | None = None) -> None:
+    def run(self, out: Path, save_every: int, progress: ProgressFile | None = None) -> None:
         """Train to the end, with a checkpoint and a usable model every `save_every` steps."""
         stage, log, clock = self.stage, Log(), time.monotonic()
         batches = DetectorBatches(self.settings.seed, self.settings.batch)
@@ -211,7 +211,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     training = DetectorTraining(settings)
     before = settings.backbone_steps + settings.steps
-    progress = Progress(options.out, before + options.refining_steps)
+    progress = ProgressFile(options.out, before + options.refining_steps)
     checkpoint = options.out / "checkpoint.pt"
     if checkpoint.is_file():
         training.load(checkpoint)

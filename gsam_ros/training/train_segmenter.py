@@ -24,7 +24,7 @@ from transformers import Sam2VideoModel
 from gsam_ros.number_formats import autocast_on_cpu
 from gsam_ros.training.evaluate_clips import clip_figures
 from gsam_ros.training.evaluate_segmenter import still_figures
-from gsam_ros.training.progress import Progress
+from gsam_ros.training.progress_file import ProgressFile
 from gsam_ros.training.segmenter_clips import ClipKind, Clips
 from gsam_ros.training.segmenter_data import POINTED_STILLS, MixedBatches, StillBatches
 from gsam_ros.training.segmenter_model import load, save
@@ -223,7 +223,7 @@ def train(team: Team, arguments: argparse.Namespace) -> None:
     elif not trainer.stage and arguments.start is not None:
         trainer.take(load(arguments.start))
         trainer.begin(stages[-1])
-    progress = Progress(arguments.out, sum(stage.steps for stage in stages))
+    progress = ProgressFile(arguments.out, sum(stage.steps for stage in stages))
     behind = [stage.name for stage in stages].index(trainer.stage or stages[0].name)
     for number, stage in enumerate(stages[behind:], behind):
         if trainer.stage != stage.name:

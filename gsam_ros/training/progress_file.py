@@ -10,7 +10,7 @@ from pathlib import Path
 _SECONDS = 0.5  # between two writings
 
 
-class Progress:
+class ProgressFile:
     """Writes `progress.json` into a training's folder: steps done, of how many."""
 
     def __init__(self, folder: Path, steps: int, before: int = 0) -> None:

@@ -21,7 +21,7 @@ Found = tuple[Detections, Detections]
 """What starts tracks, and what only keeps them."""
 
 
-class Keyframes:
+class Looking:
     """The detector's share in a stream.
 
     Args:
