@@ -20,7 +20,7 @@ from tqdm import tqdm
 from gsam_ros.masks import Masks
 from gsam_ros.tracking.closeups import segment_close
 from gsam_ros.tracking.propagation import segment_boxes
-from gsam_ros.tracking.transformers_sam2 import TransformersSam2
+from gsam_ros.tracking.segmenters.transformers_sam2 import TransformersSam2
 from gsam_ros.world.stills import draw_still
 
 EDGES = (0, 4, 8, 12, 16, 24, 32, 48, 96)

@@ -23,9 +23,9 @@ import torch
 
 from benchmark.denoising import draw_curves
 from gsam_ros.detection.detector import GroundingDetector
-from gsam_ros.training.detector_optimisation import Average
-from gsam_ros.training.evaluate_detector import average_precision, examine, test_stills
-from gsam_ros.training.train_detector import DetectorTraining, Settings, train_backbone
+from gsam_ros.training.detector.evaluate import average_precision, examine, test_stills
+from gsam_ros.training.detector.optimisation import Average
+from gsam_ros.training.detector.train import DetectorTraining, Settings, train_backbone
 from gsam_ros.world.vocabulary import HELD_OUT, SEEN
 
 _PAIRS = {"seen": SEEN, "held_out": HELD_OUT}

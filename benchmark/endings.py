@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.camera_feed import READY
-from gsam_ros.replay.processes import Child, Family
+from gsam_ros.processes import Child
+from gsam_ros.replay.family import Family
 
 _PATIENCE = 180.0  # seconds for the models to load and the camera to be drawn
 _PARAMETERS = ("cameras:=['cam0']", "prompt:='red mug. blue box. purple ball. green star.'")

@@ -21,7 +21,7 @@ import torch
 from gsam_ros.checkpoints import locate
 from gsam_ros.cli import main as gsam
 from gsam_ros.detection.detector import GroundingDetector
-from gsam_ros.training.evaluate_detector import average_precision, evaluate, examine
+from gsam_ros.training.detector.evaluate import average_precision, evaluate, examine
 from gsam_ros.world.coco import write_coco
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import COLOURS, NOVEL_SHAPES, PAIRS, SEEN

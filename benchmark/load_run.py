@@ -20,9 +20,10 @@ from vision_msgs.msg import Detection2DArray
 
 from benchmark.camera_feed import READY, SEED
 from gsam_ros.bridge.stamps import nanoseconds
-from gsam_ros.evaluation.metrics.timing import stages_of
+from gsam_ros.evaluation.frame_timing import stages_of
 from gsam_ros.process_memory import resident_bytes
-from gsam_ros.replay.processes import Child, Family
+from gsam_ros.processes import Child
+from gsam_ros.replay.family import Family
 from gsam_ros.replay.ros_session import Session, session
 from gsam_ros.stages import milliseconds
 from gsam_ros.world.scene import Scene

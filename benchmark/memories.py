@@ -21,13 +21,13 @@ import torch
 from tqdm import tqdm
 
 from gsam_ros.tracking.memory import TrackMemory
-from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.propagation import propagate, segment_boxes
-from gsam_ros.tracking.sam2_operations import Sam2Operations
+from gsam_ros.tracking.segmenters.packages import load_segmenter
+from gsam_ros.tracking.segmenters.sam2_operations import Sam2Operations
 from gsam_ros.tracking.settings import SegmenterSettings
-from gsam_ros.training.evaluate_segmenter import SEED, enlarge, overlap
-from gsam_ros.training.segmenter_clips import draw_clip_to_follow
-from gsam_ros.training.segmenter_pixels import boxes_around
+from gsam_ros.training.segmenter.clips import draw_clip_to_follow
+from gsam_ros.training.segmenter.evaluate import SEED, enlarge, overlap
+from gsam_ros.training.segmenter.pixels import boxes_around
 
 
 def follow(

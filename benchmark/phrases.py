@@ -18,8 +18,8 @@ import torch
 from tqdm import tqdm
 
 from gsam_ros.detection.detector import GroundingDetector
-from gsam_ros.training.evaluate_detector import evaluate
-from gsam_ros.training.evaluate_phrases import LENGTHS, phrase_figures
+from gsam_ros.training.detector.evaluate import evaluate
+from gsam_ros.training.detector.evaluate_phrases import LENGTHS, phrase_figures
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import PAIRS, phrase_of
 

@@ -45,11 +45,11 @@ from gsam_ros.pipeline.devices import use_threads
 from gsam_ros.pipeline.glides import Glides
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.memory import TrackMemory
-from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.propagation import propagate, segment_boxes
+from gsam_ros.tracking.segmenters.packages import load_segmenter
+from gsam_ros.tracking.segmenters.transformers_sam2 import TransformersSam2
 from gsam_ros.tracking.settings import SegmenterSettings, TrackerSettings
 from gsam_ros.tracking.tracker import InstanceTracker
-from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 
 # The key mapping from transformers' weights to sam2's modules is the tests' oracle.
 sys.path.insert(0, str(Path(__file__).parents[1] / "test"))

@@ -2,7 +2,7 @@
 
     python -m benchmark.sequences                          # 20 sequences of 200 frames
     python -m benchmark.sequences --tuning --sequences 4 --frames 60
-    python -m benchmark.sequences --variant "" --variant tracker.reprompt_iou=0.9
+    python -m benchmark.sequences --variant "" --variant tracker.memory=fast
     python -m benchmark.sequences --variant "" --variant detector.rate=10 --true-boxes
 
 Each sequence is one camera of a new demo world: nine objects, each named by the prompt, two of them

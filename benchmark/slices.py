@@ -32,7 +32,7 @@ from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.detection.regions import TileTurns
 from gsam_ros.detection.settings import SliceSettings
 from gsam_ros.instances import Detections
-from gsam_ros.training.evaluate_detector import Picture, average_precision
+from gsam_ros.training.detector.evaluate import Picture, average_precision
 from gsam_ros.world.stills import Still, draw_still, draw_stills
 from gsam_ros.world.vocabulary import SEEN, Pair, phrase_of
 

@@ -1,4 +1,4 @@
-"""Plain data that flows through the machine: frames in, instances out.
+"""Plain data that flows through the pipeline: frames in, instances out.
 
 Struct of arrays: row i of every array belongs to the same object.
 """

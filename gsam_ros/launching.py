@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-"""Kilted reads the one, Jazzy the other."""
+from typing import Any
 
 BOOLEANS = ["true", "false", "True", "False", "1", "0"]
 """What launch itself takes for one, in its conditions."""
@@ -15,23 +11,10 @@ BOOLEANS = ["true", "false", "True", "False", "1", "0"]
 RVIZ_SHOWS = ("overlay", "instance_cloud")
 """The node's topics that config/gsam.rviz shows."""
 
-T = TypeVar("T")
-
 
 def is_true(text: str) -> bool:
     """Whether one of `BOOLEANS` says yes."""
     return text in ("true", "True", "1")
-
-
-def profile_variables(profile: T) -> dict[str, T | str]:
-    """Environment of processes that send raw images, which Fast DDS's default shared memory loses.
-
-    A profile that somebody has set in one of the variables stays, and counts for the other as well.
-    Other middlewares read neither.
-    """
-    set_already = [name for name in PROFILE_VARIABLES if os.environ.get(name)]
-    value = os.environ[set_already[0]] if set_already else profile
-    return {name: value for name in PROFILE_VARIABLES if name not in set_already}
 
 
 def failing(reason: str) -> Callable[[Any], None]:

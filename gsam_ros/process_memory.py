@@ -7,6 +7,8 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
+
 _M_ARENA_MAX = -8  # of malloc.h
 
 
@@ -62,3 +64,24 @@ def share_arenas() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
         mallopt(_M_ARENA_MAX, 2)
+
+
+def growth(samples: np.ndarray) -> tuple[float, float]:
+    """Bytes held in a run's second quarter and in its last quarter, each the median.
+
+    The first quarter is left out: caches fill, windows of memory grow to their bounds.
+
+    Args:
+        samples: [T, 2] seconds and bytes.
+
+    >>> growth(np.array([[0, 1.0], [1, 5], [2, 5], [3, 6]]))
+    (5.0, 6.0)
+    """
+    if not len(samples):
+        return float("nan"), float("nan")
+    start, end = samples[0, 0], samples[-1, 0]
+    seconds, sizes = samples[:, 0], samples[:, 1]
+    share = (seconds - start) / max(end - start, 1e-9)
+    second = sizes[(share >= 0.25) & (share < 0.5)]
+    last = sizes[share >= 0.75]
+    return float(np.median(second if len(second) else sizes)), float(np.median(last))

@@ -35,7 +35,7 @@ def setting(
         low: the least value allowed, inclusive.
         high: the greatest value allowed, inclusive.
         choices: the values allowed, where they are words.
-        runtime: whether it can change between two frames of a running machine.
+        runtime: whether it can change between two frames of a running pipeline.
     """
     metadata = {
         "description": description,

@@ -1,4 +1,4 @@
-"""When the stages of a frame's way through the machine began and ended."""
+"""When the stages of a frame's way through the pipeline began and ended."""
 
 from __future__ import annotations
 

@@ -33,8 +33,9 @@ from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
 
 from gsam_ros.camera_topics import absolute, parse_cameras
-from gsam_ros.launching import failing, profile_variables
-from gsam_ros.recordings.streams import NODE, Stream
+from gsam_ros.fastdds import profile_variables
+from gsam_ros.launching import failing
+from gsam_ros.recordings.result_topics import NODE
 from gsam_ros.replay.check import check_paths, check_topics
 from gsam_ros.replay.commands import (
     LEFT_OUT,
@@ -45,6 +46,7 @@ from gsam_ros.replay.commands import (
     player_command,
     recorder_command,
 )
+from gsam_ros.replay.streams import Stream
 from launch import Action, EventHandler, LaunchContext, LaunchDescription
 
 Argument = Callable[[str], str]

@@ -23,7 +23,8 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.substitutions import FindPackageShare
 
 from gsam_ros.camera_topics import absolute
-from gsam_ros.launching import BOOLEANS, RVIZ_SHOWS, failing, is_true, profile_variables
+from gsam_ros.fastdds import profile_variables
+from gsam_ros.launching import BOOLEANS, RVIZ_SHOWS, failing, is_true
 from launch import Action, LaunchContext, LaunchDescription
 
 SHARE = FindPackageShare("gsam_ros")

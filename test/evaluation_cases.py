@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PairedFrame, PromptChange, pair_up
-from gsam_ros.evaluation.run_lengths import Rle
+from gsam_ros.evaluation.rle import Rle
 from gsam_ros.instances import TrackState
 
 HEIGHT, WIDTH = 48, 64

@@ -34,7 +34,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from gsam_ros.bridge.images import encode_image
 from gsam_ros.bridge.stamps import to_time
-from gsam_ros.replay.processes import ros_environment
+from gsam_ros.replay.family import ros_environment
 
 PATIENCE = 60.0  # seconds; a machine under load is slow, and only a failing test waits so long
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -23,8 +23,8 @@ from transformers import (
     SwinConfig,
 )
 
-from gsam_ros.training import segmenter_model
-from gsam_ros.training.detector_words import build_tokenizer
+from gsam_ros.training.detector.words import build_tokenizer
+from gsam_ros.training.segmenter import model as segmenter_model
 
 
 def save_detector(

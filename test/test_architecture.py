@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -9,8 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gsam_ros"
 ROS = re.compile(r"rclpy|\w+_(msgs|interfaces)|gsam_ros\.(msg|srv)")
-WITH_ROS = {"node", "bridge", "replay"}
-"""Rooms that know ROS; in `bridge/` it is messages, never a node."""
+WITH_ROS = {"node", "bridge"}
+OVER_DDS = {f"gsam_ros.replay.{name}" for name in ("play", "record", "ros_session")}
+DECODING = {"gsam_ros.bridge.images", "gsam_ros.bridge.compressed_images"}
+"""What others than the node use of `bridge/`."""
 
 
 def rooms() -> dict[str, int]:
@@ -86,11 +90,31 @@ def test_no_file_imports_itself_by_way_of_others():
 
 
 def test_ros_stays_on_top():
-    found = {
-        (room(module), name)
-        for module, path in MODULES.items()
-        for name in imports(path)
-        if ROS.match(name)
+    with_ros = {
+        module for module, path in MODULES.items() if any(ROS.match(n) for n in imports(path))
     }
-    assert {where for where, _ in found} == WITH_ROS
-    assert not {name for where, name in found if where == "bridge" and "rclpy.node" in name}
+    assert {module for module in with_ros if room(module) not in WITH_ROS} == OVER_DDS
+    nodes = {"rclpy", "rclpy.node", "rclpy.executors"}
+    for module in with_ros:
+        if room(module) == "bridge":
+            assert not nodes & set(imports(MODULES[module])), module
+
+
+def test_only_the_decoding_of_images_is_used_without_ros():
+    used = {
+        name
+        for module, path in MODULES.items()
+        if room(module) not in WITH_ROS
+        for name in imports(path)
+        if room(name) == "bridge"
+    }
+    assert used == DECODING
+
+
+def test_scoring_needs_neither_ros_nor_torch():
+    modules = "gsam_ros.evaluation.run_score", "gsam_ros.evaluation.report"
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert loaded >= {*modules, "gsam_ros.evaluation.metrics.tracking"}
+    assert not loaded & {"rclpy", "std_msgs", "sensor_msgs", "vision_msgs", "torch"}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gsam_ros.tracking.channel_norm import MOST_CHANNELS, ChannelNorm, replace_norms
+from gsam_ros.tracking.segmenters.channel_norm import MOST_CHANNELS, ChannelNorm, replace_norms
 
 
 @pytest.mark.parametrize("channels", [1, 4, 16])

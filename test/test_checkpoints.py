@@ -17,7 +17,7 @@ from transformers import GroundingDinoConfig
 from gsam_ros.checkpoints import BUNDLED, CheckpointError, locate
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.pipeline.devices import DeviceError, choose_device, choose_dtype
-from gsam_ros.tracking.transformers_sam2 import TransformersSam2
+from gsam_ros.tracking.segmenters.transformers_sam2 import TransformersSam2
 
 CPU = torch.device("cpu")
 

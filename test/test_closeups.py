@@ -13,9 +13,9 @@ from gsam_ros.masks import Closeup, Masks
 from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.closeups import is_small, seen_from_afar, segment_close
+from gsam_ros.tracking.segmenters.transformers_sam2 import TransformersSam2
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.tracker import InstanceTracker
-from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 from gsam_ros.visual_prompts import VisualPrompt
 from gsam_ros.world.stills import draw_still
 

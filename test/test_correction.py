@@ -16,10 +16,10 @@ from gsam_ros.tracking.correction import correct
 from gsam_ros.tracking.effort import segment_where_expected
 from gsam_ros.tracking.known_masks import KnownMasks
 from gsam_ros.tracking.memory import TrackMemory
+from gsam_ros.tracking.segmenters.transformers_sam2 import TransformersSam2
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.showing import show
 from gsam_ros.tracking.track import Track
-from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 from gsam_ros.world.scene import Scene
 
 TRUTH = Scene(seed=1).render(0, 0.0)

@@ -8,7 +8,7 @@ import pytest
 
 from gsam_ros.demo.run import DemoOptions, run_demo
 from gsam_ros.demo.sample import SampleOptions
-from gsam_ros.replay.processes import ProcessError
+from gsam_ros.processes import ProcessError
 
 pytestmark = pytest.mark.alone
 

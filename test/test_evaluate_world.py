@@ -15,8 +15,8 @@ from gsam_ros.checkpoints import CheckpointError, locate
 from gsam_ros.cli import main
 from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.instances import Detections
-from gsam_ros.training.evaluate_detector import Picture, absent_shown, duplicates, test_stills
-from gsam_ros.training.evaluate_phrases import (
+from gsam_ros.training.detector.evaluate import Picture, absent_shown, duplicates, test_stills
+from gsam_ros.training.detector.evaluate_phrases import (
     LENGTHS,
     NEVER_SEEN,
     draw_absent,

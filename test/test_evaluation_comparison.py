@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from gsam_ros.evaluation.comparison.blocks import Blocks, draws, interval
 from gsam_ros.evaluation.comparison.compare import Comparison, Difference, compare
-from gsam_ros.evaluation.comparison.comparison_report import as_terminal, summary
 from gsam_ros.evaluation.comparison.precision_statistics import PrecisionStatistics
+from gsam_ros.evaluation.comparison.report import as_terminal, summary
 from gsam_ros.evaluation.comparison.same_frames import ComparisonError
 from gsam_ros.evaluation.comparison.timing_statistics import TimingStatistics
 from gsam_ros.evaluation.comparison.tracking_statistics import TrackingStatistics
+from gsam_ros.evaluation.frame_timing import FrameTiming
 from gsam_ros.evaluation.metrics.detection import score_detections
-from gsam_ros.evaluation.metrics.timing import FrameTiming, score_timing
+from gsam_ros.evaluation.metrics.timing import score_timing
 from gsam_ros.evaluation.metrics.tracking import score_tracking
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PairedFrame

@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.cocoeval import COCOeval
 from trackeval.metrics import JAndF
 
-from gsam_ros.evaluation.metrics.masks import score_masks
+from gsam_ros.evaluation.metrics.j_and_f import score_masks
 from gsam_ros.evaluation.metrics.recall_at import recall_at
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.run_results import CameraResults, RunResults
@@ -96,7 +96,7 @@ class Scene:
         camera = CameraResults("", stamps, stamps, answers, (), {}, (HEIGHT, WIDTH))
         return RunResults(Path("run"), (camera,), {1: phrases}, 1.0, ())
 
-    def coco_truth(self) -> dict:
+    def truth_as_coco(self) -> dict:
         images = [
             {"id": t + 1, "height": HEIGHT, "width": WIDTH, "stamp_ns": t * STEP}
             for t in range(FRAMES)
@@ -118,7 +118,7 @@ class Scene:
         categories = [{"id": i + 1, "name": name} for i, name in enumerate(PHRASES)]
         return {"images": images, "annotations": annotations, "categories": categories}
 
-    def coco_answers(self) -> list[dict]:
+    def answers_as_coco(self) -> list[dict]:
         return [
             {
                 "image_id": t + 1,
@@ -138,8 +138,8 @@ def test_average_precision_is_faster_coco_eval_s_and_pycocotools_on_the_file(
 ) -> None:
     scene = Scene(seed)
     truth, answers = tmp_path / "truth.json", tmp_path / "answers.json"
-    truth.write_text(json.dumps(scene.coco_truth()))
-    answers.write_text(json.dumps(scene.coco_answers()))
+    truth.write_text(json.dumps(scene.truth_as_coco()))
+    answers.write_text(json.dumps(scene.answers_as_coco()))
     results = scene.run()
     detection = score_results(results, load_truth([str(truth)], results)).detection
     for ours, kind in ((detection.boxes, "bbox"), (detection.masks, "segm")):
@@ -257,7 +257,7 @@ def test_j_and_f_of_nothing() -> None:
 
 def scored(seed: int, tmp_path: Path) -> RunScore:
     scene = Scene(seed)
-    (tmp_path / "truth.json").write_text(json.dumps(scene.coco_truth()))
+    (tmp_path / "truth.json").write_text(json.dumps(scene.truth_as_coco()))
     results = scene.run()
     return score_results(results, load_truth([str(tmp_path / "truth.json")], results))
 

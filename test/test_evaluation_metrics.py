@@ -8,7 +8,7 @@ import pytest
 from evaluation_cases import frame, paired
 
 from gsam_ros.evaluation.comparison.tracking_statistics import TrackingStatistics
-from gsam_ros.evaluation.metrics.detection import coco_truth, precision_curves, score_detections
+from gsam_ros.evaluation.metrics.detection import precision_curves, score_detections, truth_as_coco
 from gsam_ros.evaluation.metrics.tracking import score_tracking, sequence_of
 
 MUG, BALL = "red mug", "green ball"
@@ -148,7 +148,7 @@ def test_trackeval_gets_ids_without_gaps_and_similarities_per_frame() -> None:
 
 def test_ignored_objects_become_crowd_regions() -> None:
     truth = [frame(0, (1, MUG, "left"), (2, BALL, "right", 0.1), (3, "blue box", "middle"))]
-    data = coco_truth(paired(truth, answers(())))
+    data = truth_as_coco(paired(truth, answers(())))
     assert [a["iscrowd"] for a in data["annotations"]] == [0, 1]  # the blue box is background
     assert data["annotations"][0]["bbox"] == [2.0, 4.0, 16.0, 16.0]
     assert [c["name"] for c in data["categories"]] == [MUG, BALL]

@@ -13,14 +13,14 @@ from evaluation_html import Page
 
 from gsam_ros.demo.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.comparison.compare import compare
+from gsam_ros.evaluation.frame_timing import FrameTiming
 from gsam_ros.evaluation.metrics.detection import precision_curves, score_detections
-from gsam_ros.evaluation.metrics.timing import FrameTiming
 from gsam_ros.evaluation.metrics.tracking import score_tracking
-from gsam_ros.evaluation.pages import drawing
+from gsam_ros.evaluation.pages import svg as drawing
 from gsam_ros.evaluation.pages.comparison_page import write_comparison_page
 from gsam_ros.evaluation.pages.frame_choice import Mistakes, changed, outstanding
 from gsam_ros.evaluation.pages.frame_plot import chosen_frames, frames_by_stage, waited
-from gsam_ros.evaluation.pages.pictures import draw_answer, draw_truth, images_of
+from gsam_ros.evaluation.pages.marked_frames import draw_answer, draw_truth, images_of
 from gsam_ros.evaluation.pages.plots import age_histogram, stage_means
 from gsam_ros.evaluation.pages.run_page import write_run_page
 from gsam_ros.evaluation.pictures.timeline import stretches
@@ -81,6 +81,7 @@ def test_plots_follow_the_colour_of_the_text_and_say_what_they_show(page: Page) 
     assert "detect 20.0 ms, track 10.0 ms" in page.drawings[-2]
     assert "median age: 50 ms, 0 of them waiting" in page.drawings[-1]
     drawn = re.findall(r"<svg.*?</svg>", page.source, re.DOTALL)
+    assert len(drawn) == len(page.drawings)
     assert all("currentColor" in svg and "#010203" not in svg for svg in drawn)
 
 

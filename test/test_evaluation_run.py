@@ -14,24 +14,25 @@ import pytest
 from evaluation_bags import Change, write_answers
 from evaluation_cases import frame, paired
 
-from gsam_ros.demo.compare_runs import compare_runs
 from gsam_ros.demo.plausibility import implausible, missing_frames
+from gsam_ros.demo.same_results import compare_runs
 from gsam_ros.demo.sample import START, SampleOptions, prompts_of, write_sample
+from gsam_ros.evaluation.expected import naming_phrase
 from gsam_ros.evaluation.metrics.timing import Spread, score_timing
 from gsam_ros.evaluation.pictures.contact_sheet import write_contact_sheet
-from gsam_ros.evaluation.pictures.images import read_images
 from gsam_ros.evaluation.pictures.panels import Panel
 from gsam_ros.evaluation.pictures.side_by_side import side_by_side
 from gsam_ros.evaluation.pictures.timeline import lives_of
-from gsam_ros.evaluation.report import as_json, as_markdown, as_text, rows, write_reports
+from gsam_ros.evaluation.report import as_json, rows, write_reports
 from gsam_ros.evaluation.run_pictures import draw_run
 from gsam_ros.evaluation.run_results import read_results
 from gsam_ros.evaluation.run_score import RunScore, score_results, score_run
-from gsam_ros.evaluation.truth import naming_phrase
 from gsam_ros.evaluation.truths.bag_truth import bag_truth
 from gsam_ros.prompts import parse_phrases
 from gsam_ros.recordings.bag import BagError, open_bag
 from gsam_ros.recordings.bag_writer import BagWriter
+from gsam_ros.recordings.run_images import read_images
+from gsam_ros.tables import as_markdown, as_text
 from gsam_ros.world.scene import Scene
 from gsam_ros.world.vocabulary import phrase_of
 

@@ -15,8 +15,9 @@ from gsam_ros.cli import main
 from gsam_ros.demo.sample import SampleOptions, write_sample
 from gsam_ros.evaluation.comparison.compare import compare
 from gsam_ros.evaluation.comparison.several import block_of, joined, spacing
+from gsam_ros.evaluation.frame_timing import FrameTiming
 from gsam_ros.evaluation.metrics.detection import score_detections
-from gsam_ros.evaluation.metrics.timing import FrameTiming, score_timing
+from gsam_ros.evaluation.metrics.timing import score_timing
 from gsam_ros.evaluation.metrics.tracking import score_tracking
 from gsam_ros.evaluation.run_score import RunScore
 from gsam_ros.stages import Stage

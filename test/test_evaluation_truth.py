@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from evaluation_cases import frame
 
+from gsam_ros.evaluation.expected import expect, names, naming_phrase
 from gsam_ros.evaluation.pairing import PromptChange, pair_up
-from gsam_ros.evaluation.truth import expect, names, naming_phrase
 from gsam_ros.prompts import PromptError
 
 

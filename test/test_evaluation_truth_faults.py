@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 from gsam_ros.cli import main
 from gsam_ros.evaluation.objects import read_objects
-from gsam_ros.evaluation.run_lengths import RleError, check_rle
+from gsam_ros.evaluation.rle import RleError, check_rle
 from gsam_ros.evaluation.run_results import RunResults
 from gsam_ros.evaluation.run_score import RunScore, score_results
 from gsam_ros.evaluation.truths import TruthError, check_options, load_truth

@@ -127,10 +127,11 @@ def test_a_close_up_at_the_border_stays_inside_the_image() -> None:
     logits = cv2.resize(way[0][96:160, 256:320].astype(np.float32), (64, 64)) * 20 - 10
     shown = instances(way[0], closeups=(Closeup(logits, 256, 96, 320, 160),))
     moved = carried(shown, *[frame_of(p) for p in way])
-    for part in moved.masks.closeups:
-        assert part is None or (part.left >= 0 and part.right <= WIDTH)
-    if len(moved):
-        assert moved.masks.pixels().shape == (1, HEIGHT, WIDTH)
+    [part] = moved.masks.closeups
+    assert part is not None
+    assert part.left >= 0
+    assert part.right <= WIDTH
+    assert moved.masks.pixels().shape == (1, HEIGHT, WIDTH)
 
 
 @pytest.mark.parametrize("step", [-40, 40])

@@ -201,7 +201,7 @@ def test_cameras_do_not_influence_each_other(tracker):
     for camera in (0, 1):
         for index, alone in enumerate(run(tracker, range(8), camera)):
             beside = together[index][camera]
-            assert len(alone.instances) == len(beside.instances)
+            assert 0 < len(alone.instances) == len(beside.instances) or index == 0
             np.testing.assert_allclose(alone.instances.boxes, beside.instances.boxes, atol=2)
 
 
@@ -221,6 +221,7 @@ def test_another_resolution_starts_its_camera_anew(tracker):
     [result] = tracker.step([half])
     assert result.keyframe
     assert result.instances.masks.height == 240
+    assert len(result.instances)
     assert (result.instances.boxes <= [320, 240, 320, 240]).all()
 
 
@@ -249,7 +250,7 @@ def test_objects_are_limited(tracker):
     few = replace(tracker.settings.tracker, max_objects=2)
     tracker.configure(replace(tracker.settings, tracker=few))
     tracker.set_prompt("red mug. purple ball. blue ring. orange cone.")
-    assert all(len(result.instances) <= 2 for result in run(tracker, range(6)))
+    assert max(len(result.instances) for result in run(tracker, range(6))) == 2
 
 
 @pytest.mark.parametrize(

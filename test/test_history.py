@@ -16,8 +16,8 @@ from gsam_ros.prompts import PromptError
 from gsam_ros.tracking import history, known_masks
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.history import History
-from gsam_ros.tracking.model import ImageFeatures, SegmentationModel
-from gsam_ros.tracking.packages import load_segmenter
+from gsam_ros.tracking.segmenters.interface import ImageFeatures, SegmentationModel
+from gsam_ros.tracking.segmenters.packages import load_segmenter
 from gsam_ros.tracking.settings import SegmenterSettings, TrackerSettings
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.visual_prompts import VisualPrompt

@@ -36,7 +36,7 @@ class Bench:
     """A machine whose detector answers when the test says so."""
 
     def __init__(self, machine: GroundedTracker) -> None:
-        self.machine = machine
+        self.pipeline = machine
         self._detect = machine._detector.detect
         self._may = threading.Semaphore(0)
         self._done = threading.Semaphore(0)
@@ -59,15 +59,15 @@ class Bench:
 
     def show(self, *indices: int, camera: int = 0) -> FrameResult:
         for index in indices:
-            [result] = self.machine.step([frame(index, camera)])
+            [result] = self.pipeline.step([frame(index, camera)])
         return result
 
     def end(self) -> None:
-        self.machine.reset()
-        while self.machine._following.late._detector.looking_for:
+        self.pipeline.reset()
+        while self.pipeline._following.late._detector.looking_for:
             self._may.release()
             time.sleep(0.01)
-            self.machine.catch_up()
+            self.pipeline.catch_up()
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import torch
 
 from gsam_ros.instances import Detections, Instances
 from gsam_ros.tracking.camera_tracks import View
+from gsam_ros.tracking.segmenters.transformers_sam2 import TransformersSam2
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.tracker import InstanceTracker
-from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 from gsam_ros.world.backgrounds import draw_background
 from gsam_ros.world.compose import paste
 from gsam_ros.world.sprites import draw_light, draw_sprite

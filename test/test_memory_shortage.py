@@ -22,9 +22,9 @@ from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.memory import TrackMemory
 from gsam_ros.tracking.object_limits import ObjectLimits
-from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.propagation import encode_images
-from gsam_ros.tracking.sam2_operations import Sam2Operations
+from gsam_ros.tracking.segmenters.packages import load_segmenter
+from gsam_ros.tracking.segmenters.sam2_operations import Sam2Operations
 from gsam_ros.tracking.settings import SegmenterSettings, TrackerSettings
 from gsam_ros.tracking.track import Track
 from gsam_ros.tracking.tracker import InstanceTracker

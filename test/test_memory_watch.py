@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gsam_ros.process_memory import resident_bytes
-from gsam_ros.replay.memory_watch import MemoryWatch, growth
+from gsam_ros.process_memory import growth, resident_bytes
+from gsam_ros.replay.memory_watch import MemoryWatch
 
 MEGABYTE = 1_000_000
 HUNGRY = """

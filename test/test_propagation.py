@@ -12,10 +12,10 @@ from random_checkpoints import save_edgetam, save_segmenter
 from transformers import Sam2VideoProcessor
 
 from gsam_ros.tracking.memory import MAX_PROMPTED, TrackMemory
-from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.propagation import propagate, segment_boxes
+from gsam_ros.tracking.segmenters.packages import load_segmenter
+from gsam_ros.tracking.segmenters.transformers_sam2 import TransformersSam2
 from gsam_ros.tracking.settings import SegmenterSettings
-from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 
 FRAMES = 24  # more than the 16 frames of the pointers' window
 

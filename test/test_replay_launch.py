@@ -12,13 +12,13 @@ import launch_stub
 import pytest
 
 from gsam_ros.cli import main
-from gsam_ros.demo.compare_runs import compare_runs, result_topic
+from gsam_ros.demo.same_results import compare_runs, result_topic
 from gsam_ros.demo.sample import SampleOptions, prompts_of, write_sample
 from gsam_ros.evaluation.objects import read_objects
 from gsam_ros.recordings.bag import open_bag
 from gsam_ros.recordings.bag_writer import BagWriter
 from gsam_ros.recordings.message_types import typestore
-from gsam_ros.replay.processes import Family
+from gsam_ros.replay.family import Family
 from gsam_ros.replay.replay import replay
 from gsam_ros.world.scene import Scene
 

@@ -18,11 +18,11 @@ from sam2_oracle import Given, follow, predictor_of_file, predictor_of_transform
 from transformers import Sam2VideoConfig
 
 from gsam_ros.tracking.memory import TrackMemory
-from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.propagation import propagate
-from gsam_ros.tracking.sam2_operations import Sam2Operations
+from gsam_ros.tracking.segmenters.packages import load_segmenter
+from gsam_ros.tracking.segmenters.sam2_operations import Sam2Operations
 from gsam_ros.tracking.settings import SegmenterSettings
-from gsam_ros.training.segmenter_clips import draw_clip_to_follow
+from gsam_ros.training.segmenter.clips import draw_clip_to_follow
 
 CPU = torch.device("cpu")
 FRAMES = 60

@@ -10,9 +10,9 @@ from gsam_ros.instances import Detections, TrackState
 from gsam_ros.tracking.association import Outlines
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.segmented_detections import distinct
+from gsam_ros.tracking.segmenters.transformers_sam2 import TransformersSam2
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.tracker import InstanceTracker
-from gsam_ros.tracking.transformers_sam2 import TransformersSam2
 from gsam_ros.world.scene import Scene
 
 TRUTH = Scene(seed=1).render(0, 0.0)

@@ -14,8 +14,8 @@ from random_checkpoints import SAM2_CONFIGS, save_edgetam, save_sam2, save_segme
 
 from gsam_ros.checkpoints import CheckpointError
 from gsam_ros.cli import main
-from gsam_ros.tracking import sam2_checkpoint
-from gsam_ros.tracking.packages import load_segmenter, package_of
+from gsam_ros.tracking.segmenters import sam2_checkpoint
+from gsam_ros.tracking.segmenters.packages import load_segmenter, package_of
 from gsam_ros.tracking.settings import SegmenterSettings
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import SEEN, phrase_of

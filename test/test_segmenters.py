@@ -13,10 +13,10 @@ from random_checkpoints import save_edgetam, save_sam2, save_segmenter
 from gsam_ros.instances import Detections
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.memory import TrackMemory
-from gsam_ros.tracking.model import Segmentation
-from gsam_ros.tracking.packages import load_segmenter
 from gsam_ros.tracking.propagation import propagate, segment_boxes
-from gsam_ros.tracking.sam2_operations import Sam2Operations
+from gsam_ros.tracking.segmenters.interface import Segmentation
+from gsam_ros.tracking.segmenters.packages import load_segmenter
+from gsam_ros.tracking.segmenters.sam2_operations import Sam2Operations
 from gsam_ros.tracking.settings import SegmenterSettings, TrackerSettings
 from gsam_ros.tracking.tracker import InstanceTracker
 

@@ -8,8 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gsam_ros.launching import PROFILE_VARIABLES
-from gsam_ros.shared_memory import shortage
+from gsam_ros.fastdds import PROFILE_VARIABLES, shortage
 
 
 @pytest.mark.parametrize("variable", PROFILE_VARIABLES)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from evaluation_trackers import BLUE, RED, RedFinder, picture
+from standalone_trackers import BLUE, RED, RedFinder, picture
 from sweep_jobs import jobs_for
 
 from gsam_ros.demo.sample import SampleOptions, write_sample

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from gsam_ros.cli import main
-from gsam_ros.commands import demo_models
-from gsam_ros.commands.demo_models import DemoTraining, DemoTrainingError
 from gsam_ros.instances import Frame
 from gsam_ros.pipeline.loading import load_tracker
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.settings import with_texts
+from gsam_ros.training import demo_models
+from gsam_ros.training.demo_models import DemoTraining, DemoTrainingError
 from gsam_ros.training.progress_file import ProgressFile, steps_done
 from gsam_ros.world.stills import draw_still
 

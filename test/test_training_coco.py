@@ -18,13 +18,13 @@ from transformers import AutoImageProcessor, GroundingDinoForObjectDetection
 from gsam_ros.checkpoints import locate
 from gsam_ros.prompts import parse_phrases
 from gsam_ros.recordings.sources import open_source
-from gsam_ros.training.coco_batches import BatchMaker, CocoBatches, in_turn, split
-from gsam_ros.training.coco_boxes import CocoError, read_image
-from gsam_ros.training.coco_prompts import PromptMaker
-from gsam_ros.training.coco_reading import read_coco
-from gsam_ros.training.denoising import NoiseSettings
-from gsam_ros.training.detector_words import build_tokenizer
-from gsam_ros.training.fine_tune_loss import DetectorLoss
+from gsam_ros.training.detector.denoising import NoiseSettings
+from gsam_ros.training.detector.words import build_tokenizer
+from gsam_ros.training.fine_tuning.coco_batches import BatchMaker, CocoBatches, in_turn, split
+from gsam_ros.training.fine_tuning.coco_boxes import CocoError, read_image
+from gsam_ros.training.fine_tuning.coco_prompts import PromptMaker
+from gsam_ros.training.fine_tuning.coco_reading import read_coco
+from gsam_ros.training.fine_tuning.loss import DetectorLoss
 
 
 def example() -> dict[str, Any]:

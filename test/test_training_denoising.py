@@ -12,15 +12,15 @@ from torchvision.ops import box_convert, box_iou
 from transformers import GroundingDinoForObjectDetection
 
 from gsam_ros.checkpoints import locate
-from gsam_ros.training.denoising import (
+from gsam_ros.training.detector.denoising import (
     NoiseSettings,
     attention_mask,
     draw_queries,
     noise_boxes,
 )
-from gsam_ros.training.denoising_forward import DenoisingContent, appended
-from gsam_ros.training.detector_forward import Predictions, predict
-from gsam_ros.training.detector_loss import denoising_sums, detection_loss
+from gsam_ros.training.detector.denoising_forward import DenoisingContent, appended
+from gsam_ros.training.detector.forward import Predictions, predict
+from gsam_ros.training.detector.loss import denoising_sums, detection_loss
 
 TWO_PHRASES = [CLS, 7, DOT, 8, 9, DOT, SEP]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gsam_ros.training.detector_data import DetectorBatches
-from gsam_ros.training.detector_prompts import (
+from gsam_ros.training.detector.data import DetectorBatches
+from gsam_ros.training.detector.prompts import (
     MAX_PHRASES,
     Phrase,
     draw_phrases,
@@ -15,14 +15,14 @@ from gsam_ros.training.detector_prompts import (
     is_fair,
     join,
 )
-from gsam_ros.training.detector_words import (
+from gsam_ros.training.detector.refine import MIX
+from gsam_ros.training.detector.words import (
     FIXED_IDS,
     absent_words,
     build_tokenizer,
     build_vocabulary,
     world_words,
 )
-from gsam_ros.training.refine_detector import MIX
 from gsam_ros.training.together import Team
 from gsam_ros.world.vocabulary import HELD_OUT, PAIRS, SEEN, phrases_of
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from gsam_ros.training.detector_cells import CellHeads, pair_loss
-from gsam_ros.training.detector_data import TRAINING_PAIRS, label_cells
-from gsam_ros.training.detector_prompts import draw_phrases, is_fair
+from gsam_ros.training.detector.cells import CellHeads, pair_loss
+from gsam_ros.training.detector.data import TRAINING_PAIRS, label_cells
+from gsam_ros.training.detector.prompts import draw_phrases, is_fair
 from gsam_ros.world.sprites import draw_sprite
 from gsam_ros.world.stills import draw_still
 from gsam_ros.world.vocabulary import COLOURS, SEEN, SHAPES, UNNAMED

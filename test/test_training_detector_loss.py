@@ -7,14 +7,14 @@ import math
 import pytest
 import torch
 
-from gsam_ros.training.detector_loss import (
+from gsam_ros.training.detector.loss import (
     detection_terms,
     phrase_loss,
     phrase_token_masks,
     token_centres,
     token_focal_loss,
 )
-from gsam_ros.training.detector_matching import (
+from gsam_ros.training.detector.matching import (
     TOKENS_PER_OBJECT,
     Targets,
     generalised_iou,

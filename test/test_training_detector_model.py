@@ -13,22 +13,22 @@ from safetensors.torch import load_file
 from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from gsam_ros.checkpoints import locate
-from gsam_ros.training.detector_data import DetectorBatches, normalise
-from gsam_ros.training.detector_model import (
-    build_detector,
-    build_processor,
-    save_detector,
-)
-from gsam_ros.training.detector_optimisation import rate_factor
-from gsam_ros.training.evaluate_detector import (
+from gsam_ros.training.detector.data import DetectorBatches, normalise
+from gsam_ros.training.detector.evaluate import (
     Picture,
     average_precision,
     precision_recall,
 )
+from gsam_ros.training.detector.model import (
+    build_detector,
+    build_processor,
+    save_detector,
+)
+from gsam_ros.training.detector.optimisation import rate_factor
+from gsam_ros.training.detector.refine import SCALE, Refinement, Refining, refine
+from gsam_ros.training.detector.train import DetectorTraining, Settings
 from gsam_ros.training.progress_file import steps_done
-from gsam_ros.training.refine_detector import SCALE, Refinement, Refining, refine
 from gsam_ros.training.together import Team
-from gsam_ros.training.train_detector import DetectorTraining, Settings
 
 ROWS = 1030
 TINY = Settings(backbone_steps=1, backbone_batch=1, steps=4, batch=1, warmup=2)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gsam_ros.training.detector_data import SIZES, DetectorBatches
+from gsam_ros.training.detector.data import SIZES, DetectorBatches
 from gsam_ros.training.scenes import FIRST_SEED, draw_scene, film_clip, film_still, resize_still
-from gsam_ros.training.segmenter_clips import ClipKind, clip_batch
+from gsam_ros.training.segmenter.clips import ClipKind, clip_batch
 from gsam_ros.world.compose import boxes_of
 from gsam_ros.world.placement import MIN_VISIBLE
 from gsam_ros.world.scene import Scene

@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gsam_ros.training import evaluate_clips
-from gsam_ros.training.evaluate_clips import HIDDEN, SETTLED, draw_return, presence_figures
+from gsam_ros.training.segmenter import evaluate_clips
+from gsam_ros.training.segmenter.evaluate_clips import (
+    HIDDEN,
+    SETTLED,
+    draw_return,
+    presence_figures,
+)
 from gsam_ros.world.clips import Clip
 
 

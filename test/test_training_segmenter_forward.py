@@ -8,7 +8,7 @@ import torch
 from transformers import Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
-from gsam_ros.training.segmenter_forward import (
+from gsam_ros.training.segmenter.forward import (
     Memory,
     Prompts,
     decode,
@@ -17,7 +17,7 @@ from gsam_ros.training.segmenter_forward import (
     recall,
     remember,
 )
-from gsam_ros.training.segmenter_model import new_model
+from gsam_ros.training.segmenter.model import new_model
 
 BOX = [60.0, 70.0, 150.0, 180.0]
 

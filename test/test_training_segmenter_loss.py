@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from gsam_ros.training.segmenter_loss import (
+from gsam_ros.training.segmenter.loss import (
     ABSENT_WEIGHT,
     dice_loss,
     iou,

@@ -9,10 +9,10 @@ import pytest
 import torch
 from transformers import Sam2ImageProcessor, Sam2VideoModel, Sam2VideoProcessor
 
-from gsam_ros.training.segmenter_data import StillBatches
-from gsam_ros.training.segmenter_model import IMAGE_SIZE, new_model, processor, save
-from gsam_ros.training.segmenter_pixels import boxes_around, normalise, squeeze
-from gsam_ros.training.segmenter_prompts import jitter
+from gsam_ros.training.segmenter.data import StillBatches
+from gsam_ros.training.segmenter.model import IMAGE_SIZE, new_model, processor, save
+from gsam_ros.training.segmenter.pixels import boxes_around, normalise, squeeze
+from gsam_ros.training.segmenter.prompts import jitter
 
 
 @pytest.fixture(scope="module")

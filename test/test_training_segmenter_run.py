@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from gsam_ros.training import segmenter_model, segmenter_stills
-from gsam_ros.training.segmenter_clips import ClipKind, clip_batch
-from gsam_ros.training.segmenter_data import MixedBatches, StillBatches
-from gsam_ros.training.segmenter_model import IMAGE_SIZE, load
-from gsam_ros.training.segmenter_prompts import click
-from gsam_ros.training.segmenter_steps import PROMPT_AGAIN, clip_loss, still_loss
-from gsam_ros.training.segmenter_stills import Stills, still_batch
-from gsam_ros.training.segmenter_trainer import Stage, Trainer
+from gsam_ros import checkpoints
+from gsam_ros.training.segmenter import stills as segmenter_stills
+from gsam_ros.training.segmenter.clips import ClipKind, clip_batch
+from gsam_ros.training.segmenter.data import MixedBatches, StillBatches
+from gsam_ros.training.segmenter.model import IMAGE_SIZE, load
+from gsam_ros.training.segmenter.prompts import click
+from gsam_ros.training.segmenter.steps import PROMPT_AGAIN, clip_loss, still_loss
+from gsam_ros.training.segmenter.stills import Stills, still_batch
+from gsam_ros.training.segmenter.train import run_stage
+from gsam_ros.training.segmenter.trainer import Stage, Trainer
 from gsam_ros.training.together import Team
-from gsam_ros.training.train_segmenter import run_stage
 
 
 def _batches(first: int, last: int, lengths: tuple[int, ...] = (2,)) -> MixedBatches:
@@ -134,13 +135,13 @@ def _calm_generator() -> torch.Generator:
 @pytest.mark.slow
 def test_training_goes_on_from_a_finished_model_and_from_its_own_state(tmp_path: Path) -> None:
     """With this seed both steps are pictures, which take a sixth of the time."""
-    shipped = Path(segmenter_model.__file__).parents[1] / "models" / "demo-segmenter"
+    shipped = Path(checkpoints.locate("demo-segmenter"))
     before = load(shipped)
     for steps, told in (("1", ""), ("2", "going on at step 1 of long")):
         command = ["--out", str(tmp_path), "--from", str(shipped), "--seed", "45", "--save-every"]
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "gsam_ros.training.train_segmenter", *command, "1"),
+                *(sys.executable, "-m", "gsam_ros.training.segmenter.train", *command, "1"),
                 *("--long-steps", steps, "--calibration-clips", "0", "--processes", "2"),
             ],
             capture_output=True,

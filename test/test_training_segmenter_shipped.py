@@ -10,10 +10,10 @@ import torch
 from transformers import Sam2VideoModel, Sam2VideoProcessor
 
 import gsam_ros
-from gsam_ros.training.evaluate_clips import clip_figures
-from gsam_ros.training.evaluate_segmenter import still_figures
-from gsam_ros.training.segmenter_follow import overlap
-from gsam_ros.training.segmenter_model import load
+from gsam_ros.training.segmenter.evaluate import still_figures
+from gsam_ros.training.segmenter.evaluate_clips import clip_figures
+from gsam_ros.training.segmenter.follow import overlap
+from gsam_ros.training.segmenter.model import load
 from gsam_ros.world.clips import draw_clip
 
 FOLDER = Path(gsam_ros.__file__).parent / "models" / "demo-segmenter"

@@ -72,7 +72,7 @@ class Entry:
     changes: tuple[str, ...] = ()
 
     def build(self) -> Any:
-        """Load the models: a `Contender`, or for `SLICED` a `SlicedContender`."""
+        """Load the models: a `Contender`, or for `SLICED` one of `sliced`."""
         if self.name in (OURS, THRIFTY):
             from .ours import Ours
 

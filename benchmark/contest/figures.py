@@ -11,7 +11,7 @@ import numpy as np
 
 from gsam_ros.evaluation.metrics.tracking import score_tracking
 from gsam_ros.evaluation.pairing import PairedFrame
-from gsam_ros.training.evaluate_detector import Picture, average_precision
+from gsam_ros.training.detector.evaluate import Picture, average_precision
 
 from .contenders import OURS, OURS_SLICED, PER_FRAME, STOCK, THRIFTY
 from .contest import Measured

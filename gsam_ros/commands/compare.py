@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Score both, compare, and draw where a folder was given for it."""
     from gsam_ros.evaluation.comparison.compare import compare
-    from gsam_ros.evaluation.comparison.comparison_report import as_terminal, write_comparison_json
+    from gsam_ros.evaluation.comparison.report import as_terminal, write_comparison_json
     from gsam_ros.evaluation.comparison.same_frames import ComparisonError
     from gsam_ros.prompts import PromptError
     from gsam_ros.recordings.bag import BagError

@@ -30,10 +30,10 @@ def run(options: argparse.Namespace) -> int:
     """Record, play, score and draw."""
     from gsam_ros.demo.run import DemoOptions, run_demo
     from gsam_ros.demo.sample import SampleOptions
+    from gsam_ros.processes import ProcessError
     from gsam_ros.recordings.bag import BagError
     from gsam_ros.recordings.message_types import MessageTypeError
     from gsam_ros.recordings.video import VideoError
-    from gsam_ros.replay.processes import ProcessError
 
     sample = SampleOptions(seconds=options.seconds)
     if options.seed is not None:

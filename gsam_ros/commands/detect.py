@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from gsam_ros.commands.common import fail, folder
-from gsam_ros.commands.machine import add_machine_arguments, machine_settings
+from gsam_ros.commands.model_options import add_pipeline_arguments, pipeline_settings
 
 ABOUT = "find and segment in single images, each on its own"
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="of a bag: which images; several times for several cameras",
     )
-    add_machine_arguments(parser)
+    add_pipeline_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         parse_prompt(options.prompt)  # before the models are loaded
         source = open_source(options.source, options.topic)
-        settings = machine_settings(options)
+        settings = pipeline_settings(options)
         tracker = load_tracker(settings, tell)
         outcome = detect(source, tracker, options.prompt, options.out, tell)
     except (

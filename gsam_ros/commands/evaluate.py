@@ -29,10 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score, and draw where a folder was given for it."""
-    from gsam_ros.evaluation.report import as_text, phrase_rows, rows, write_reports
+    from gsam_ros.evaluation.report import phrase_rows, rows, write_reports
     from gsam_ros.prompts import PromptError
     from gsam_ros.recordings.bag import BagError
     from gsam_ros.recordings.video import VideoError
+    from gsam_ros.tables import as_text
 
     try:
         score, images = score_of(options.run_folder, options)

@@ -72,7 +72,7 @@ def measure(models: dict[str, str], amounts: Amounts, out: Path | None) -> dict[
     import torch
     from transformers.utils import logging
 
-    from gsam_ros.evaluation.report import as_text, without_nan
+    from gsam_ros.tables import as_text, without_nan
     from gsam_ros.training.world_figures import ROLES, missed, rows
 
     logging.disable_progress_bar()

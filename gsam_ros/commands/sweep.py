@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from gsam_ros.commands.common import fail, folder, positive
-from gsam_ros.commands.machine import add_model_arguments, chosen_models
+from gsam_ros.commands.model_options import add_model_arguments, chosen_models
 
 ABOUT = "track many recordings under many settings, and say which setting is best"
 

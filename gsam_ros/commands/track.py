@@ -1,4 +1,4 @@
-"""`gsam track`: the machine on a recording, without ROS running."""
+"""`gsam track`: the pipeline on a recording, without ROS running."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from gsam_ros.commands.common import fail, folder, positive, zero_or_more
-from gsam_ros.commands.machine import add_machine_arguments, machine_settings
+from gsam_ros.commands.model_options import add_pipeline_arguments, pipeline_settings
 
-ABOUT = "take a bag, a video, images or a webcam through the machine, without ROS running"
+ABOUT = "take a bag, a video, images or a webcam through the pipeline, without ROS running"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how often the run is secured; what a killed run loses at most (default: 60)",
     )
     parser.add_argument("--no-video", action="store_true", help="draw no annotated video")
-    add_machine_arguments(parser)
+    add_pipeline_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Take every frame through the machine."""
+    """Take every frame through the pipeline."""
     from gsam_ros.settings import SettingError
     from gsam_ros.standalone.track_run import TrackError, TrackOptions, run_track
 
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
                 options.out,
                 options.prompt,
                 tuple(options.topic),
-                machine_settings(options),
+                pipeline_settings(options),
                 not options.no_video,
                 options.frames,
                 options.save_every,

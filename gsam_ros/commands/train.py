@@ -13,7 +13,7 @@ from gsam_ros.commands import train_demo
 from gsam_ros.commands.common import above_zero, count, fail, folder, number, positive
 
 if TYPE_CHECKING:
-    from gsam_ros.training.fine_tune_settings import FineTuneSettings
+    from gsam_ros.training.fine_tuning.settings import FineTuneSettings
 
 ABOUT = "fine-tune a detector on images of your own, or make the bundled models anew"
 
@@ -120,11 +120,11 @@ def run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from gsam_ros.checkpoints import CheckpointError
-    from gsam_ros.training.coco_batches import split
-    from gsam_ros.training.coco_boxes import CocoError
-    from gsam_ros.training.coco_reading import read_coco
-    from gsam_ros.training.fine_tune import FineTuning
-    from gsam_ros.training.fine_tune_settings import FineTuneError
+    from gsam_ros.training.fine_tuning.coco_batches import split
+    from gsam_ros.training.fine_tuning.coco_boxes import CocoError
+    from gsam_ros.training.fine_tuning.coco_reading import read_coco
+    from gsam_ros.training.fine_tuning.fine_tune import FineTuning
+    from gsam_ros.training.fine_tuning.settings import FineTuneError
 
     def tell(text: str) -> None:
         tqdm.write(f"gsam: {text}", file=sys.stderr)  # above a progress bar, where there is one
@@ -160,7 +160,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace, images: int) -> FineTuneSettings:
-    from gsam_ros.training.fine_tune_settings import FineTuneSettings
+    from gsam_ros.training.fine_tuning.settings import FineTuneSettings
 
     negatives = options.negatives
     if negatives is None:

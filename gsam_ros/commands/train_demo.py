@@ -42,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train one after the other, then measure both and write their cards."""
     from gsam_ros.checkpoints import CheckpointError
-    from gsam_ros.commands.demo_models import DemoTraining, DemoTrainingError, write_card
     from gsam_ros.commands.evaluate_world import measure
-    from gsam_ros.replay.processes import ProcessError
+    from gsam_ros.processes import ProcessError
+    from gsam_ros.training.demo_models import DemoTraining, DemoTrainingError, write_card
     from gsam_ros.training.world_figures import Amounts
 
     figures = {}

@@ -22,14 +22,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from gsam_ros.demo.compare_runs import compare_runs
 from gsam_ros.demo.plausibility import implausible, missing_frames
+from gsam_ros.demo.same_results import compare_runs
 from gsam_ros.demo.sample import SampleOptions, write_sample
-from gsam_ros.evaluation.report import as_text, rows, write_reports
+from gsam_ros.evaluation.report import rows, write_reports
 from gsam_ros.evaluation.run_pictures import draw_run
 from gsam_ros.evaluation.run_score import score_run
 from gsam_ros.recordings.bag_writer import remove_bag
 from gsam_ros.replay.replay import replay
+from gsam_ros.tables import as_text
 
 _MADE = (
     "video.mp4",

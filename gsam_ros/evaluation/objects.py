@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from gsam_ros.evaluation.run_lengths import Rle, RleError, check_rle
+from gsam_ros.evaluation.rle import Rle, RleError, check_rle
 from gsam_ros.recordings.bag import BagError, BagReader
 from gsam_ros.recordings.stamps import stamp_of
 

@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gsam_ros.evaluation.expected import Expected, expect
 from gsam_ros.evaluation.objects import FrameObjects
-from gsam_ros.evaluation.truth import Expected, expect
 from gsam_ros.prompts import parse_phrases
 
 

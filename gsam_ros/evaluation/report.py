@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,9 +10,8 @@ import numpy as np
 
 from gsam_ros.evaluation.metrics.detection import SIZES
 from gsam_ros.evaluation.run_score import RunScore
-from gsam_ros.replay.memory_watch import growth
-
-Row = tuple[str, str, str]
+from gsam_ros.process_memory import growth
+from gsam_ros.tables import Row, as_markdown, as_text, without_nan
 
 
 def rows(score: RunScore, memory: np.ndarray | None = None) -> list[Row]:
@@ -138,20 +136,6 @@ def _share(value: float) -> str:
     return "-" if value != value else f"{value:.3f}"
 
 
-def as_text(table: Sequence[Row]) -> str:
-    """Aligned columns for a terminal."""
-    widths = [max(len(row[i]) for row in table) for i in range(2)]
-    return "\n".join(
-        f"{name:<{widths[0]}}  {value:>{widths[1]}}  {note}".rstrip() for name, value, note in table
-    )
-
-
-def as_markdown(table: Sequence[Row]) -> str:
-    """A Markdown table."""
-    lines = ["| figure | value | |", "|---|---:|---|"]
-    return "\n".join([*lines, *(f"| {name} | {value} | {note} |" for name, value, note in table)])
-
-
 def as_json(score: RunScore) -> str:
     """Every figure, machine readable; NaN becomes null."""
     figures = {
@@ -172,12 +156,3 @@ def write_reports(score: RunScore, folder: Path, memory: np.ndarray | None = Non
     (folder / "report.txt").write_text(as_text(table) + "\n")
     (folder / "report.md").write_text(as_markdown(table) + "\n")
     (folder / "report.json").write_text(as_json(score) + "\n")
-
-
-def without_nan(value: object) -> object:
-    """NaN as None, wherever it lies in dicts, lists and tuples: JSON has no NaN."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and value != value else value

@@ -8,11 +8,11 @@ from tqdm import tqdm
 
 from gsam_ros.evaluation.pages.run_page import write_run_page
 from gsam_ros.evaluation.pictures.contact_sheet import write_contact_sheet
-from gsam_ros.evaluation.pictures.images import NoImageError
 from gsam_ros.evaluation.pictures.panels import drawn_panels
 from gsam_ros.evaluation.pictures.side_by_side import side_by_side
 from gsam_ros.evaluation.pictures.timeline import write_timeline
 from gsam_ros.evaluation.run_score import RunScore
+from gsam_ros.recordings.run_images import NoImageError
 from gsam_ros.recordings.video import write_video
 
 

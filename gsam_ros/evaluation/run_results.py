@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gsam_ros.evaluation.metrics.timing import FrameTiming, timing_of
+from gsam_ros.evaluation.frame_timing import FrameTiming, timing_of
 from gsam_ros.evaluation.objects import FrameObjects, read_objects
 from gsam_ros.recordings.bag import BagError, BagReader, open_bag
 from gsam_ros.recordings.result_messages import INSTANCES, LABEL_INFO
+from gsam_ros.recordings.result_topics import NODE
 from gsam_ros.recordings.run_folder import NAMES, read_run
 from gsam_ros.recordings.stamps import stamp_of
-from gsam_ros.recordings.streams import NODE
 
 _ENDING = "/instances"
 

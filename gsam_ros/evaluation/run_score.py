@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gsam_ros.evaluation.frame_timing import FrameTiming
 from gsam_ros.evaluation.metrics.absent_phrases import AbsentFigures, score_absent
 from gsam_ros.evaluation.metrics.detection import DetectionFigures, score_detections
-from gsam_ros.evaluation.metrics.timing import FrameTiming, TimingFigures, score_timing
+from gsam_ros.evaluation.metrics.timing import TimingFigures, score_timing
 from gsam_ros.evaluation.metrics.tracking import TrackingFigures, score_tracking
 from gsam_ros.evaluation.objects import FrameObjects, some_of
 from gsam_ros.evaluation.pairing import PairedFrame, pair_up

@@ -41,7 +41,7 @@ class DetectService:
             response.message = str(error)
             return response
         except Exception as error:  # noqa: BLE001  a service that raises would end the node
-            response.message = f"the machine failed on this image: {with_place(error)}"
+            response.message = f"the pipeline failed on this image: {with_place(error)}"
             self._node.get_logger().error(f"~/detect: {response.message}")
             return response
         response.success = True

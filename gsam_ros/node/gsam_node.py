@@ -1,4 +1,4 @@
-"""The lifecycle node: topics, services and parameters, wired to the machine."""
+"""The lifecycle node: topics, services and parameters, wired to the pipeline."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _EXIT_PATIENCE = 1.0  # seconds for the step that runs when the process is told 
 class GsamNode(ManagedNode):
     """Camera images and prompts in; tracked, named, segmented objects out.
 
-    No model runs in a callback: a `Runner` owns the machine in a thread of its own. The node wants
+    No model runs in a callback: a `Runner` owns the pipeline in a thread of its own. The node wants
     an executor with several threads, since `configure` and `~/set_prompt` wait for that thread.
     """
 
@@ -86,7 +86,7 @@ class GsamNode(ManagedNode):
             threading.Thread(target=self._autostart, name="gsam-autostart", daemon=True).start()
 
     def exit(self) -> bool:
-        """Stop the machine for good; False if it is still in a step or a load."""
+        """Stop the pipeline for good; False if it is still in a step or a load."""
         self._exiting.set()
         self._prompts.detach()
         runner = self._runner
@@ -97,9 +97,9 @@ class GsamNode(ManagedNode):
 
     def configure(self) -> None:
         """Load the models and warm up."""
-        options, machine = self._settings.options, self._settings.machine
+        options, pipeline = self._settings.options, self._settings.pipeline
         lossless = options.mode == "lossless"
-        if lossless and machine.detector.beside == "always":
+        if lossless and pipeline.detector.beside == "always":
             raise TransitionError(
                 "detector.beside is always, and mode is lossless: with a detector beside the "
                 "stream the results depend on how fast it is; give auto, or mode live"
@@ -117,7 +117,7 @@ class GsamNode(ManagedNode):
             else LiveInbox(outlet.give_up)
         )
         self._runner = Runner(
-            lambda: load_tracker(machine, self._tell, live=not lossless),
+            lambda: load_tracker(pipeline, self._tell, live=not lossless),
             inbox,
             decode,
             outlet,
@@ -132,13 +132,14 @@ class GsamNode(ManagedNode):
         self._prompts.attach(self._runner, options.cameras, newest_only=not lossless)
 
         def begin(tracker: GroundedTracker) -> tuple[str, Callable[[], list[str]]]:
-            tracker.configure(self._settings.machine)  # some was set while the models were loaded
+            tracker.configure(self._settings.pipeline)  # some was set while the models were loaded
             return str(tracker.device), tracker.shortages
 
         # Calls are done in their order, so the prompt is in force when this one is answered.
         device, self._health.shortages = self._await(self._runner.call(begin))
-        names = f"{machine.detector.model} and {machine.segmenter.model}"
+        names = f"{pipeline.detector.model} and {pipeline.segmenter.model}"
         self._health.models = Health("models", 0, f"{names} on {device}")
+        # What replays wait for: `replay.commands.NODE_READY`.
         self.get_logger().info(f"ready: {names} on {device}")
 
     def activate(self) -> None:
@@ -229,7 +230,7 @@ class GsamNode(ManagedNode):
     # Prompts
 
     def _prompt_changed(self, prompt: Prompt, owner: str | None) -> None:
-        threshold = self._settings.machine.detector.box_threshold
+        threshold = self._settings.pipeline.detector.box_threshold
         for camera in self._cameras:
             if self._prompts.holder(camera.name) == owner:
                 camera.announce(prompt, threshold)
@@ -244,16 +245,16 @@ class GsamNode(ManagedNode):
     # Parameters
 
     def _apply_parameters(
-        self, values: dict[str, Any], options: NodeSettings, machine: Settings
+        self, values: dict[str, Any], options: NodeSettings, pipeline: Settings
     ) -> None:
         """Put a change into force, between two frames."""
         self._inputs.change(values, options, in_use=self.state != "unconfigured")
 
         def put_into_force(tracker: GroundedTracker) -> None:
-            tracker.configure(machine)
+            tracker.configure(pipeline)
             for camera in self._cameras:
                 if prompt := self._prompts.current(camera.name):
-                    camera.announce(prompt, machine.detector.box_threshold)
+                    camera.announce(prompt, pipeline.detector.box_threshold)
 
         if runner := self._runner:
             runner.call(put_into_force)

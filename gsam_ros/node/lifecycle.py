@@ -94,6 +94,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         return outcome
 
     def _attempt(self, step: str) -> TransitionCallbackReturn:
+        # Replays wait for these lines as well: `replay.commands.NODE_FAILED`.
         self.failure = ""
         try:
             getattr(self, step)()

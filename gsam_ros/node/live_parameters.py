@@ -29,7 +29,7 @@ class LiveParameters:
 
     Attributes:
         options: the node's own settings.
-        machine: those of the machine.
+        pipeline: those of the pipeline.
 
     Raises:
         SettingError: a value can't be used.
@@ -42,7 +42,7 @@ class LiveParameters:
         declare(node)
         self.warn_of_unused()
         self.options = read(node, NodeSettings())
-        self.machine = read(node, Settings())
+        self.pipeline = read(node, Settings())
         self._about = {name: about for name, _, about in all_leaves()}
         self._lock = threading.Lock()
         node.add_on_set_parameters_callback(self._set)
@@ -76,11 +76,11 @@ class LiveParameters:
                 )
         try:
             options = with_values(self.options, values)
-            machine = with_values(self.machine, values)
-            self._apply(values, options, machine)
+            pipeline = with_values(self.pipeline, values)
+            self._apply(values, options, pipeline)
         except (SettingError, PromptError) as error:
             return _refused(str(error))
-        self.options, self.machine = options, machine
+        self.options, self.pipeline = options, pipeline
         return SetParametersResult(successful=True)
 
 

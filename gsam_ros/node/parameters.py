@@ -21,7 +21,7 @@ S = TypeVar("S")
 
 
 def all_leaves() -> list[tuple[str, Any, dict[str, Any]]]:
-    """Every parameter as (name, default, metadata): the node's own, then the machine's."""
+    """Every parameter as (name, default, metadata): the node's own, then the pipeline's."""
     return leaves(NodeSettings()) + leaves(Settings())
 
 

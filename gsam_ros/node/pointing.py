@@ -114,7 +114,7 @@ class ObjectServices:
         except (PromptError, LookupError, TransitionError) as error:
             response.message = str(error)
         except Exception as error:  # noqa: BLE001  a service that raises would end the node
-            response.message = f"the machine failed on this: {with_place(error)}"
+            response.message = f"the pipeline failed on this: {with_place(error)}"
             self._node.get_logger().error(response.message)
         return response
 

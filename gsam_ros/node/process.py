@@ -15,7 +15,7 @@ import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.signals import SignalHandlerOptions
 
-from gsam_ros import shared_memory
+from gsam_ros import fastdds as shared_memory
 from gsam_ros.errors import first_sentence
 from gsam_ros.node.executor import ShortCallbackExecutor
 from gsam_ros.node.gsam_node import GsamNode
@@ -34,7 +34,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     """Run `gsam_node` until SIGINT or SIGTERM, and end the process."""
     share_arenas()
     # rclpy's own handlers shut the context down at once, under the hands of a thread that is
-    # publishing. With these, the node stops its machine first.
+    # publishing. With these, the node stops its pipeline first.
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # a remapping that is none, say; then follow places in rcl

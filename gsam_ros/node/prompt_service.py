@@ -61,7 +61,7 @@ class PromptService:
         except (PromptError, TransitionError, CancelledError) as error:
             response.message = str(error) or "the node was shut down meanwhile"
         except Exception as error:  # noqa: BLE001  a service that raises would end the node
-            response.message = f"the machine failed on this prompt: {with_place(error)}"
+            response.message = f"the pipeline failed on this prompt: {with_place(error)}"
             self._node.get_logger().error(f"~/set_prompt: {response.message}")
         return response
 

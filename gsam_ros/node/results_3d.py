@@ -63,7 +63,7 @@ class Results3D:
         self._camera.unsubscribe()
 
     def expect(self, stamp: int) -> None:
-        """A frame of `stamp` (nanoseconds) is on its way through the machine."""
+        """A frame of `stamp` (nanoseconds) is on its way through the pipeline."""
         self._camera.expect(stamp)
 
     def dismiss(self, stamp: int) -> None:

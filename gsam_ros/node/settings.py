@@ -1,4 +1,4 @@
-"""What users can tune of the node, besides the machine's own settings."""
+"""What users can tune of the node, besides the pipeline's own settings."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The machine: frames and prompts in, instances out."""
+"""The pipeline: frames and prompts in, instances out."""

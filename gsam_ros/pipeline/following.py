@@ -20,8 +20,8 @@ from gsam_ros.pipeline.step_errors import NothingBegun
 from gsam_ros.pipeline.stopwatch import Stopwatch
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.history import History
-from gsam_ros.tracking.model import ImageFeatures, SegmentationModel
 from gsam_ros.tracking.propagation import encode_images
+from gsam_ros.tracking.segmenters.interface import ImageFeatures, SegmentationModel
 from gsam_ros.tracking.tracker import InstanceTracker
 
 

@@ -1,4 +1,4 @@
-"""The machine: one object with one method that matters."""
+"""The pipeline: one object with one method that matters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gsam_ros.pipeline.warm_up import warm_up
 from gsam_ros.process_memory import RegularTrim
 from gsam_ros.prompts import Prompt, parse_prompt
 from gsam_ros.tracking.history import History
-from gsam_ros.tracking.packages import load_segmenter
+from gsam_ros.tracking.segmenters.packages import load_segmenter
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.visual_prompts import VisualPrompt
 

@@ -1,4 +1,4 @@
-"""Where frames wait for the machine, in the shape in which they arrived.
+"""Where frames wait for the pipeline, in the shape in which they arrived.
 
 Live, a camera has one place and the newest frame takes it. Lossless, frames queue up and none is
 passed over. Either way nothing is decoded here: a frame that is never chosen costs its bytes.

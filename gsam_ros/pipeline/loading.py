@@ -1,4 +1,4 @@
-"""The machine, loaded on demand: importing torch and transformers takes seconds.
+"""The pipeline, loaded on demand: importing torch and transformers takes seconds.
 
 A node that imports this is there at once, and answers while its worker thread loads.
 """
@@ -55,7 +55,7 @@ def load_tracker(
 
 
 class LoadError(RuntimeError):
-    """The machine can't be had as the settings say; the message names the setting."""
+    """The pipeline can't be had as the settings say; the message names the setting."""
 
 
 def free_device_memory() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gsam_ros.instances import Frame, which
 from gsam_ros.prompts import PromptError
-from gsam_ros.tracking.model import ImageFeatures
+from gsam_ros.tracking.segmenters.interface import ImageFeatures
 
 
 class NewestFrames:

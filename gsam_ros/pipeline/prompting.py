@@ -1,4 +1,4 @@
-"""Prompts on their way to the machine, where they are applied between two frames."""
+"""Prompts on their way to the pipeline, where they are applied between two frames."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gsam_ros.prompts import Prompt, PromptError, parse_prompt
 from gsam_ros.visual_prompts import VisualPrompt
 
 MOST_WAITING = 16
-"""Objects pointed at that may wait for the machine: each takes it from the images for a while."""
+"""Objects pointed at that may wait for the pipeline: each takes it from the images for a while."""
 
 
 class PromptKeeper:
     """Takes prompts from any thread and sees that the newest good ones are in force.
 
     A text says what to look for from now on, all cameras or one of them, and is kept while there is
-    no machine. What is pointed at lies in an image, and without a machine there is none.
+    no pipeline. What is pointed at lies in an image, and without a pipeline there is none.
 
     Args:
         changed: told in the runner's thread of every prompt that came into force, and of the camera
@@ -81,7 +81,7 @@ class PromptKeeper:
 
         Returns:
             What the camera looks for when the prompt is in force, or None where it is kept until a
-            machine is there or, said before the start, comes too late.
+            pipeline is there or, said before the start, comes too late.
 
         Raises:
             PromptError: the text can't be used; the prompt before stays in force.
@@ -143,10 +143,10 @@ class PromptKeeper:
         *,
         newest_only: bool = False,
     ) -> Future[Prompt | None] | None:
-        """A machine is there: have it look for what was asked last.
+        """A pipeline is there: have it look for what was asked last.
 
         Args:
-            runner: has the machine.
+            runner: has the pipeline.
             cameras: that there are; prompts of others are kept. None: all.
             newest_only: prompts may be passed over for newer ones, as frames are (live).
 
@@ -164,7 +164,7 @@ class PromptKeeper:
             return self._apply_by(runner, common, None) if common else None
 
     def detach(self) -> None:
-        """The machine goes; the prompts are kept for the next one."""
+        """The pipeline goes; the prompts are kept for the next one."""
         with self._lock:
             self._runner = None
             self._in_force = {}
@@ -202,7 +202,7 @@ class PromptKeeper:
         return present
 
     def _want_again(self, before: str, refused: str, camera: str | None) -> None:
-        """The next machine is not asked for what this one refused, but for what is in force."""
+        """The next pipeline is not asked for what this one refused, but for what is in force."""
         with self._lock:
             if self._wanted.get(camera) == refused:
                 self._wanted.pop(camera)
@@ -226,7 +226,7 @@ class PromptKeeper:
     ) -> None:
         with self._lock:
             if self._runner is not runner:
-                return  # that machine was given back meanwhile, and the next one knows nothing
+                return  # that pipeline was given back meanwhile, and the next one knows nothing
             # Another dictionary: other threads read the one before.
             self._in_force = {c: p for c, p in self._in_force.items() if c != without or c is None}
             self._in_force[holder] = prompt

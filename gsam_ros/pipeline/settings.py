@@ -1,4 +1,4 @@
-"""Every setting of the machine in one tree."""
+"""Every setting of the pipeline in one tree."""
 
 from __future__ import annotations
 

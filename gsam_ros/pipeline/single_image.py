@@ -12,8 +12,8 @@ from gsam_ros.pipeline.settings import Settings
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.closeups import segment_small_and_others
 from gsam_ros.tracking.fragments import whole_parts
-from gsam_ros.tracking.model import SegmentationModel
 from gsam_ros.tracking.refinement import refine
+from gsam_ros.tracking.segmenters.interface import SegmentationModel
 
 NO_TRACK = 0
 """The track id of what is not followed; tracks count from 1."""

@@ -8,7 +8,7 @@ from gsam_ros.detection.detector import GroundingDetector
 from gsam_ros.instances import Detections
 from gsam_ros.pipeline.late_detections import LateDetections
 from gsam_ros.tracking.camera_tracks import View
-from gsam_ros.tracking.model import SegmentationModel
+from gsam_ros.tracking.segmenters.interface import SegmentationModel
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.tracker import InstanceTracker
 

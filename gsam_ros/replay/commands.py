@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gsam_ros.recordings.streams import NODE, Stream
+from gsam_ros.recordings.result_topics import NODE
+from gsam_ros.replay.streams import Stream
 
-NODE_READY = " ready: "
+NODE_READY, NODE_FAILED = " ready: ", " failed: "
 """In the line that the node logs once its models are loaded."""
 
 RECORDER_READY = "ready, recording"

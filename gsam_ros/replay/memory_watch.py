@@ -62,24 +62,3 @@ class MemoryWatch:
                 return
             self._samples.append((time.monotonic() - start, size))
             self._over.wait(_PERIOD)
-
-
-def growth(samples: np.ndarray) -> tuple[float, float]:
-    """Bytes held in a run's second quarter and in its last quarter, each the median.
-
-    The first quarter is left out: caches fill, windows of memory grow to their bounds.
-
-    Args:
-        samples: [T, 2] seconds and bytes.
-
-    >>> growth(np.array([[0, 1.0], [1, 5], [2, 5], [3, 6]]))
-    (5.0, 6.0)
-    """
-    if not len(samples):
-        return float("nan"), float("nan")
-    start, end = samples[0, 0], samples[-1, 0]
-    seconds, sizes = samples[:, 0], samples[:, 1]
-    share = (seconds - start) / max(end - start, 1e-9)
-    second = sizes[(share >= 0.25) & (share < 0.5)]
-    last = sizes[share >= 0.75]
-    return float(np.median(second if len(second) else sizes)), float(np.median(last))

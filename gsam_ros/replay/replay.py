@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from gsam_ros.recordings.streams import streams_of
 from gsam_ros.replay.commands import (
+    NODE_FAILED,
     NODE_READY,
     RECORDER_READY,
     RESULT_DEPTH,
     player_command,
     recorder_command,
 )
+from gsam_ros.replay.family import Family
 from gsam_ros.replay.memory_watch import MemoryWatch
-from gsam_ros.replay.processes import Family
+from gsam_ros.replay.streams import streams_of
 
 _LOAD_LIMIT = 300.0  # seconds until the node has loaded its models
 _DISCOVERY_LIMIT = 30.0  # seconds until the recorder has found its topics
@@ -57,7 +58,7 @@ def replay(
         )
         streams = streams_of(cameras)
         recorder = family.start("recorder", *recorder_command(result, streams))
-        family.wait_for(node, NODE_READY, _LOAD_LIMIT, gives_up=" failed: ")
+        family.wait_for(node, NODE_READY, _LOAD_LIMIT, gives_up=NODE_FAILED)
         family.wait_for(recorder, RECORDER_READY, _DISCOVERY_LIMIT)
         infos = [f"/{name}/camera_info" for name in cameras]
         player = family.start(

@@ -1,1 +1,1 @@
-"""`gsam track` and `gsam detect`: the machine on a recording, without ROS running."""
+"""`gsam track` and `gsam detect`: the pipeline on a recording, without ROS running."""

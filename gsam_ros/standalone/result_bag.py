@@ -10,8 +10,8 @@ from gsam_ros.prompts import Prompt
 from gsam_ros.recordings import result_messages as messages
 from gsam_ros.recordings.bag import open_bag
 from gsam_ros.recordings.bag_writer import LATCHED, BagWriter
+from gsam_ros.recordings.result_topics import NODE
 from gsam_ros.recordings.sources.source import Origin
-from gsam_ros.recordings.streams import NODE
 from gsam_ros.stages import Stage
 
 _TOPICS = {
@@ -31,7 +31,7 @@ class ResultBag(BagWriter):
     """What the node would have published, but for the overlay, which is the video.
 
     A message's time is that of the image's own record, so that both bags play side by side. A
-    frame is taken as received when it was recorded, and its age is what the machine took for it.
+    frame is taken as received when it was recorded, and its age is what the pipeline took for it.
     """
 
     def __init__(self, path: Path, cameras: Sequence[str]) -> None:
@@ -79,7 +79,7 @@ class ResultBag(BagWriter):
             camera: its name.
             stamp: of the frame, nanoseconds.
             origin: where the source had it.
-            stages: seconds since the machine took the frame.
+            stages: seconds since the pipeline took the frame.
             counts: of its camera, until then.
             result: None where the frame could not be read.
         """

@@ -57,7 +57,7 @@ class RunProgress:
     Attributes:
         items: of the source, prompts among them.
         annotations: written so far.
-        seconds: that the machine worked.
+        seconds: that the pipeline worked.
         prompt: what is asked for.
         categories: phrases that were asked for so far.
         cameras: by name.

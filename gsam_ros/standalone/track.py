@@ -1,4 +1,4 @@
-"""`gsam track`: the machine on a recording, a video, images or a webcam, without ROS running.
+"""`gsam track`: the pipeline on a recording, a video, images or a webcam, without ROS running.
 
 What it leaves in its folder:
 

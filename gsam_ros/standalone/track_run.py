@@ -34,7 +34,7 @@ class TrackOptions:
         out: folder of the results.
         prompt: what to look for; empty: what the bag's own prompts ask for.
         topics: of a bag: which images.
-        settings: of the machine.
+        settings: of the pipeline.
         video: whether to draw the results.
         limit: end after so many frames; 0: at the source's end.
         save_every: seconds after which the run is secured, again and again.

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gsam_ros.pipeline.settings import Settings
-from gsam_ros.replay.processes import run_this_code
+from gsam_ros.processes import run_this_code
 from gsam_ros.settings import with_texts
 from gsam_ros.sweep.outcome import Outcome, last_outcome
 from gsam_ros.sweep.plan import Job, JobError

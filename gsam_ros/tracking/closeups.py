@@ -17,8 +17,8 @@ import torch
 from gsam_ros.masks import Closeup, Masks
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.crops import CropSizes, choose_crops
-from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.propagation import encode_images, segment_boxes
+from gsam_ros.tracking.segmenters.interface import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.settings import TrackerSettings
 
 _SIZES = CropSizes(alone=4.0, shared=8.0, crowded=8.0)  # see benchmark/closeups.py

@@ -22,7 +22,7 @@ from gsam_ros.boxes import box_overlap
 from gsam_ros.instances import TrackState
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.effort import segment_where_expected
-from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+from gsam_ros.tracking.segmenters.interface import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.showing import Owned, show
 from gsam_ros.tracking.track import Track

@@ -20,8 +20,8 @@ from gsam_ros.instances import TrackState
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.closeups import is_small, segment_small_and_others
 from gsam_ros.tracking.known_masks import propagate_once
-from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.propagation import propagate
+from gsam_ros.tracking.segmenters.interface import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.showing import Owned
 from gsam_ros.tracking.track import Track

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from gsam_ros.masks import Closeup
-from gsam_ros.tracking.model import Segmentation
+from gsam_ros.tracking.segmenters.interface import Segmentation
 
 
 def without_fragments(logits: np.ndarray, least: float) -> np.ndarray:

@@ -16,8 +16,8 @@ from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.kept_frames import KeptFrame, KeptFrames
 from gsam_ros.tracking.known_masks import KnownMasks
-from gsam_ros.tracking.model import ImageFeatures
 from gsam_ros.tracking.pointing import lies_on
+from gsam_ros.tracking.segmenters.interface import ImageFeatures
 from gsam_ros.tracking.track import Track, outlines_of
 from gsam_ros.tracking.tracker import InstanceTracker
 from gsam_ros.visual_prompts import VisualPrompt

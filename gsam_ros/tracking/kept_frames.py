@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
-from gsam_ros.tracking.model import ImageFeatures
+from gsam_ros.tracking.segmenters.interface import ImageFeatures
 from gsam_ros.tracking.settings import TrackerSettings
 
 _LEAST = 2

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from gsam_ros.tracking.memory import TrackMemory
-from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.propagation import propagate
+from gsam_ros.tracking.segmenters.interface import ImageFeatures, Segmentation, SegmentationModel
 
 
 @dataclass

@@ -14,7 +14,7 @@ from itertools import count
 
 import torch
 
-from gsam_ros.tracking.model import MemoryTokens, SegmentationModel
+from gsam_ros.tracking.segmenters.interface import MemoryTokens, SegmentationModel
 
 _editions = count(1)
 

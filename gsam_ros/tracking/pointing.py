@@ -16,7 +16,7 @@ from gsam_ros.masks import Masks
 from gsam_ros.tracking.association import Outlines, overlap
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.closeups import is_small, segment_small_and_others
-from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+from gsam_ros.tracking.segmenters.interface import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track, outlines_of
 from gsam_ros.visual_prompts import VisualPrompt

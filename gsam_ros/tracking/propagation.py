@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from gsam_ros.tracking.memory import TrackMemory, gather
-from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+from gsam_ros.tracking.segmenters.interface import ImageFeatures, Segmentation, SegmentationModel
 
 
 def encode_images(model: SegmentationModel, images: Sequence[np.ndarray]) -> ImageFeatures:

@@ -20,7 +20,7 @@ from gsam_ros.masks import Closeup, Masks, Region
 from gsam_ros.tracking.closeups import is_small, segment_crops
 from gsam_ros.tracking.crops import CropSizes
 from gsam_ros.tracking.fragments import whole_parts
-from gsam_ros.tracking.model import SegmentationModel
+from gsam_ros.tracking.segmenters.interface import SegmentationModel
 from gsam_ros.tracking.settings import TrackerSettings
 
 _SIZES = CropSizes(alone=2.5, shared=3.5, crowded=12.5)

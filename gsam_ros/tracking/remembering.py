@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from gsam_ros.tracking.camera_tracks import View
-from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+from gsam_ros.tracking.segmenters.interface import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.track import Track
 
 

@@ -13,7 +13,7 @@ from gsam_ros.instances import Detections
 from gsam_ros.tracking.association import Outlines, overlap
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.closeups import segment_small_and_others
-from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
+from gsam_ros.tracking.segmenters.interface import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.settings import TrackerSettings
 
 _SAME = 0.6  # intersection over union of the masks of two detections of one object

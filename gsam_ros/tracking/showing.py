@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gsam_ros.masks import Masks
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.fragments import whole_parts
-from gsam_ros.tracking.model import Segmentation
+from gsam_ros.tracking.segmenters.interface import Segmentation
 from gsam_ros.tracking.track import Track
 
 Owned = tuple[int, Track]

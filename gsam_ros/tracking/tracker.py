@@ -17,12 +17,12 @@ from gsam_ros.tracking.correction import correct
 from gsam_ros.tracking.effort import choose, due, segment_known
 from gsam_ros.tracking.keyframe import Keyframe
 from gsam_ros.tracking.memory import TrackMemory
-from gsam_ros.tracking.model import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.object_limits import ObjectLimits
 from gsam_ros.tracking.pointing import lies_on, names_of, segment_pointed
 from gsam_ros.tracking.refinement import refine
 from gsam_ros.tracking.remembering import Taken, write
 from gsam_ros.tracking.segmented_detections import SegmentedDetections, segment_detections
+from gsam_ros.tracking.segmenters.interface import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.showing import Owned, show
 from gsam_ros.tracking.track import Track, masks_of

@@ -1,1 +1,1 @@
-"""How the demo models are made: training and measuring them on the demo world."""
+"""Training: a user's own objects (`fine_tuning/`), and the bundled models from nothing."""

@@ -12,11 +12,11 @@ from transformers import Sam2VideoModel
 
 from gsam_ros import checkpoints
 from gsam_ros.detection.detector import GroundingDetector
-from gsam_ros.training.evaluate_clips import clip_figures, return_figures
-from gsam_ros.training.evaluate_detector import evaluate
-from gsam_ros.training.evaluate_phrases import phrase_figures
-from gsam_ros.training.evaluate_segmenter import still_figures
-from gsam_ros.training.segmenter_model import IMAGE_SIZE
+from gsam_ros.training.detector.evaluate import evaluate
+from gsam_ros.training.detector.evaluate_phrases import phrase_figures
+from gsam_ros.training.segmenter.evaluate import still_figures
+from gsam_ros.training.segmenter.evaluate_clips import clip_figures, return_figures
+from gsam_ros.training.segmenter.model import IMAGE_SIZE
 
 _CPU = torch.device("cpu")
 

@@ -67,7 +67,6 @@ def draw_clip(
     height: int = 256,
     width: int = 256,
     objects: int = 3,
-    pairs: Sequence[Pair] = SEEN,
     events: float = EVENTS,
     nameless: float = NAMELESS_SHARE,
     hidden: int = 0,
@@ -75,7 +74,7 @@ def draw_clip(
 ) -> Clip:
     """Draw a new clip of `frames` pictures in which `objects` things are followed.
 
-    A thing is one of the vocabulary's `pairs`, or with probability `nameless` a textured blob. It
+    A thing is one of the pairs of training, or with probability `nameless` a textured blob. It
     moves, turns, stretches and changes size under a moving camera; with probability `events` it
     also leaves and comes back, vanishes for a while, or is passed over by something in front.
     Around them are up to three things that nobody follows, half of them copies of a followed one.
@@ -88,7 +87,7 @@ def draw_clip(
     Raises ValueError where `objects` do not fit into the picture.
     """
     while True:
-        clip = _draw(rng, frames, (height, width), objects, pairs, events, nameless, hidden, every)
+        clip = _draw(rng, frames, (height, width), objects, SEEN, events, nameless, hidden, every)
         if clip.present[0].all():  # all but one in a hundred: an event can begin too early
             return clip
 

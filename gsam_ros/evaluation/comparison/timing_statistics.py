@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gsam_ros.evaluation.metrics.timing import FrameTiming
+from gsam_ros.evaluation.frame_timing import FrameTiming
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Answers to phrases of which nothing is there: what the prompt makes the machine see."""
+"""Answers to phrases of which nothing is there: what the prompt makes the pipeline see."""
 
 from __future__ import annotations
 

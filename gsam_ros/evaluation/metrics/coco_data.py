@@ -13,7 +13,7 @@ from gsam_ros.evaluation.pairing import PairedFrame
 Annotation = dict[str, Any]
 
 
-def coco_truth(frames: Sequence[PairedFrame]) -> dict[str, list[Annotation]]:
+def truth_as_coco(frames: Sequence[PairedFrame]) -> dict[str, list[Annotation]]:
     """What was expected as a COCO data set; the image id is the position in `frames`, from 1."""
     categories = _categories(frames)
     images: list[Annotation] = []
@@ -46,8 +46,8 @@ def _area(frame: PairedFrame, i: int, box: list[float]) -> float:
     return float(coco_mask.area(frame.expected.objects.masks[i]))
 
 
-def coco_answers(frames: Sequence[PairedFrame]) -> list[Annotation]:
-    """The answers as COCO results, with the ids of `coco_truth`."""
+def answers_as_coco(frames: Sequence[PairedFrame]) -> list[Annotation]:
+    """The answers as COCO results, with the ids of `truth_as_coco`."""
     categories = _categories(frames)
     return [
         {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
-from gsam_ros.evaluation.metrics.coco_data import Annotation, coco_answers, coco_truth
+from gsam_ros.evaluation.metrics.coco_data import Annotation, answers_as_coco, truth_as_coco
 from gsam_ros.evaluation.metrics.recall_at import recall_at
 from gsam_ros.evaluation.pairing import PairedFrame
 
@@ -77,7 +77,7 @@ def score_detections(frames: Sequence[PairedFrame]) -> DetectionFigures:
     An object with `ignored` set enters as a COCO crowd region, so that an answer on it is neither
     hit nor miss.
     """
-    truth, answers = coco_truth(frames), coco_answers(frames)
+    truth, answers = truth_as_coco(frames), answers_as_coco(frames)
     if not _anything_wanted(truth):
         return DetectionFigures(recall_at=recall_at(frames))
     boxes = _precision(_evaluated(truth, answers, "bbox"))
@@ -124,7 +124,7 @@ class PrecisionCurve:
 
 def precision_curves(frames: Sequence[PairedFrame]) -> list[PrecisionCurve]:
     """The library's own curves, of which AP50 is the mean, for phrases that were wanted."""
-    truth, answers = coco_truth(frames), coco_answers(frames)
+    truth, answers = truth_as_coco(frames), answers_as_coco(frames)
     if not _anything_wanted(truth):
         return []
     boxes = _evaluated(truth, answers, "bbox")

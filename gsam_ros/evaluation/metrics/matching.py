@@ -10,7 +10,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from gsam_ros.evaluation.metrics.coco_data import coco_answers, coco_truth
+from gsam_ros.evaluation.metrics.coco_data import answers_as_coco, truth_as_coco
 from gsam_ros.evaluation.pairing import PairedFrame
 
 
@@ -23,9 +23,9 @@ def matched_at_half(frames: Sequence[PairedFrame], overlap: str) -> list[dict]:
     """
     with redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         truth = COCO()
-        truth.dataset = coco_truth(frames)
+        truth.dataset = truth_as_coco(frames)
         truth.createIndex()
-        answers = coco_answers(frames)
+        answers = answers_as_coco(frames)
         if answers:
             results = truth.loadRes(answers)
         else:

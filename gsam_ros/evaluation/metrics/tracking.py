@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 from trackeval.metrics import CLEAR, HOTA, Identity
 
-from gsam_ros.evaluation.metrics.masks import score_masks
+from gsam_ros.evaluation.metrics.j_and_f import score_masks
 from gsam_ros.evaluation.pairing import PairedFrame
 
 HIT = 0.5

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from gsam_ros.evaluation.comparison.blocks import DRAWS, LEVEL
 from gsam_ros.evaluation.comparison.compare import ACCURACY, COUNT, TIME, Comparison
-from gsam_ros.evaluation.comparison.comparison_report import HEAD, comparison_rows, summary
-from gsam_ros.evaluation.pages.drawing import as_svg, drawing_style
+from gsam_ros.evaluation.comparison.report import HEAD, comparison_rows, summary
 from gsam_ros.evaluation.pages.frame_choice import Mistakes, changed, outstanding
+from gsam_ros.evaluation.pages.marked_frames import draw_answer, draw_truth, images_of, jpeg_uri
 from gsam_ros.evaluation.pages.page import article, counted, figure, paragraph, table, write_page
-from gsam_ros.evaluation.pages.pictures import draw_answer, draw_truth, images_of, jpeg_uri
 from gsam_ros.evaluation.pages.plots import intervals
-from gsam_ros.evaluation.pictures.images import NoImageError
+from gsam_ros.evaluation.pages.svg import as_svg, drawing_style
+from gsam_ros.recordings.run_images import NoImageError
 
 _PICTURES = 6
 _KINDS = {

@@ -28,7 +28,7 @@ class Mistakes:
 
     @staticmethod
     def of(frame: PairedFrame) -> Mistakes:
-        """As `tracking_metrics.mistakes` counts them."""
+        """As `metrics.tracking.mistakes` counts them."""
         return Mistakes(*mistakes(frame))
 
     def told(self, frame: PairedFrame) -> str:

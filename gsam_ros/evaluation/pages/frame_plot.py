@@ -1,4 +1,4 @@
-"""One frame's way through the machine, stage by stage; called within `drawing_style`."""
+"""One frame's way through the pipeline, stage by stage; called within `drawing_style`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from gsam_ros.evaluation.metrics.timing import FrameTiming
-from gsam_ros.evaluation.pages.drawing import SERIES
+from gsam_ros.evaluation.frame_timing import FrameTiming
 from gsam_ros.evaluation.pages.plots import WAITING
+from gsam_ros.evaluation.pages.svg import SERIES
 
 _WIDTH = 9.0  # inches
 

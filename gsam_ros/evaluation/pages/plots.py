@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gsam_ros.evaluation.comparison.compare import ACCURACY, BETTER, COUNT, TIME, WORSE, Difference
+from gsam_ros.evaluation.frame_timing import FrameTiming
 from gsam_ros.evaluation.metrics.detection import PrecisionCurve
-from gsam_ros.evaluation.metrics.timing import FrameTiming
-from gsam_ros.evaluation.pages.drawing import SERIES
+from gsam_ros.evaluation.pages.svg import SERIES
 
 WAITING = "wait"
 """The stage in which a frame waits for those before it; it costs nothing, and hides the others."""

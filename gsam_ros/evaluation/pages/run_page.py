@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from gsam_ros.evaluation.metrics.detection import PrecisionCurve, precision_curves
-from gsam_ros.evaluation.pages.drawing import as_svg, drawing_style
 from gsam_ros.evaluation.pages.frame_choice import Mistakes, outstanding
 from gsam_ros.evaluation.pages.frame_plot import chosen_frames, frames_by_stage, waited
-from gsam_ros.evaluation.pages.page import article, counted, figure, paragraph, table, write_page
-from gsam_ros.evaluation.pages.pictures import (
+from gsam_ros.evaluation.pages.marked_frames import (
     draw_answer,
     draw_truth,
     images_of,
     jpeg_uri,
 )
+from gsam_ros.evaluation.pages.page import article, counted, figure, paragraph, table, write_page
 from gsam_ros.evaluation.pages.plots import age_histogram, precision_recall, stages_over_time
-from gsam_ros.evaluation.pictures.images import NoImageError
+from gsam_ros.evaluation.pages.svg import as_svg, drawing_style
 from gsam_ros.evaluation.pictures.timeline import timeline_figure
 from gsam_ros.evaluation.report import phrase_rows, rows
 from gsam_ros.evaluation.run_score import RunScore
+from gsam_ros.recordings.run_images import NoImageError
 
 _PICTURES = 6
 _CURVES = 24

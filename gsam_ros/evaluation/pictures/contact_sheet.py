@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from gsam_ros.evaluation.pairing import PairedFrame
-from gsam_ros.evaluation.pictures.images import check_found
 from gsam_ros.evaluation.pictures.panels import DIM, INK, PAPER, Panel, drawn_panels, font
+from gsam_ros.recordings.run_images import check_found
 
 _TILE = (512, 384)  # width and height, pixels
 _GAP = 10

@@ -14,10 +14,10 @@ from pycocotools import mask as coco_mask
 from gsam_ros.drawing import draw_instances
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PairedFrame
-from gsam_ros.evaluation.pictures.images import frames_of
 from gsam_ros.instances import Frame, FrameResult, Instances
 from gsam_ros.masks import Masks
 from gsam_ros.prompts import Prompt
+from gsam_ros.recordings.run_images import frames_of
 
 INK = (235, 238, 242)
 DIM = (138, 147, 160)

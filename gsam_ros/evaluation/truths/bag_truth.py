@@ -24,10 +24,10 @@ from gsam_ros.instances import TrackState
 from gsam_ros.prompts import PromptError
 from gsam_ros.recordings.bag import BagReader, open_bag
 from gsam_ros.recordings.result_messages import DETECTIONS, INSTANCES
+from gsam_ros.recordings.result_topics import NODE
 from gsam_ros.recordings.sources.image_topics import COMPRESSED, RAW
 from gsam_ros.recordings.sources.image_topics import camera_of as filmed_by
 from gsam_ros.recordings.stamps import stamp_of
-from gsam_ros.recordings.streams import NODE
 
 PROMPT_TOPIC = "/prompt"
 _ENDINGS = ("/truth", "/ground_truth", "/instances", "/detections")

@@ -11,7 +11,7 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 
-from gsam_ros.evaluation.run_lengths import Rle, RleError, check_rle
+from gsam_ros.evaluation.rle import Rle, RleError, check_rle
 
 _REACH = 2  # image sizes by which a polygon may leave its image
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gsam_ros.evaluation.objects import FrameObjects, filled_boxes
-from gsam_ros.evaluation.run_lengths import Rle, RleError
+from gsam_ros.evaluation.rle import Rle, RleError
 from gsam_ros.evaluation.run_results import CameraResults, RunResults
 from gsam_ros.evaluation.truths.coco_masks import coco_rle
 from gsam_ros.evaluation.truths.coco_reading import CocoImage, CocoObject, read_coco_file

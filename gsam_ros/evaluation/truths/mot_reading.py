@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pycocotools import mask as coco_mask
 
-from gsam_ros.evaluation.run_lengths import Rle, RleError, check_rle
+from gsam_ros.evaluation.rle import Rle, RleError, check_rle
 from gsam_ros.evaluation.truths.truth_data import TruthError
 
 _PEDESTRIAN, _NOT_WANTED = 1, (2, 7, 8, 12)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gsam_ros.evaluation.expected import VISIBLE_ENOUGH
 from gsam_ros.evaluation.objects import FrameObjects
 from gsam_ros.evaluation.pairing import PromptChange
 from gsam_ros.evaluation.run_results import CameraResults, RunResults
-from gsam_ros.evaluation.truth import VISIBLE_ENOUGH
 from gsam_ros.recordings.bag import BagError
 
 

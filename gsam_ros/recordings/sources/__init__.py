@@ -25,8 +25,8 @@ def open_source(place: str | Path, topics: Sequence[str] = (), prompts: bool = F
         SourceError: it doesn't exist, or is none of these.
         BagError: the bag can't be read at all.
     """
+    from gsam_ros.recordings.sources.bag import BagSource, is_bag
     from gsam_ros.recordings.sources.images import IMAGE_ENDINGS, ImageSource
-    from gsam_ros.recordings.sources.recording import BagSource, is_bag
 
     if not str(place):
         raise SourceError("the source has no name: give a recording, a video or images")

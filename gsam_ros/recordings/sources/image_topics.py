@@ -42,7 +42,7 @@ def choose_topics(bag: BagReader, wanted: Sequence[str]) -> tuple[str, ...]:
     full = {topic for topic in images if bag.count([topic])}
     if not full:
         empty = f" ({', '.join(sorted(images))} hold no message)" if images else ""
-        raise SourceError(f"{bag.path} has no images{empty}; {_topics(bag.path, bag.topics)}")
+        raise SourceError(f"{bag.path} has no images{empty}; {_topics(bag.topics)}")
     candidates = {t for t in full if t.removesuffix("/compressed") not in full - {t}}
     if len(candidates) > 1:
         candidates = {t for t in candidates if not _is_depth(bag, t)} or candidates
@@ -95,7 +95,7 @@ def _listed(topics: Sequence[str]) -> str:
     return f"it has images on {', '.join(topics)}" if topics else "it has no images at all"
 
 
-def _topics(path: Path, topics: dict[str, str]) -> str:
+def _topics(topics: dict[str, str]) -> str:
     if not topics:
         return "it has no topics at all"
     return "its topics are " + ", ".join(f"{name} ({kind})" for name, kind in topics.items())

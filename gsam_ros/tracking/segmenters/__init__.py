@@ -1,0 +1,1 @@
+"""SAM 2 through the modules of each model package, batched over objects."""

@@ -1,0 +1,1 @@
+"""How demo-detector is made and measured."""

@@ -1,0 +1,1 @@
+"""How demo-segmenter is made and measured."""
