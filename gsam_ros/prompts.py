@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 MAX_PHRASES = 255
@@ -149,6 +149,36 @@ def parse_prompt(text: str) -> tuple[Phrase, ...]:
         PromptError: no name at all, more than `MAX_PHRASES`, more than `MAX_CHARACTERS`, a phrase
             that is none, words that stand for two things, or bytes that are no text.
     """
+    unique: dict[str, Phrase] = {}
+    for part in _SEPARATOR.split(_cleaned(text)):
+        typed = " ".join(part.split())
+        if not _names_something(typed):
+            if any(unicodedata.category(character).startswith("S") for character in typed):
+                # Punctuation is only another way to separate phrases, a symbol was meant.
+                raise PromptError(
+                    f"{typed[:40]!r} has no letter and no digit, which is all that the detector "
+                    'reads: name the object in words, like "red mug."'
+                )
+            continue
+        phrase = _parse_phrase(typed)
+        known = unique.setdefault(_meant(phrase.name), phrase)
+        if _meaning(known) != _meaning(phrase):
+            raise PromptError(
+                f"{phrase.name!r} stands in the prompt twice and means two things: write it once"
+            )
+    phrases = tuple(unique.values())
+    if all(phrase.negative for phrase in phrases):
+        raise PromptError(
+            f"the prompt {text[:40]!r} names no object: write phrases that end with a dot, "
+            'for example "red mug. person."'
+        )
+    _check_amount(phrases)
+    _check_words(phrases)
+    return phrases
+
+
+def _cleaned(text: str) -> str:
+    """A prompt with one way to write each character; raises PromptError where it is no text."""
     if len(text) > MAX_CHARACTERS:
         raise PromptError(
             f"the prompt has {len(text)} characters, the most is {MAX_CHARACTERS}: "
@@ -166,42 +196,23 @@ def parse_prompt(text: str) -> tuple[Phrase, ...]:
         raise PromptError(
             f"{written!r} is no score, as a comma ends a phrase: write {written.replace(',', '.')}"
         )
-    unique: dict[str, Phrase] = {}
-    for part in _SEPARATOR.split(text):
-        typed = " ".join(part.split())
-        if not _names_something(typed):
-            if any(unicodedata.category(character).startswith("S") for character in typed):
-                # Punctuation is only another way to separate phrases, a symbol was meant.
-                raise PromptError(
-                    f"{typed[:40]!r} has no letter and no digit, which is all that the detector "
-                    'reads: name the object in words, like "red mug."'
-                )
-            continue
-        phrase = _parse_phrase(typed)
-        known = unique.setdefault(_meant(phrase.name), phrase)
-        if _meaning(known) != _meaning(phrase):
-            raise PromptError(
-                f"{phrase.name!r} stands in the prompt twice and means two things: write it once"
-            )
-    names = [phrase.name for phrase in unique.values() if not phrase.negative]
-    if not names:
-        raise PromptError(
-            f"the prompt {text[:40]!r} names no object: write phrases that end with a dot, "
-            'for example "red mug. person."'
-        )
+    return text
+
+
+def _check_amount(phrases: Sequence[Phrase]) -> None:
+    """Refuse more than results can tell apart, or more than a detector should look for."""
+    names = [phrase.name for phrase in phrases if not phrase.negative]
     if len(names) > MAX_PHRASES:
         raise PromptError(
             f"the prompt has {len(names)} phrases, the most is {MAX_PHRASES} "
             "(semantic_mask has 8 bits): leave some out"
         )
-    wanted = sum(len(phrase.wanted) for phrase in unique.values())
+    wanted = sum(len(phrase.wanted) for phrase in phrases)
     if wanted > MAX_PHRASES:
         raise PromptError(
             f"the prompt has {wanted} phrases with synonyms and negative ones, the most is "
             f"{MAX_PHRASES} (each costs time on every image): leave some out"
         )
-    _check_words(unique.values())
-    return tuple(unique.values())
 
 
 def _parse_phrase(typed: str) -> Phrase:

@@ -66,25 +66,12 @@ def camera_health(
     """
     health = Health(f"camera {camera}".strip())
     health.message = f"{snapshot.rate_in:.1f} Hz in, {snapshot.rate_out:.1f} Hz out"
-    health.values = {
-        "topic": topic,
-        "publishers": str(publishers),
-        "frames received": str(snapshot.received),
-        "frames processed": str(snapshot.processed),
-        "rate in (Hz)": f"{snapshot.rate_in:.1f}",
-        "rate out (Hz)": f"{snapshot.rate_out:.1f}",
-        "seconds without images": f"{snapshot.silence:.1f}",
-        "objects in sight": str(snapshot.objects),
-    }
+    health.values = {"topic": topic, "publishers": str(publishers)} | _counts(snapshot)
     if prompt:
         health.values |= {"prompt": prompt.summary[:200], "prompt version": str(prompt.version)}
-    for cause, count in snapshot.drops.items():
-        health.values[f"dropped: {cause}"] = str(count)
     if last_drop:
         health.values["last drop"] = last_drop
-    if snapshot.age_p50 is not None and snapshot.age_p99 is not None:
-        health.values["age p50 (s)"] = f"{snapshot.age_p50:.3f}"
-        health.values["age p99 (s)"] = f"{snapshot.age_p99:.3f}"
+    if snapshot.age_p99 is not None:
         _judge_age(health, topic, snapshot.age_p99, options)
     if snapshot.waiting > min(options.age_warning, options.age_error):
         level = 2 if snapshot.waiting > options.age_error else 1
@@ -102,6 +89,23 @@ def camera_health(
         level = 1 if snapshot.rate_out else 2
         health.raise_to(level, f"images of {topic} are dropped ({causes}): {last_drop}")
     return health
+
+
+def _counts(snapshot: Snapshot) -> dict[str, str]:
+    """The statistics of a camera, for people."""
+    values = {
+        "frames received": str(snapshot.received),
+        "frames processed": str(snapshot.processed),
+        "rate in (Hz)": f"{snapshot.rate_in:.1f}",
+        "rate out (Hz)": f"{snapshot.rate_out:.1f}",
+        "seconds without images": f"{snapshot.silence:.1f}",
+        "objects in sight": str(snapshot.objects),
+    }
+    values |= {f"dropped: {cause}": str(count) for cause, count in snapshot.drops.items()}
+    if snapshot.age_p50 is not None and snapshot.age_p99 is not None:
+        values["age p50 (s)"] = f"{snapshot.age_p50:.3f}"
+        values["age p99 (s)"] = f"{snapshot.age_p99:.3f}"
+    return values
 
 
 def _judge_age(health: Health, topic: str, age: float, options: NodeSettings) -> None:

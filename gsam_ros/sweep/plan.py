@@ -128,6 +128,7 @@ def plan(
     """
     jobs = []
     truths = [(camera, path.resolve()) for camera, path in map(place_of, truth)]
+    places = tuple(f"{camera}={path}" if camera else str(path) for camera, path in truths)
     for source in sources:
         for combination in varied:
             settings = with_texts(Settings(), [*fixed, *combination])
@@ -148,16 +149,16 @@ def plan(
             folder = out.resolve() / "runs" / source.resolve().name / name
             jobs.append(
                 Job(
-                    str(source.resolve()),
-                    prompt,
-                    topics,
-                    tuple(f"{camera}={path}" if camera else str(path) for camera, path in truths),
-                    phrase,
-                    frames,
-                    fixed,
-                    combination,
-                    str(folder),
-                    fingerprint,
+                    source=str(source.resolve()),
+                    prompt=prompt,
+                    topics=topics,
+                    truth=places,
+                    phrase=phrase,
+                    frames=frames,
+                    fixed=fixed,
+                    varied=combination,
+                    out=str(folder),
+                    fingerprint=fingerprint,
                 )
             )
     return jobs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -42,50 +44,44 @@ def clip_figures(
     `memory_iou`, without memory. `presence_auc` and `recall_at_3` are of the score whatever its
     threshold: see `presence_figures`. `show` a progress bar.
     """
-    tallies: dict[str, list[float]] = {
-        name: []
-        for name in (
-            "memory_iou",
-            "boxed_iou",
-            "memory_j",
-            "memory_iou_last",
-            "after_return",
-            "absence_recall",
-            "false_absence",
-        )
-    }
+    tallies: defaultdict[str, list[float]] = defaultdict(list)
     scores: list[np.ndarray] = []
     presence: list[np.ndarray] = []
     for number in _bar(count, f"clips of {frames} frames", show):
         rng = np.random.default_rng([seed, 1, number])
         clip = draw_clip_to_follow(rng, frames, objects, events, nameless)
-        truth, seen = clip.masks, clip.present
-        masks, score = follow(model, clip.images, truth[0])
-        told = score > 0
+        masks, score = follow(model, clip.images, clip.masks[0])
         scores.append(score[1:].ravel())
-        presence.append(seen[1:].ravel())
-        was_away = np.zeros(truth.shape[1], bool)
+        presence.append(clip.present[1:].ravel())
+        for i in range(clip.masks.shape[1]):
+            _tally_object(tallies, masks[:, i], score[:, i] > 0, clip.masks[:, i])
         for t in range(1, frames):
-            boxed = masks_of_boxes(model, clip.images[t], truth[t, seen[t]])
-            tallies["boxed_iou"] += [
-                overlap(*pair) for pair in zip(boxed, truth[t, seen[t]], strict=True)
-            ]
-            for i in range(truth.shape[1]):
-                if not seen[t, i]:
-                    tallies["absence_recall"].append(float(not told[t, i]))
-                    tallies["memory_j"].append(float(not told[t, i]))
-                    was_away[i] = True
-                    continue
-                value = overlap(masks[t, i], truth[t, i]) if told[t, i] else 0.0
-                tallies["memory_iou"].append(value)
-                tallies["memory_j"].append(value)
-                tallies["false_absence"].append(float(not told[t, i]))
-                if t == frames - 1:
-                    tallies["memory_iou_last"].append(value)
-                if was_away[i]:
-                    tallies["after_return"].append(value)
-    figures = {name: float(np.mean(values)) for name, values in tallies.items() if values}
+            there = clip.masks[t, clip.present[t]]
+            boxed = masks_of_boxes(model, clip.images[t], there)
+            tallies["boxed_iou"] += map(overlap, boxed, there)
+    figures = {name: float(np.mean(values)) for name, values in tallies.items()}
     return figures | presence_figures(np.concatenate(scores), np.concatenate(presence))
+
+
+def _tally_object(
+    tallies: defaultdict[str, list[float]], masks: np.ndarray, told: np.ndarray, truth: np.ndarray
+) -> None:
+    """Note one object's T frames: masks [T, h, w], whether they are told [T], and the truth."""
+    was_away = False
+    for t in range(1, len(truth)):
+        if not truth[t].any():
+            was_away = True
+            tallies["absence_recall"].append(float(not told[t]))
+            tallies["memory_j"].append(float(not told[t]))
+            continue
+        value = overlap(masks[t], truth[t]) if told[t] else 0.0
+        tallies["memory_iou"].append(value)
+        tallies["memory_j"].append(value)
+        tallies["false_absence"].append(float(not told[t]))
+        if was_away:
+            tallies["after_return"].append(value)
+    if truth[-1].any():
+        tallies["memory_iou_last"].append(value)
 
 
 def presence_figures(scores: np.ndarray, present: np.ndarray) -> dict[str, float]:
