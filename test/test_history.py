@@ -16,6 +16,7 @@ from gsam_ros.prompts import PromptError
 from gsam_ros.tracking import history, known_masks
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.history import History
+from gsam_ros.tracking.kept_frames import _bytes, _memories
 from gsam_ros.tracking.segmenters.interface import ImageFeatures, SegmentationModel
 from gsam_ros.tracking.segmenters.packages import load_segmenter
 from gsam_ros.tracking.settings import SegmenterSettings, TrackerSettings
@@ -205,7 +206,26 @@ def test_bytes_are_bounded(film):
     stream.show(*range(1, COUNT))
     assert 3 <= len(stream.kept) < COUNT
     before = stream.kept.since(stream.kept.span[0])[:-1]
-    assert sum(frame.bytes for frame in before) <= 3e6
+    present = _memories(stream.kept.newest.before).keys()
+    assert _bytes([frame.sizes() for frame in before], present) <= 3e6
+
+
+def test_memories_that_only_old_frames_still_have_count(film):
+    """The tracks go on, and what they forget is kept for those who go back."""
+    few, many = Stream(film), Stream(film)
+    few.show(0, found=seen(film, 0, NAMES[:1]))
+    many.show(0, found=seen(film, 0))
+    for stream in (few, many):
+        stream.show(*range(1, COUNT))
+    bytes_of = []
+    for stream in (few, many):
+        frames = stream.kept.since(0)
+        now = {key for t in stream.tracks for key in t.memory.sizes()}
+        own = {key for f in frames for t in f.before.tracks for key in t.memory.sizes()}
+        assert own - now
+        bytes_of.append(_bytes([frame.sizes() for frame in frames], now))
+    one = next(iter(few.tracks[0].memory.sizes().values()))
+    assert bytes_of[1] - bytes_of[0] >= one * (len(many.tracks) - len(few.tracks))
 
 
 def test_a_camera_keeps_no_masks_of_others(film):
@@ -221,7 +241,10 @@ def test_a_camera_keeps_no_masks_of_others(film):
         features = ImageFeatures(images[0], tuple(images[1:]))
         together.tracker.step(features, together.history.keep(features, several, {}))
     assert len(together.tracks) == len(alone.tracks) > 1
-    bytes_of = [sum(frame.bytes for frame in stream.kept.since(0)) for stream in (alone, together)]
+    bytes_of = [
+        _bytes([frame.sizes() for frame in stream.kept.since(0)], ())
+        for stream in (alone, together)
+    ]
     assert bytes_of[0] == bytes_of[1]
 
 

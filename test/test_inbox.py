@@ -103,6 +103,22 @@ def test_closing_ends_the_worker_and_whatever_comes_later(lossless: bool, losses
 
 
 @pytest.mark.parametrize("lossless", [False, True])
+def test_a_frame_that_comes_while_the_inbox_closes_is_told_of(
+    lossless: bool, losses: Losses
+) -> None:
+    inbox = LosslessInbox(losses, 9) if lossless else LiveInbox(losses)
+    clear = inbox.clear
+
+    def clear_and_put() -> None:
+        clear()
+        inbox.put(frame("a", 7))
+
+    inbox.clear = clear_and_put
+    inbox.close()
+    assert losses == [("a", 7, STOPPED)]
+
+
+@pytest.mark.parametrize("lossless", [False, True])
 def test_who_is_told_of_the_end_may_wait_for_somebody_who_calls(
     lossless: bool, losses: Losses
 ) -> None:

@@ -1,10 +1,11 @@
-"""The machine with the detector beside the stream: detections that are late."""
+"""The pipeline with the detector beside the stream: detections that are late."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,16 +34,16 @@ def loaded() -> Iterator[GroundedTracker]:
 
 
 class Bench:
-    """A machine whose detector answers when the test says so."""
+    """A pipeline whose detector answers when the test says so."""
 
-    def __init__(self, machine: GroundedTracker) -> None:
-        self.pipeline = machine
-        self._detect = machine._detector.detect
+    def __init__(self, pipeline: GroundedTracker) -> None:
+        self.pipeline = pipeline
+        self._detect = pipeline._detector.detect
         self._may = threading.Semaphore(0)
         self._done = threading.Semaphore(0)
         self.error: Exception | None = None
         self.looked: list[tuple[str, ...]] = []
-        machine.when_detected = self._done.release
+        pipeline.when_detected = self._done.release
 
     def detect(self, images, text, *arguments):
         assert self._may.acquire(timeout=PATIENCE)
@@ -100,10 +101,21 @@ def test_masks_do_not_wait_and_the_detections_count_when_they_are_there(bench):
     assert bench.show(4).late is None
 
 
+def test_frames_that_glide_show_fine_outlines_after_a_late_answer(bench):
+    """The tracks went their way anew, without any."""
+    settings = bench.pipeline.settings
+    bench.pipeline.configure(replace(settings, tracker=replace(settings.tracker, rate=2.0)))
+    bench.show(0)
+    bench.answer()
+    result = bench.show(1)
+    assert "glide" in result.stage_ms and "encode" not in result.stage_ms
+    assert any(track.refined for track in bench.pipeline._tracker.cameras["camera 0"].shown)
+
+
 def test_what_is_worked_in_between_two_frames_costs_the_next_one_nothing(bench):
     bench.show(0)
     bench.answer()
-    bench.machine.catch_up()
+    bench.pipeline.catch_up()
     result = bench.show(1)
     assert len(result.instances) >= 2
     assert result.late.stamp == 0
@@ -118,9 +130,9 @@ def test_what_is_pointed_at_while_the_detector_looks_has_the_names_of_then(bench
     bench.show(1, 2)
     truth = SCENE.render(0, 0.2)
     box = truth.boxes[truth.pairs.index(("red", "mug"))]
-    track = bench.machine.point_out(VisualPrompt("camera 0", name, box=box))
+    track = bench.pipeline.point_out(VisualPrompt("camera 0", name, box=box))
     other = truth.boxes[truth.pairs.index(("purple", "ball"))]
-    bench.machine.point_out(VisualPrompt("camera 0", name.title(), box=other))
+    bench.pipeline.point_out(VisualPrompt("camera 0", name.title(), box=other))
     bench.show(3)
     bench.answer()
     result = bench.show(4)
@@ -132,8 +144,8 @@ def test_what_is_pointed_at_while_the_detector_looks_has_the_names_of_then(bench
 @pytest.mark.parametrize("meanwhile", ["encode", "track"])
 def test_a_detector_faster_than_the_masks_counts_for_its_own_frame(bench, monkeypatch, meanwhile):
     owner, name = {
-        "encode": (bench.machine._segmenter, "encode_image"),
-        "track": (bench.machine._tracker, "step"),
+        "encode": (bench.pipeline._segmenter, "encode_image"),
+        "track": (bench.pipeline._tracker, "step"),
     }[meanwhile]
     operation = getattr(owner, name)
 
@@ -151,7 +163,7 @@ def test_a_detector_faster_than_the_masks_counts_for_its_own_frame(bench, monkey
 
 def test_late_detections_end_where_those_in_time_do(bench):
     with_wait = GroundedTracker(Settings(device="cpu", detector=DetectorSettings(rate=1.0)))
-    bench.machine.configure(with_wait.settings)
+    bench.pipeline.configure(with_wait.settings)
     with_wait.set_prompt(PROMPT)
     for index in range(4):
         [expected] = with_wait.step([frame(index)])
@@ -167,7 +179,7 @@ def test_late_detections_end_where_those_in_time_do(bench):
 
 def test_detections_of_another_prompt_are_dropped(bench):
     bench.show(0)
-    version = bench.machine.set_prompt("orange cone. red mug.").version
+    version = bench.pipeline.set_prompt("orange cone. red mug.").version
     bench.answer()  # of the first prompt
     result = bench.show(1)
     assert result.keyframe
@@ -184,9 +196,9 @@ def test_detections_of_another_prompt_are_dropped(bench):
 
 
 def test_a_camera_that_gets_its_own_prompt_loses_only_its_own_detections(bench):
-    both = lambda index: bench.machine.step([frame(index, 0), frame(index, 1)])  # noqa: E731
+    both = lambda index: bench.pipeline.step([frame(index, 0), frame(index, 1)])  # noqa: E731
     both(0)
-    own = bench.machine.set_prompt("orange cone. red mug.", "camera 1")
+    own = bench.pipeline.set_prompt("orange cone. red mug.", "camera 1")
     bench.answer()  # what the first prompt asked of both
     first, second = both(1)
     assert first.late.stamp == 0
@@ -199,16 +211,16 @@ def test_a_camera_that_gets_its_own_prompt_loses_only_its_own_detections(bench):
     assert {own.phrases[i] for i in second.instances.phrase_index} >= {"red mug"}
     bench.answer()  # the first camera's next keyframe
     assert [phrases[0] for phrases in bench.looked] == ["red mug", "orange cone", "red mug"]
-    bench.machine.set_prompt("", "camera 1")
+    bench.pipeline.set_prompt("", "camera 1")
 
 
 @pytest.mark.parametrize(
     "disturb",
     [
-        lambda machine: machine.reset(),
-        lambda machine: machine.reset("camera 0"),
-        lambda machine: machine.step([frame(0)]),  # time jumped back
-        lambda machine: machine.step(
+        lambda pipeline: pipeline.reset(),
+        lambda pipeline: pipeline.reset("camera 0"),
+        lambda pipeline: pipeline.step([frame(0)]),  # time jumped back
+        lambda pipeline: pipeline.step(
             [Frame(np.ascontiguousarray(frame(7).image[::2, ::2]), 7 * PERIOD, "camera 0")]
         ),
     ],
@@ -216,11 +228,11 @@ def test_a_camera_that_gets_its_own_prompt_loses_only_its_own_detections(bench):
 )
 def test_a_stream_that_starts_anew_takes_nothing_from_before(bench, disturb: Callable):
     bench.show(5)
-    disturb(bench.machine)
+    disturb(bench.pipeline)
     bench.answer()
-    bench.machine.catch_up()
-    assert bench.machine._following.late.news("camera 0") is None
-    assert not any(camera.tracks for camera in bench.machine._tracker.cameras.values())
+    bench.pipeline.catch_up()
+    assert bench.pipeline._following.late.news("camera 0") is None
+    assert not any(camera.tracks for camera in bench.pipeline._tracker.cameras.values())
     result = bench.show(20)
     assert result.late is None or result.late.stamp != 5 * PERIOD
 
@@ -229,11 +241,11 @@ def test_an_error_of_the_detector_fails_the_next_step_and_only_that(bench):
     bench.error = RuntimeError("device on fire")
     bench.show(0)
     bench.answer()
-    bench.machine.catch_up()
+    bench.pipeline.catch_up()
     with pytest.raises(CamerasFailed, match="camera 0") as failed:
         bench.show(1)
     assert "on fire" in str(failed.value.__cause__)
-    bench.machine.reset()
+    bench.pipeline.reset()
     assert bench.show(2).keyframe
     bench.answer()
     assert len(bench.show(3).instances) >= 2
@@ -252,8 +264,8 @@ def test_an_error_from_before_a_reset_is_forgotten(bench):
     bench.error = RuntimeError("device on fire")
     bench.show(0)
     bench.answer()
-    bench.machine.catch_up()
-    bench.machine.reset()
+    bench.pipeline.catch_up()
+    bench.pipeline.reset()
     assert bench.show(1).keyframe
 
 
@@ -272,11 +284,11 @@ def test_pointing_and_removing_while_the_detector_works(bench):
     bench.answer()
     first = bench.show(1, 2)  # 2 is the next keyframe
     gone = int(first.instances.track_id[0])
-    bench.machine.remove_object("camera 0", gone)
+    bench.pipeline.remove_object("camera 0", gone)
     rendered = SCENE.render(0, 0.2)
     rows = [i for i, pair in enumerate(rendered.pairs) if pair == ("green", "star")]
     box = rendered.boxes[max(rows, key=lambda row: rendered.masks[row].sum())]
-    pointed = bench.machine.point_out(VisualPrompt("camera 0", "tool", box=box))
+    pointed = bench.pipeline.point_out(VisualPrompt("camera 0", "tool", box=box))
     bench.answer()
     result = bench.show(3)
     assert result.late.stamp == 2 * PERIOD
@@ -289,9 +301,9 @@ def test_pointing_and_removing_while_the_detector_works(bench):
 
 
 def test_without_kept_frames_the_frame_waits(bench):
-    settings = bench.machine.settings
+    settings = bench.pipeline.settings
     kept_none = type(settings.tracker)(kept_frames=0)
-    bench.machine.configure(Settings(device="cpu", tracker=kept_none))
+    bench.pipeline.configure(Settings(device="cpu", tracker=kept_none))
     bench._may.release()
     result = bench.show(0)
     assert len(result.instances) >= 2
@@ -317,10 +329,10 @@ def test_a_machine_that_cannot_warm_up_leaves_no_thread(monkeypatch):
     [("auto", True, True), ("auto", False, False), ("always", False, True), ("never", True, False)],
 )
 def test_who_has_the_detector_beside(beside, live, is_beside):
-    machine = GroundedTracker(
+    pipeline = GroundedTracker(
         Settings(device="cpu", detector=DetectorSettings(beside=beside)), live=live
     )
-    machine.set_prompt("red mug.")
-    [result] = machine.step([frame(0)])
+    pipeline.set_prompt("red mug.")
+    [result] = pipeline.step([frame(0)])
     assert ("detect" not in result.stage_ms) == is_beside
-    machine.close()
+    pipeline.close()

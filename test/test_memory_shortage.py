@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -345,6 +346,24 @@ def test_an_image_that_can_not_be_encoded_leaves_the_tracks_alone(monkeypatch, e
         show(1)
     monkeypatch.undo()
     assert show(2) == known
+
+
+def test_a_look_that_an_image_costs_is_made_up_for_at_the_next_one(monkeypatch) -> None:
+    machine, show = machine_and_show()
+    detector = replace(machine.settings.detector, rate=1.0)
+    machine.configure(replace(machine.settings, detector=detector))
+    assert show(0)
+
+    def fail(*_):
+        raise full()
+
+    monkeypatch.setattr(machine._segmenter, "encode_image", fail)
+    with pytest.raises(NothingBegun):
+        show(10)  # on which the detector looked
+    monkeypatch.undo()
+    image = SCENE.render(0, 1.1).image
+    [result] = machine.step([Frame(image, 11 * PERIOD)])
+    assert result.keyframe
 
 
 def test_a_detector_without_memory_leaves_the_tracks_alone(monkeypatch, said) -> None:

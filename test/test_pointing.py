@@ -12,6 +12,7 @@ from gsam_ros.pipeline.grounded_tracker import GroundedTracker
 from gsam_ros.pipeline.settings import Settings
 from gsam_ros.prompts import PromptError
 from gsam_ros.tracking.settings import TrackerSettings
+from gsam_ros.tracking.track import masks_of
 from gsam_ros.visual_prompts import VisualPrompt
 from gsam_ros.world.scene import RenderedFrame, Scene
 
@@ -102,6 +103,18 @@ def test_a_mask_is_taken_at_its_word(tracker):
     result = show(tracker, 1, TRUTH.image)
     [row] = called(result, "cross")
     assert overlap(result, row, mask) > 0.6
+
+
+@pytest.mark.parametrize("side", [8, 16])
+def test_a_mask_of_a_few_pixels_is_taken_at_its_word_too(tracker, side):
+    """On SAM 2's grid of the whole image nothing of it would be left."""
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    y, x = (int(each) for each in np.argwhere(TRUTH.masks[truth_of("black cross")]).mean(0))
+    mask[y : y + side, x : x + side] = True
+    tracker.point_out(VisualPrompt(CAMERA, "dot", mask=mask))
+    [track] = [t for t in tracker._tracker.cameras[CAMERA].tracks if t.name == "dot"]
+    [shown] = masks_of([track], (HEIGHT, WIDTH)).pixels()
+    assert (shown & mask).sum() / (shown | mask).sum() > 0.7
 
 
 def test_points_go_to_the_model_in_its_own_pixels(tracker, monkeypatch):

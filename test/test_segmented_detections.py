@@ -87,6 +87,24 @@ def test_weak_detections_keep_a_track_and_start_none(tracker):
     assert not len(found), "nobody sees it any more"
 
 
+def test_newcomers_who_score_more_take_no_detection_from_who_is_followed(tracker):
+    """At the limit a followed object keeps its id, however many others come into view."""
+    limit = len(TRUTH.boxes[:4])
+    tracker.settings = TrackerSettings(max_objects=limit)
+    followed, newcomers = TRUTH.boxes[:limit], TRUTH.boxes[limit:]
+    assert len(newcomers) >= 2
+    for index in range(3):
+        look(tracker, index / 5, strong=followed)
+    before = {track.track_id: track.box for track in tracker.cameras[""].tracks}
+    assert len(before) >= 3
+    boxes = np.concatenate([newcomers, followed])  # best first
+    for index in range(3, 9):
+        found = look(tracker, index / 5, strong=boxes)
+    assert set(found.track_id) == set(before)
+    for track in tracker.cameras[""].tracks:
+        np.testing.assert_allclose(track.box, before[track.track_id], atol=6)
+
+
 def test_five_hundred_boxes_at_once_are_bounded_and_push_nobody_out(tracker, monkeypatch):
     box = TRUTH.boxes[TRUTH.pairs.index(("red", "mug"))]
     look(tracker, 0.0, strong=[box])

@@ -113,6 +113,21 @@ def test_times_are_in_seconds_whatever_the_detectors_rate(rate):
     assert 0 <= lost - first_miss - 2 * SECOND < SECOND / rate + 2
 
 
+@pytest.mark.parametrize("pause", [1, 3, 8])
+def test_a_single_miss_of_a_slow_detector_hides_nobody(pause):
+    """It is the second look that tells whether the first one erred, however late it comes."""
+    track = new_track()
+    live(track, "ddd")
+    track.miss(3 * SECOND)
+    for second in range(4, 4 + pause):
+        track.appear(second * SECOND, torch.zeros(4))
+        assert track.grow_older(second * SECOND, SETTINGS)
+        assert track.shown
+    track.miss((4 + pause) * SECOND)
+    track.grow_older((4 + pause) * SECOND, SETTINGS)
+    assert track.shown == (1 + pause < SETTINGS.confirmed_missed)
+
+
 def test_a_mask_that_jumps_is_not_the_object():
     """It may go further the longer it was out of sight."""
     track = new_track()
@@ -185,3 +200,9 @@ def test_room_is_made_by_those_out_of_sight_longest_and_never_by_followed_ones()
     assert [t.track_id for t in state.tracks] == [1, 3, 4, 5, 6, 7]
     assert not state.admit(new_track(0), limit=4)
     assert [t.track_id for t in state.tracks] == [1, 3, 5, 6, 7]
+    state.put(new_track(3), limit=4)  # in its own place, though there are too many
+    assert sorted(t.track_id for t in state.tracks) == [1, 3, 5, 6, 7]
+    state.put(new_track(9), limit=4)  # one takes the place of one
+    assert len(state.tracks) == 5
+    state.put(new_track(2), limit=1)
+    assert len(state.tracks) == 5

@@ -81,10 +81,11 @@ class Following:
     def step(self, frames: Sequence[Frame]) -> list[FrameResult]:
         """Answer frames of different cameras that look for something."""
         watch = Stopwatch(self._device)
+        changed: set[str] = set()
         self._tell_of_glides(frames)
         if self.late:
             self._forget_starts(self.late, frames)
-            self._work_in(self.late, watch)
+            changed, _ = self._work_in(self.late, watch)
             self.late.check([frame.camera for frame in frames])
         glided: list[str] = []
         if rate := self.settings.tracker.rate:
@@ -92,6 +93,11 @@ class Following:
                 glided = [frame.camera for frame in frames if self.glides.carry(frame, rate)]
         looked_at = [frame for frame in frames if frame.camera not in glided]
         shown, keyframes = self._segment(looked_at, watch) if looked_at else ({}, set())
+        if coarse := [
+            view for camera in changed & {*glided} if (view := self._history.view(camera))
+        ]:
+            with watch.stage("refine"):  # tracks that went a way anew have no fine outlines yet
+                self.refining.show(coarse)
         if glided:
             with watch.stage("glide"):
                 for camera in glided:
@@ -111,13 +117,28 @@ class Following:
     def _segment(
         self, frames: Sequence[Frame], watch: Stopwatch
     ) -> tuple[dict[str, Instances], set[str]]:
-        """What SAM 2 shows on frames of different cameras, and of which the detector looks."""
+        """What SAM 2 shows on frames of different cameras, and of which the detector looks.
+
+        Raises:
+            NothingBegun: no track was touched.
+        """
         keyframes = [self._is_keyframe(frame) for frame in frames]
+        last = dict(self.looking.last)
+        try:
+            return self._segment_keyframes(frames, keyframes, watch)
+        except NothingBegun:
+            if not self.late:  # what was found is lost, and the next frames are looked at instead
+                self.looking.last = last
+            raise
+
+    def _segment_keyframes(
+        self, frames: Sequence[Frame], keyframes: Sequence[bool], watch: Stopwatch
+    ) -> tuple[dict[str, Instances], set[str]]:
         found = self._look(frames, keyframes, watch)
         with watch.stage("encode"):
             features = self._encode(frames)
         if self.late:  # a detector that is as fast as the encoder is in time
-            found |= self._work_in(self.late, watch, frames)
+            found |= self._work_in(self.late, watch, frames)[1]
         with watch.stage("track"):
             seen = [found.get(frame.camera, (None, Detections.none())) for frame in frames]
             views = [
@@ -174,13 +195,13 @@ class Following:
 
     def _work_in(
         self, late: LateDetections, watch: Stopwatch, new: Sequence[Frame] = ()
-    ) -> dict[str, Found]:
-        """Take in what the detector found beside; what it found of new frames comes back."""
+    ) -> tuple[set[str], dict[str, Found]]:
+        """Take in what the detector found beside; returns as `LateDetections.work_in`."""
         begin = time.perf_counter()
         changed, in_time = late.work_in(new)
         if changed:
             watch.end("catch_up", begin)
-        return in_time
+        return changed, in_time
 
     def _is_keyframe(self, frame: Frame) -> bool:
         if self.late and frame.camera in self.late.asked:

@@ -108,12 +108,16 @@ class Inbox(ABC):
         """Let the worker finish: frames that wait are dropped, calls that wait are cancelled."""
         self.clear()
         calls: list[Call] = []
+        arrivals: list[Arrival] = []  # that came after all others were dropped
         with self._condition:
             self._closed = True
             while work := self._next():
                 calls += work.calls
+                arrivals += work.arrivals
             self._condition.notify_all()
         # Without the lock: who is told of it may hold another one, and wait for this one.
+        for arrival in arrivals:
+            self._dropped(arrival, STOPPED)
         for call in calls:
             call.cancel()
 

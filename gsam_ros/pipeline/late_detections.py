@@ -65,23 +65,24 @@ class LateDetections:
             self._detector.ask(frame)
         self._detector.begin(self._job)
 
-    def work_in(self, new: Sequence[Frame] = ()) -> tuple[bool, dict[str, Found]]:
+    def work_in(self, new: Sequence[Frame] = ()) -> tuple[set[str], dict[str, Found]]:
         """Bring the tracks to where they would be, had the answers been there in time.
 
         Args:
             new: frames that the tracks have not come to yet.
 
         Returns:
-            Whether tracks may have changed, and by camera the answers to new frames, which come in
-            time. What the detector raised is left for `check`.
+            Cameras whose tracks may have changed, and by camera the answers to new frames, which
+            come in time. What the detector raised is left for `check`.
         """
-        changed, in_time = False, {}
+        changed: set[str] = set()
+        in_time: dict[str, Found] = {}
         for frame, found, detect_ms in self._take():
             start = time.perf_counter()
             if any(frame is each for each in new):
                 in_time[frame.camera] = found
             elif self._detected(frame, found):
-                changed = True
+                changed.add(frame.camera)
             else:
                 continue
             ms = 1e3 * (time.perf_counter() - start)

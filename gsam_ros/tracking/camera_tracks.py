@@ -109,10 +109,10 @@ class CameraTracks:
     def put(self, track: Track, limit: int) -> None:
         """Take in a track that has its id, in the place of the one of that id where there is one.
 
-        If the limit is exceeded, the least needed tracks are removed.
+        A new one at the limit takes the place of the least needed one. Where there are more than
+        the limit already, as when it was lowered, the others stay.
         """
-        self.remove(track.track_id)
-        while len(self.tracks) >= limit:
+        if not self.remove(track.track_id) and len(self.tracks) >= max(limit, 1):
             self.remove(self.least_needed().track_id)
         self.tracks = [*self.tracks, track]
 

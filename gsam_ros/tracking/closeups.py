@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 
@@ -144,6 +145,42 @@ def segment_small_and_others(
     if (order[:-1] < order[1:]).all():
         return Segmentation.concatenate(parts)
     return Segmentation.concatenate(parts)[torch.from_numpy(order).to(model.device).argsort()]
+
+
+def adopt_small(
+    model: SegmentationModel,
+    features: ImageFeatures,
+    view: View,
+    mask: np.ndarray,
+    settings: TrackerSettings,
+) -> Segmentation | None:
+    """A given mask [H, W] (bool) of a small object as a close-up, taken at its word.
+
+    What SAM 2 remembers of it comes from the mask's box, on the same crop.
+
+    Returns:
+        N = 1 masks; None where the object is not small, or no crop shows it.
+    """
+    box = np.array(cv2.boundingRect(mask.astype(np.uint8)), np.float32)
+    box[2:] += box[:2]
+    if not is_small(box[None], np.array(view.size), model.image_size, settings.closeup_below)[0]:
+        return None
+    seen = segment_small_and_others(model, features, [view], [0], box[None], settings)
+    [closeup] = seen.each_closeup
+    if closeup is None:
+        return None
+    part = mask[closeup.top : closeup.bottom, closeup.left : closeup.right].astype(np.float32)
+    cells = closeup.logits.shape[::-1]
+    smaller = cells[0] < part.shape[1]
+    share = cv2.resize(part, cells, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    given = replace(closeup, logits=(2 * share - 1) * _SURE)
+    coarse = torch.from_numpy(seen_from_afar(given, view.size, closeup.logits.shape))[None]
+    return replace(
+        seen,
+        logits=coarse.to(seen.logits),
+        presence=torch.full_like(seen.presence, _SURE),
+        closeups=(given,),
+    )
 
 
 def seen_from_afar(closeup: Closeup, size: tuple[int, int], cells: tuple[int, ...]) -> np.ndarray:

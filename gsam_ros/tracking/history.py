@@ -73,6 +73,12 @@ class History:
         newest = kept.newest if kept else None
         return newest.features if newest and newest.view.stamp == stamp else None
 
+    def view(self, camera: str) -> View | None:
+        """Of a camera's newest frame, if its image is kept."""
+        kept = self._of.get(camera)
+        newest = kept.newest if kept else None
+        return newest.view if newest and newest.view.image is not None else None
+
     def clear(self, camera: str | None = None) -> None:
         """Forget the frames of one camera or of all."""
         for name in list(self._of) if camera is None else [camera]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
@@ -37,13 +37,17 @@ class KeptFrame:
         self.edits.pop(track_id, None)
         self.edits[track_id] = change
 
-    @property
-    def bytes(self) -> int:
-        """Of the features and of what memories gave, on the device, and of the image."""
-        maps = (self.features.image_top, *self.features.image_high)
-        known = self.view.known.bytes if self.view.known else 0
-        image = self.view.image.nbytes if self.view.image is not None else 0
-        return sum(each.nbytes for each in maps) + known + image
+    def sizes(self) -> dict[int, int]:
+        """Bytes of what it keeps on the device, and of the image, as of `TrackMemory.sizes`.
+
+        That is features, what memories gave, and the memories of its tracks, which other frames and
+        the present may have as well.
+        """
+        maps = (self.features.image_top, *self.features.image_high, self.view.image)
+        sizes = {id(each): each.nbytes for each in maps if each is not None}
+        if self.view.known:
+            sizes |= self.view.known.sizes()
+        return sizes | _memories(self.before) | (_memories(self.after) if self.after else {})
 
 
 class KeptFrames:
@@ -81,9 +85,10 @@ class KeptFrames:
             oldest = min(oldest, needed)
         self._frames = [f for f in self._frames if f.view.stamp >= oldest]
         most = round(1e6 * settings.kept_megabytes)
-        sizes = [f.bytes for f in self._frames]
+        present = _memories(frame.before).keys()
+        sizes = [f.sizes() for f in self._frames]
         while len(self._frames) > _LEAST and (
-            len(self._frames) > settings.kept_frames or sum(sizes) > most
+            len(self._frames) > settings.kept_frames or _bytes(sizes, present) > most
         ):
             del sizes[self._give_up(needed)]
         if self._frames:
@@ -129,3 +134,16 @@ class KeptFrames:
             for track_id, change in given_up.edits.items():
                 self._frames[place - 1].edit(track_id, change)
         return place
+
+
+def _memories(state: CameraTracks) -> dict[int, int]:
+    """As of `TrackMemory.sizes`, of all tracks."""
+    return {key: size for track in state.tracks for key, size in track.memory.sizes().items()}
+
+
+def _bytes(sizes: Sequence[Mapping[int, int]], present: Collection[int]) -> int:
+    """Of all that frames keep, each tensor once, but for what is there without them."""
+    together: dict[int, int] = {}
+    for each in sizes:
+        together |= each
+    return sum(size for key, size in together.items() if key not in present)

@@ -77,14 +77,12 @@ class KnownMasks:
             if known.after and (then := self._of.get(known.after.edition)):
                 self._of.setdefault(edition, then)
 
-    @property
-    def bytes(self) -> int:
-        """Of the masks and of the memories written, on the device."""
-        masks = {id(known.masks): known.masks for known in self._of.values()}
-        written = {id(known.after): known.after for known in self._of.values() if known.after}
-        return sum(each.logits.nbytes for each in masks.values()) + sum(
-            after.newest_bytes for after in written.values()
-        )
+    def sizes(self) -> dict[int, int]:
+        """Bytes of the masks and of the memories written, as of `TrackMemory.sizes`."""
+        sizes = {id(known.masks): known.masks.logits.nbytes for known in self._of.values()}
+        for known in self._of.values():
+            sizes |= known.after.sizes() if known.after else {}
+        return sizes
 
 
 def propagate_once(

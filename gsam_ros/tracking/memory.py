@@ -88,11 +88,9 @@ class TrackMemory:
         self._recent = deque(other._recent, self._num_memories - 1)
         self._pointers = deque(other._pointers, self._max_pointers - 1)
 
-    @property
-    def newest_bytes(self) -> int:
-        """Of the spatial memory that came in last, on the device."""
-        newest = [*self._prompted[-1:], *list(self._recent)[-1:]]
-        return max(newest, key=lambda frame: frame.time).features.nbytes if newest else 0
+    def sizes(self) -> dict[int, int]:
+        """Bytes of the spatial memories on the device, by what tells one tensor from others."""
+        return {id(f.features): f.features.nbytes for f in (*self._prompted, *self._recent)}
 
     def frames(self, few: bool = False) -> list[tuple[int, Remembered]]:
         """(age, frame) of the spatial memories, prompted ones (age 0) first, then oldest first.

@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 from gsam_ros.masks import Masks
 from gsam_ros.tracking.association import Outlines, overlap
 from gsam_ros.tracking.camera_tracks import View
-from gsam_ros.tracking.closeups import is_small, segment_small_and_others
+from gsam_ros.tracking.closeups import adopt_small, is_small, segment_small_and_others
 from gsam_ros.tracking.segmenters.interface import ImageFeatures, Segmentation, SegmentationModel
 from gsam_ros.tracking.settings import TrackerSettings
 from gsam_ros.tracking.track import Track, outlines_of
@@ -46,6 +46,8 @@ def segment_pointed(
     """
     height, width = view.size
     if prompt.mask is not None:
+        if close := adopt_small(model, features, view, prompt.mask, settings):
+            return close
         mask = torch.from_numpy(prompt.mask).to(model.device).float()[None, None]
         square = (model.image_size, model.image_size)
         # As the images themselves are squeezed, which is how SAM 2 was trained.

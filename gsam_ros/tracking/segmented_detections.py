@@ -71,23 +71,28 @@ def segment_detections(
         features: of the views' images.
         views: the frames of a step.
         states: their tracks; a weak detection that lies on none of them is left out.
-        settings: `max_objects` is how many detections of each kind are looked at in a view, best
-            first: a low threshold in a crowd must not ask for masks that have no room anyway.
+        settings: `max_objects` is how many detections of each kind are looked at in a view, first
+            those where a track is, then the best: a low threshold in a crowd must not ask for
+            masks that have no room anyway.
 
     Returns:
         All masks; and by the view's index what was found, where the detector looked.
     """
-    limit = settings.max_objects
     candidates: dict[int, tuple[Detections, np.ndarray]] = {}
     boxes: list[np.ndarray] = []
     image_index: list[int] = []
     for index, (view, state) in enumerate(zip(views, states, strict=True)):
         if view.detections is None:
             continue
-        strong = view.detections[np.arange(len(view.detections)) < limit]
         where = [track.expected(view.stamp) for track in state.tracks]
         where += [track.box for track in state.tracks if track.visible]
-        near = box_iou(np.array(where, np.float32).reshape(-1, 4), view.weak.boxes) > 0
+        places = np.array(where, np.float32).reshape(-1, 4)
+        limit = max(settings.max_objects, len(state.tracks))
+        strong = view.detections
+        if len(strong) > limit:
+            followed = (box_iou(places, strong.boxes) > settings.match_iou).any(0)
+            strong = strong[np.sort(np.argsort(~followed, kind="stable")[:limit])]
+        near = box_iou(places, view.weak.boxes) > 0
         weak = view.weak[np.flatnonzero(near.any(0))[:limit]]
         both = Detections.join((strong, weak))
         candidates[index] = both, np.arange(len(both)) < len(strong)

@@ -30,6 +30,7 @@ _JUMP = 0.5  # sizes that a mask may be off its way from one frame to the next
 _PACE = 3.0  # sizes per second that an object out of sight may be off its way
 _ANY_PACE = 8.0  # likewise for one whose way is not known
 _COMES_BACK = 1.0  # sizes that it may be off at once
+_AT_ONCE = 0.02  # seconds by which stamps of a steady camera may be off
 _DOUBTED = 1.0  # seconds for which a track that the detector did not see again keeps its id
 
 
@@ -51,6 +52,7 @@ class Track:
         agreed_box: [4] xyxy pixels, that detection's box.
         missed_since: stamp of the first keyframe in a row on which it was visible and no detection
             agreed; None where the last one did.
+        missed_last: stamp of the newest of these.
         refuted: the detector saw something else in its place, and nothing that agrees.
         attended: stamp of the last frame on which it attended to its memory, nanoseconds.
         remembered: stamp of the newest frame in its memory, nanoseconds.
@@ -78,6 +80,7 @@ class Track:
     known: bool = False
     hits: int = 0
     missed_since: int | None = None
+    missed_last: int = 0
     refuted: bool = False
     motion: BoxMotion | None = None
     agreed: int = 0
@@ -253,6 +256,7 @@ class Track:
         self.refuted = contradicted and self.missed_since is not None
         if self.missed_since is None:
             self.missed_since = stamp
+        self.missed_last = stamp
 
     def grow_older(self, stamp: int, settings: TrackerSettings) -> bool:
         """Apply the rules of time after a frame; False when the track's life is over."""
@@ -260,7 +264,11 @@ class Track:
         limit = settings.tentative_missed
         if self.state is not TrackState.TENTATIVE:
             limit = settings.confirmed_missed
-        missed = self.missed_since is not None and stamp - self.missed_since >= limit * _SECOND
+        if self.missed_since is None:
+            missed = False
+        else:  # what counts is that the detector looked again, be it after seconds
+            missed_for = (self.missed_last - self.missed_since) / _SECOND
+            missed = missed_for >= limit - _AT_ONCE
         if missed or self.refuted or unseen > settings.occluded_after:
             self.state = TrackState.LOST
         if self.state is not TrackState.LOST:
