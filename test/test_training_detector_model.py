@@ -25,7 +25,7 @@ from gsam_ros.training.detector.model import (
     save_detector,
 )
 from gsam_ros.training.detector.optimisation import rate_factor
-from gsam_ros.training.detector.refine import SCALE, Refinement, Refining, refine
+from gsam_ros.training.detector.refine import SCALE, Refinement, RefiningSettings, refine
 from gsam_ros.training.detector.train import DetectorTraining, Settings
 from gsam_ros.training.progress_file import steps_done
 from gsam_ros.training.together import Team
@@ -124,7 +124,7 @@ def test_interrupted_training_comes_to_the_same_end(settings, tmp_path):
 
 def test_interrupted_refining_comes_to_the_same_end_and_keeps_what_it_began_with(tmp_path):
     start = Path(locate("demo-detector"))
-    settings = Refining(steps=4, batch=1, warmup=1)
+    settings = RefiningSettings(steps=4, batch=1, warmup=1)
     refine(Team(), start, tmp_path / "whole", settings, save_every=4)
     half = Refinement(start, settings)
     half.save = lambda out: None  # but when it is told to

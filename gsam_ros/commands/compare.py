@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gsam_ros.commands.common import add_truth_arguments, fail, folder, score_of
+from gsam_ros.commands.common import fail, folder
+from gsam_ros.commands.scoring import add_truth_arguments, score_of
 
 if TYPE_CHECKING:
     from gsam_ros.evaluation.run_score import RunScore

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from gsam_ros.commands.common import add_truth_arguments, fail, folder, score_of
+from gsam_ros.commands.common import fail, folder
+from gsam_ros.commands.scoring import add_truth_arguments, score_of
 
 ABOUT = "score a run of the node or of `gsam track` against the truth"
 

@@ -71,7 +71,7 @@ class DemoTraining:
         detector = {
             "backbone": whole.backbone_steps,
             "detection": whole.steps,
-            "refining": refine_detector.Refining.steps,
+            "refining": refine_detector.RefiningSettings.steps,
         }
         whole_steps = {"detector": detector, "segmenter": train_segmenter.STEPS}
         self.steps: dict[str, dict[str, int]] = {

@@ -43,7 +43,7 @@ _AVERAGE_DECAY = 0.995
 
 
 @dataclass(frozen=True)
-class Refining:
+class RefiningSettings:
     """Everything that decides what the stage makes of a detector."""
 
     seed: int = 0
@@ -57,7 +57,7 @@ class Refining:
 class Refinement:
     """The stage, with all that it needs to go on."""
 
-    def __init__(self, start: Path, settings: Refining, team: Team | None = None) -> None:
+    def __init__(self, start: Path, settings: RefiningSettings, team: Team | None = None) -> None:
         """Begin with the detector in the folder `start`."""
         self.settings, self.team = settings, team or Team()
         self.model = load_to_train(start)
@@ -115,7 +115,12 @@ class Refinement:
 
 
 def refine(
-    team: Team, start: Path, out: Path, settings: Refining, save_every: int, steps_before: int = 0
+    team: Team,
+    start: Path,
+    out: Path,
+    settings: RefiningSettings,
+    save_every: int,
+    steps_before: int = 0,
 ) -> None:
     """Run the stage, or what is left of it, as one process of `team`.
 
@@ -141,7 +146,7 @@ def refine(
 
 def main() -> None:
     """Entry point of `python -m gsam_ros.training.detector.refine`."""
-    defaults = Refining()
+    defaults = RefiningSettings()
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--from", dest="start", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
@@ -150,7 +155,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=PROCESSES, help="one thread each")
     parser.add_argument("--save-every", type=int, default=100, help="steps between states")
     options = parser.parse_args()
-    settings = Refining(seed=options.seed, steps=options.steps)
+    settings = RefiningSettings(seed=options.seed, steps=options.steps)
     work = (options.start, options.out, settings, options.save_every)
     run_together(options.processes, refine, *work)
 

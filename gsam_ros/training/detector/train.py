@@ -34,7 +34,7 @@ from gsam_ros.training.detector.model import (
     save_detector,
 )
 from gsam_ros.training.detector.optimisation import Average, Log, Stage
-from gsam_ros.training.detector.refine import PROCESSES, Refining, refine
+from gsam_ros.training.detector.refine import PROCESSES, RefiningSettings, refine
 from gsam_ros.training.progress_file import ProgressFile
 from gsam_ros.training.together import run_together
 
@@ -197,7 +197,10 @@ def main(arguments: list[str] | None = None) -> None:
         "--denoising", type=int, default=defaults.denoising, help="denoising queries an image"
     )
     parser.add_argument(
-        "--refining-steps", type=int, default=Refining.steps, help="0: without the last stage"
+        "--refining-steps",
+        type=int,
+        default=RefiningSettings.steps,
+        help="0: without the last stage",
     )
     parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
     options = parser.parse_args(arguments)
@@ -220,7 +223,7 @@ def main(arguments: list[str] | None = None) -> None:
         training.start(progress)
     training.run(options.out, options.save_every, progress)
     if options.refining_steps:
-        refining = Refining(seed=options.seed, steps=options.refining_steps)
+        refining = RefiningSettings(seed=options.seed, steps=options.refining_steps)
         work = (options.out, options.out, refining, options.save_every, before)
         run_together(PROCESSES, refine, *work)
 
