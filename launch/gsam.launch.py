@@ -7,6 +7,7 @@ Every other parameter goes into a parameter file: config_file:=my.yaml (see conf
 What is given here as an argument stands above the file; what is left empty is left to the file.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -28,6 +29,9 @@ PARAMETERS = {
     "mode": ("mode", "live or lossless"),
     "image_transport": ("image_transport", "raw or compressed"),
 }
+
+Parameters = dict[str, str | bool | int | list[str]]
+"""Of the node, by name."""
 
 CAMERA_INFO = "camera_info"
 RESPAWN_DELAY_S = 2.0
@@ -105,32 +109,13 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
     def argument(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    parameters: dict[str, str | bool | int | list[str]] = {
-        parameter: argument(name) for name, (parameter, _) in PARAMETERS.items() if argument(name)
-    }
     file = Path(argument("config_file")).expanduser()
     if not file.is_file():  # launch_ros would start the node without it
         raise ValueError(f"config_file is '{file}', which is no file: give a parameter file")
-    depth, info = argument("depth_topic"), argument("camera_info_topic")
-    cameras = parse_cameras(argument("cameras"))
-    topics = {f"{name}/image": topic for name, topic in cameras.items()}
-    others = {"depth": depth or "depth", "camera_info": info}
-    if cameras:
-        parameters["cameras"] = list(cameras)
-        depths = parse_cameras(depth, "depth_topic")
-        infos = {} if info == CAMERA_INFO else parse_cameras(info, "camera_info_topic")
-        if depths:
-            parameters["depth_cameras"] = list(depths)
-        others = {f"{name}/depth": topic for name, topic in depths.items()}
-        others |= {f"{name}/camera_info": topic for name, topic in infos.items()}
-    else:
-        topics["image"] = check_topic(argument("image_topic"), "image_topic")
-        check_topic(info, "camera_info_topic")
-        if depth:
-            check_topic(depth, "depth_topic")
-            parameters["depth"] = True
-    if argument("prompts"):
-        parameters["prompts"] = parse_camera_prompts(argument("prompts"), cameras)
+    parameters, topics = _cameras(argument)
+    parameters |= {
+        parameter: argument(name) for name, (parameter, _) in PARAMETERS.items() if argument(name)
+    }
     if argument("use_sim_time"):
         parameters["use_sim_time"] = is_true(argument("use_sim_time"))
     if argument("result_depth"):
@@ -145,14 +130,36 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
             name="gsam_node",
             namespace=argument("namespace"),
             parameters=[str(file), parameters],
-            remappings=[
-                *topics.items(),
-                *((f"{name}/compressed", f"{topic}/compressed") for name, topic in topics.items()),
-                *others.items(),
-                ("~/prompt", check_topic(prompt_topic, "prompt_topic")),
-            ],
+            remappings=[*topics, ("~/prompt", check_topic(prompt_topic, "prompt_topic"))],
             output="screen",
             respawn=is_true(argument("respawn")),
             respawn_delay=RESPAWN_DELAY_S,
         )
     ]
+
+
+def _cameras(argument: Callable[[str], str]) -> tuple[Parameters, list[tuple[str, str]]]:
+    """What the node is told of its cameras, and how their topics are remapped."""
+    parameters: Parameters = {}
+    depth, info = argument("depth_topic"), argument("camera_info_topic")
+    cameras = parse_cameras(argument("cameras"))
+    if cameras:
+        parameters["cameras"] = list(cameras)
+        topics = {f"{name}/image": topic for name, topic in cameras.items()}
+        depths = parse_cameras(depth, "depth_topic")
+        infos = {} if info == CAMERA_INFO else parse_cameras(info, "camera_info_topic")
+        if depths:
+            parameters["depth_cameras"] = list(depths)
+        others = {f"{name}/depth": topic for name, topic in depths.items()}
+        others |= {f"{name}/camera_info": topic for name, topic in infos.items()}
+    else:
+        topics = {"image": check_topic(argument("image_topic"), "image_topic")}
+        others = {"depth": depth or "depth", "camera_info": info}
+        check_topic(info, "camera_info_topic")
+        if depth:
+            check_topic(depth, "depth_topic")
+            parameters["depth"] = True
+    if argument("prompts"):
+        parameters["prompts"] = parse_camera_prompts(argument("prompts"), cameras)
+    compressed = {f"{name}/compressed": f"{topic}/compressed" for name, topic in topics.items()}
+    return parameters, [*topics.items(), *compressed.items(), *others.items()]
