@@ -105,6 +105,21 @@ def test_a_mask_is_taken_at_its_word(tracker):
     assert overlap(result, row, mask) > 0.6
 
 
+def test_masks_of_most_objects_are_followed_by_memory(tracker):
+    """Masks as prompts are not trained: weights that forgot them would lose most at once."""
+    kept = []
+    for row, mask in enumerate(TRUTH.masks):
+        if TRUTH.visible[row] < 0.6:
+            continue
+        tracker.reset()
+        tracker.set_prompt("dog.")
+        show(tracker, 0)
+        tracker.point_out(VisualPrompt(CAMERA, "tool", mask=mask))
+        kept += [len(show(tracker, index).instances) == 1 for index in (1, 2)]
+    assert len(kept) > 8
+    assert np.mean(kept) > 0.8
+
+
 @pytest.mark.parametrize("side", [8, 16])
 def test_a_mask_of_a_few_pixels_is_taken_at_its_word_too(tracker, side):
     """On SAM 2's grid of the whole image nothing of it would be left."""
