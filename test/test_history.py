@@ -16,7 +16,7 @@ from gsam_ros.prompts import PromptError
 from gsam_ros.tracking import history, known_masks
 from gsam_ros.tracking.camera_tracks import View
 from gsam_ros.tracking.history import History
-from gsam_ros.tracking.kept_frames import _bytes, _memories
+from gsam_ros.tracking.kept_frames import bytes_of
 from gsam_ros.tracking.segmenters.interface import ImageFeatures, SegmentationModel
 from gsam_ros.tracking.segmenters.packages import load_segmenter
 from gsam_ros.tracking.settings import SegmenterSettings, TrackerSettings
@@ -206,8 +206,7 @@ def test_bytes_are_bounded(film):
     stream.show(*range(1, COUNT))
     assert 3 <= len(stream.kept) < COUNT
     before = stream.kept.since(stream.kept.span[0])[:-1]
-    present = _memories(stream.kept.newest.before).keys()
-    assert _bytes([frame.sizes() for frame in before], present) <= 3e6
+    assert bytes_of(before, stream.kept.newest.before.tracks) <= 3e6
 
 
 def test_memories_that_only_old_frames_still_have_count(film):
@@ -217,15 +216,15 @@ def test_memories_that_only_old_frames_still_have_count(film):
     many.show(0, found=seen(film, 0))
     for stream in (few, many):
         stream.show(*range(1, COUNT))
-    bytes_of = []
+    held = []
     for stream in (few, many):
         frames = stream.kept.since(0)
         now = {key for t in stream.tracks for key in t.memory.sizes()}
         own = {key for f in frames for t in f.before.tracks for key in t.memory.sizes()}
         assert own - now
-        bytes_of.append(_bytes([frame.sizes() for frame in frames], now))
+        held.append(bytes_of(frames, stream.tracks))
     one = next(iter(few.tracks[0].memory.sizes().values()))
-    assert bytes_of[1] - bytes_of[0] >= one * (len(many.tracks) - len(few.tracks))
+    assert held[1] - held[0] >= one * (len(many.tracks) - len(few.tracks))
 
 
 def test_a_camera_keeps_no_masks_of_others(film):
@@ -241,11 +240,8 @@ def test_a_camera_keeps_no_masks_of_others(film):
         features = ImageFeatures(images[0], tuple(images[1:]))
         together.tracker.step(features, together.history.keep(features, several, {}))
     assert len(together.tracks) == len(alone.tracks) > 1
-    bytes_of = [
-        _bytes([frame.sizes() for frame in stream.kept.since(0)], ())
-        for stream in (alone, together)
-    ]
-    assert bytes_of[0] == bytes_of[1]
+    held = [bytes_of(stream.kept.since(0), ()) for stream in (alone, together)]
+    assert held[0] == held[1]
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])

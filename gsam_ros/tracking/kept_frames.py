@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gsam_ros.tracking.camera_tracks import CameraTracks, View
 from gsam_ros.tracking.segmenters.interface import ImageFeatures
 from gsam_ros.tracking.settings import TrackerSettings
+from gsam_ros.tracking.track import Track
 
 _LEAST = 2
 """Frames that are kept whatever the bytes: one to go back to, and the one after it."""
@@ -38,16 +39,10 @@ class KeptFrame:
         self.edits[track_id] = change
 
     def sizes(self) -> dict[int, int]:
-        """Bytes of what it keeps on the device, and of the image, as of `TrackMemory.sizes`.
-
-        That is features, what memories gave, and the memories of its tracks, which other frames and
-        the present may have as well.
-        """
+        """Bytes of features, of what memories gave, and of the image; as of `TrackMemory.sizes`."""
         maps = (self.features.image_top, *self.features.image_high, self.view.image)
         sizes = {id(each): each.nbytes for each in maps if each is not None}
-        if self.view.known:
-            sizes |= self.view.known.sizes()
-        return sizes | _memories(self.before) | (_memories(self.after) if self.after else {})
+        return sizes | (self.view.known.sizes() if self.view.known else {})
 
 
 class KeptFrames:
@@ -85,12 +80,11 @@ class KeptFrames:
             oldest = min(oldest, needed)
         self._frames = [f for f in self._frames if f.view.stamp >= oldest]
         most = round(1e6 * settings.kept_megabytes)
-        present = _memories(frame.before).keys()
-        sizes = [f.sizes() for f in self._frames]
         while len(self._frames) > _LEAST and (
-            len(self._frames) > settings.kept_frames or _bytes(sizes, present) > most
+            len(self._frames) > settings.kept_frames
+            or bytes_of(self._frames, frame.before.tracks) > most
         ):
-            del sizes[self._give_up(needed)]
+            self._give_up(needed)
         if self._frames:
             self._frames[-1].after = frame.before
         self._frames.append(frame)
@@ -116,8 +110,8 @@ class KeptFrames:
                     state.tracks = []
             frame.edits.clear()
 
-    def _give_up(self, needed: int | None) -> int:
-        """Take a frame out that is neither the newest nor needed: its place."""
+    def _give_up(self, needed: int | None) -> None:
+        """Take a frame out that is neither the newest nor needed."""
         stamps = [frame.view.stamp for frame in self._frames]
 
         def worth(place: int) -> float:
@@ -133,17 +127,18 @@ class KeptFrames:
         if place:
             for track_id, change in given_up.edits.items():
                 self._frames[place - 1].edit(track_id, change)
-        return place
 
 
-def _memories(state: CameraTracks) -> dict[int, int]:
-    """As of `TrackMemory.sizes`, of all tracks."""
-    return {key: size for track in state.tracks for key, size in track.memory.sizes().items()}
-
-
-def _bytes(sizes: Sequence[Mapping[int, int]], present: Collection[int]) -> int:
-    """Of all that frames keep, each tensor once, but for what is there without them."""
-    together: dict[int, int] = {}
-    for each in sizes:
-        together |= each
-    return sum(size for key, size in together.items() if key not in present)
+def bytes_of(frames: Sequence[KeptFrame], present: Sequence[Track]) -> int:
+    """What frames keep, and the memories that their tracks had and the present ones have not."""
+    states = {id(state): state for f in frames for state in (f.before, f.after) if state}
+    sizes: dict[int, int] = {}
+    for state in states.values():  # neighbours share theirs, and most of its memories
+        for track in state.tracks:
+            sizes |= track.memory.sizes()
+    for frame in frames:
+        sizes |= frame.sizes()
+    for track in present:
+        for key in track.memory.sizes():
+            sizes.pop(key, None)
+    return sum(sizes.values())
