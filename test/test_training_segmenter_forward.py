@@ -11,6 +11,8 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenc
 from gsam_ros.training.segmenter.forward import (
     Memory,
     Prompts,
+    adopt,
+    as_given,
     decode,
     encode_images,
     prompt,
@@ -27,13 +29,26 @@ def model() -> Sam2VideoModel:
     return new_model(seed=3).eval()
 
 
-def _session(model: Sam2VideoModel, clip: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def _mask() -> torch.Tensor:
+    """[1, 256, 256] of what fills the box, with a bite out of it."""
+    mask = torch.zeros(1, 256, 256)
+    mask[0, 70:180, 60:150] = 1
+    mask[0, 90:120, 60:100] = 0
+    return mask
+
+
+def _session(
+    model: Sam2VideoModel, clip: torch.Tensor, by_mask: bool
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Mask logits [64, 64] and score of each frame out of a streaming session with one object."""
     session = Sam2VideoInferenceSession(video_height=256, video_width=256, dtype=torch.float32)
     index = session.obj_id_to_idx(1)
     corners = torch.tensor(BOX).view(1, 1, 2, 2)
     labels = torch.tensor([[[2, 3]]], dtype=torch.int32)
-    session.add_point_inputs(index, 0, {"point_coords": corners, "point_labels": labels})
+    if by_mask:
+        session.add_mask_inputs(index, 0, _mask()[None])
+    else:
+        session.add_point_inputs(index, 0, {"point_coords": corners, "point_labels": labels})
     session.obj_with_new_inputs = [1]
     outputs = []
     for pixels in clip:
@@ -43,13 +58,17 @@ def _session(model: Sam2VideoModel, clip: torch.Tensor) -> list[tuple[torch.Tens
 
 
 @torch.no_grad()
-def _unrolled(model: Sam2VideoModel, clip: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def _unrolled(
+    model: Sam2VideoModel, clip: torch.Tensor, by_mask: bool
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
     boxes = torch.tensor([BOX])
     memories: list[Memory] = []
     outputs = []
     for t, pixels in enumerate(clip):
         features = encode_images(model, pixels[None])
-        if t == 0:
+        if t == 0 and by_mask:
+            decoded = as_given(adopt(model, features, _mask()), _mask())
+        elif t == 0:
             decoded = prompt(model, features, Prompts.of_boxes(boxes))
         else:
             aged = [(t - i, memory) for i, memory in enumerate(memories)]
@@ -62,15 +81,20 @@ def _unrolled(model: Sam2VideoModel, clip: torch.Tensor) -> list[tuple[torch.Ten
     return outputs
 
 
+@pytest.mark.parametrize("by_mask", [False, True], ids=["a box", "a mask"])
 @pytest.mark.parametrize("bias", [2.0, -2.0], ids=["object present", "object absent"])
-def test_equals_the_session_of_transformers(model: Sam2VideoModel, bias: float) -> None:
+def test_equals_the_session_of_transformers(
+    model: Sam2VideoModel, bias: float, by_mask: bool
+) -> None:
     torch.manual_seed(0)
     clip = torch.randn(10, 3, 256, 256)
     model.mask_decoder.pred_obj_score_head.proj_out.bias.data.fill_(bias)
-    for mine, theirs in zip(_unrolled(model, clip), _session(model, clip), strict=True):
+    frames = zip(_unrolled(model, clip, by_mask), _session(model, clip, by_mask), strict=True)
+    for number, (mine, theirs) in enumerate(frames):
         np.testing.assert_allclose(mine[0], theirs[0], atol=1e-4)
         np.testing.assert_allclose(mine[1], theirs[1], atol=1e-4)
-        assert (theirs[1] > 0) == (bias > 0)
+        given = by_mask and number == 0
+        assert (theirs[1] > 0) == (bias > 0 or given)
 
 
 @torch.no_grad()

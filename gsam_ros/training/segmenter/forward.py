@@ -10,7 +10,7 @@ Shapes: B objects, C = 128 channels, D = 64 memory channels, L = 256 tokens of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -103,11 +103,20 @@ def encode_images(model: Sam2VideoModel, pixels: Tensor) -> Features:
     )
 
 
-def decode(model: Sam2VideoModel, features: Features, top: Tensor, prompts: Prompts) -> Decoded:
-    """Masks out of B objects' features; `top` [B, C, 16, 16] stands for `features.top`."""
+def decode(
+    model: Sam2VideoModel,
+    features: Features,
+    top: Tensor,
+    prompts: Prompts,
+    masks: Tensor | None = None,
+) -> Decoded:
+    """Masks out of B objects' features; `top` [B, C, 16, 16] stands for `features.top`.
+
+    `masks` [B, 1, 64, 64] are given besides the prompts, shrunk as the model shrinks them.
+    """
     count = len(top)
     sparse, dense = model.prompt_encoder(
-        prompts.points[:, None], prompts.labels[:, None], None, None
+        prompts.points[:, None], prompts.labels[:, None], None, masks
     )
     grid = model.get_image_wide_positional_embeddings().expand(count, -1, -1, -1)
     seen: list[Tensor] = []
@@ -139,6 +148,24 @@ def prompt(model: Sam2VideoModel, features: Features, prompts: Prompts) -> Decod
     return decode(
         model, features, features.top + model.no_memory_embedding.view(1, -1, 1, 1), prompts
     )
+
+
+def adopt(model: Sam2VideoModel, features: Features, masks: Tensor) -> Decoded:
+    """What the decoder makes of B given masks [B, 256, 256], 1 on the object and 0 elsewhere.
+
+    Its token says what the object is (SAM 2's `_use_mask_as_output`). What counts as the mask is
+    the given one, see `as_given`.
+    """
+    shrunk = model.mask_downsample(masks[:, None])
+    return decode(model, features, features.top, Prompts.none(len(masks)), shrunk)
+
+
+def as_given(decoded: Decoded, masks: Tensor) -> Decoded:
+    """The same with the given masks [B, 256, 256] for the decoder's own."""
+    logits = F.interpolate(
+        masks[:, None] * 20 - 10, decoded.logits.shape[-2:], mode="bilinear", antialias=True
+    )
+    return replace(decoded, logits=logits[:, 0], score=torch.full_like(decoded.score, 10.0))
 
 
 def remember(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers import Sam2VideoModel
 
@@ -14,6 +15,8 @@ from gsam_ros.training.segmenter.forward import (
     Features,
     Memory,
     Prompts,
+    adopt,
+    as_given,
     decode,
     encode_images,
     prompt,
@@ -21,6 +24,7 @@ from gsam_ros.training.segmenter.forward import (
     remember,
 )
 from gsam_ros.training.segmenter.loss import Heads, decoded_loss, iou, near_box, score_loss
+from gsam_ros.training.segmenter.model import IMAGE_SIZE
 from gsam_ros.training.segmenter.pixels import normalise
 from gsam_ros.training.segmenter.stills import Stills
 
@@ -29,6 +33,8 @@ STILL_SCORE_WEIGHT = 0.1
 """In pictures every box holds an object: there is nothing to learn but a habit."""
 TOKEN_WEIGHT = 0.5
 PROMPT_AGAIN = 0.3
+MASKS_GIVEN = 0.3
+"""Share of the batches of clips whose objects are pointed out by their masks (SAM 2: half)."""
 MAX_AGE = 200
 """Frames that a clip's first frame may pretend to lie back."""
 
@@ -62,12 +68,14 @@ def clip_loss(
     counts as present for memory. In `PROMPT_AGAIN` of the batches a later frame in which all
     objects are to be seen is prompted too, as a tracker does with a mask that drifts. In half of
     them the first frame pretends to be up to `MAX_AGE` frames older than it is, as it will be in
-    a run of minutes. Frames before `batch.untaught` add nothing to the loss but what is remembered
-    of them. Without `heads` inner layers are not taught directly.
+    a run of minutes. In `MASKS_GIVEN` of them objects are given by their masks in the first frame.
+    Frames before `batch.untaught` add nothing to the loss but what is remembered of them.
+    Without `heads` inner layers are not taught directly.
     """
     frames = len(batch.pixels)
     born = -_pretended_age(generator)
     again = _frame_to_prompt_again(batch, generator)
+    given = _given_masks(batch, generator)
     features = _ClipFeatures(model, batch)
     prompted: list[tuple[int, Memory]] = []
     propagated: list[tuple[int, Memory]] = []
@@ -82,7 +90,9 @@ def clip_loss(
             here = features.of(t)
             truth = _FrameTruth.of(batch, t)
             top = None
-            if t == 0:
+            if t == 0 and given is not None:
+                decoded = adopt(model, here, given)
+            elif t == 0:
                 decoded = prompt(model, here, batch.prompts)
             elif t == again:
                 boxes = _jitter(truth.boxes, generator)
@@ -95,6 +105,8 @@ def clip_loss(
                 total = total + _frame_loss(heads, decoded, top, truth)
                 if batch.boxed and torch.rand(1, generator=generator) < batch.boxed:
                     total = total + _boxed_loss(model, features, t, truth, generator)
+            if t == 0 and given is not None:
+                decoded = as_given(decoded, given)
             by_truth = torch.rand(len(truth.present), generator=generator) < truth_share
             counts = torch.where(by_truth, truth.present, decoded.score.detach() > 0)
             if t in (0, again):
@@ -172,6 +184,15 @@ def _frame_to_prompt_again(batch: Clips, generator: torch.Generator) -> int | No
     if not whole or draw[0] > PROMPT_AGAIN:
         return None
     return whole[int(draw[1] * len(whole))]
+
+
+def _given_masks(batch: Clips, generator: torch.Generator) -> Tensor | None:
+    """[B, 256, 256] masks of the first frame, 0 or 1, if this batch is to be told by them."""
+    if torch.rand(1, generator=generator) > MASKS_GIVEN:
+        return None
+    first, side = batch.masks[0].float(), IMAGE_SIZE
+    whole = F.interpolate(first[:, None], (side, side), mode="bilinear", align_corners=False)
+    return (whole[:, 0] > 127).float()
 
 
 def _jitter(boxes: Tensor, generator: torch.Generator) -> Tensor:
