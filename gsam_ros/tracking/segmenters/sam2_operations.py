@@ -21,6 +21,7 @@ from gsam_ros.tracking.segmenters.interface import (
     ModelBatches,
     Segmentation,
 )
+from gsam_ros.tracking.segmenters.mask_decoder import Decoded
 from gsam_ros.tracking.segmenters.memory_attention import MemoryAttention
 
 # ImageNet statistics, which every SAM 2 checkpoint was trained with.
@@ -54,23 +55,6 @@ class Rules:
     memory_scale: float
     memory_bias: float
     timed_pointers: bool
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What the mask decoder says of N objects.
-
-    Attributes:
-        masks: [N, M, 4h, 4w] logits.
-        quality: [N, M] predicted IoU of each mask.
-        tokens: [N, T, C] output tokens, T of 1 or M.
-        presence: [N, 1] logit of the object being visible.
-    """
-
-    masks: torch.Tensor
-    quality: torch.Tensor
-    tokens: torch.Tensor
-    presence: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -124,7 +108,8 @@ class Sam2Operations(ABC):
     def _prompt_and_decode(
         self,
         features: ImageFeatures,
-        conditioned: torch.Tensor,
+        top: torch.Tensor,
+        shared: bool,
         points: torch.Tensor,
         labels: torch.Tensor,
         dense: torch.Tensor | None,
@@ -134,7 +119,9 @@ class Sam2Operations(ABC):
 
         Args:
             features: of N objects, for their high maps.
-            conditioned: [N, C, h, w].
+            top: [N, C, h, w] what each object sees; if `shared`, [B, C, h, w] what each image shows
+                to all of its objects.
+            shared: see there; not with `dense`.
             points: [N, P, 2] pixels of the model's square image.
             labels: [N, P] int, see `SegmentationModel.prompt`.
             dense: [N, 1, 4h, 4w] mask prompts.
@@ -179,10 +166,10 @@ class Sam2Operations(ABC):
         least, most = self._rules.multimask_points
         given = (labels >= 0).sum(1)
         multimask = (given >= least) & (given <= most)
-        conditioned = features.top + self._embeddings.no_memory.view(1, -1, 1, 1)
+        shown = features.image_top + self._embeddings.no_memory.view(1, -1, 1, 1)
 
         def decode(features: ImageFeatures, rows: torch.Tensor, multimask: bool) -> Segmentation:
-            return self._decode(features, conditioned[rows], points[rows], labels[rows], multimask)
+            return self._decode(features, shown, True, points[rows], labels[rows], multimask)
 
         return _by_kind(features, multimask, decode)
 
@@ -196,7 +183,7 @@ class Sam2Operations(ABC):
         )
         points, labels = self._no_points(len(masks))
         dense = self._shrink(given)
-        decoded = self._decode(features, features.top, points, labels, False, dense)
+        decoded = self._decode(features, features.top, False, points, labels, False, dense)
         shown = given.flatten(1).any(1)
         pointer = torch.where(shown[:, None], decoded.pointer, self._embeddings.no_pointer)
         return Segmentation(logits[:, 0], shown.float() * 20 - 10, pointer)
@@ -210,7 +197,7 @@ class Sam2Operations(ABC):
     def decode(self, features: ImageFeatures, conditioned: torch.Tensor) -> Segmentation:
         points, labels = self._no_points(len(conditioned))
         multimask = self._rules.multimask_tracking
-        return self._decode(features, conditioned, points, labels, multimask)
+        return self._decode(features, conditioned, False, points, labels, multimask)
 
     @torch.inference_mode()
     def encode_memory(
@@ -266,15 +253,16 @@ class Sam2Operations(ABC):
     def _decode(
         self,
         features: ImageFeatures,
-        conditioned: torch.Tensor,
+        top: torch.Tensor,
+        shared: bool,
         points: torch.Tensor,
         labels: torch.Tensor,
         multimask: bool,
         dense: torch.Tensor | None = None,
     ) -> Segmentation:
         """Of several masks the best by predicted IoU."""
-        decoded = self._prompt_and_decode(features, conditioned, points, labels, dense, multimask)
-        each = torch.arange(len(conditioned), device=self.device)
+        decoded = self._prompt_and_decode(features, top, shared, points, labels, dense, multimask)
+        each = torch.arange(len(points), device=self.device)
         best = decoded.quality.argmax(-1)
         # In fallback by stability there is one mask and one token, whichever mask was taken.
         token = decoded.tokens[each, best.clamp(max=decoded.tokens.shape[1] - 1)]

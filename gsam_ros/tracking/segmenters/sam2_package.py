@@ -13,13 +13,14 @@ import torch
 
 from gsam_ros.tracking.segmenters import sam2_checkpoint
 from gsam_ros.tracking.segmenters.interface import ImageFeatures
+from gsam_ros.tracking.segmenters.mask_decoder import Decoded
 from gsam_ros.tracking.segmenters.memory_attention import (
     Layer,
     MemoryAttention,
     Projections,
     axial_rope,
 )
-from gsam_ros.tracking.segmenters.sam2_operations import Decoded, Embeddings, Rules, Sam2Operations
+from gsam_ros.tracking.segmenters.sam2_operations import Embeddings, Rules, Sam2Operations
 
 
 class Sam2Package(Sam2Operations):
@@ -87,7 +88,8 @@ class Sam2Package(Sam2Operations):
     def _prompt_and_decode(
         self,
         features: ImageFeatures,
-        conditioned: torch.Tensor,
+        top: torch.Tensor,
+        shared: bool,
         points: torch.Tensor,
         labels: torch.Tensor,
         dense: torch.Tensor | None,
@@ -96,7 +98,7 @@ class Sam2Package(Sam2Operations):
         with self._precision():
             sparse, dense = self.model.sam_prompt_encoder((points, labels), None, dense)
             masks, quality, tokens, presence = self.model.sam_mask_decoder(
-                image_embeddings=conditioned,
+                image_embeddings=features.spread(top) if shared else top,
                 image_pe=self._image_positions,
                 sparse_prompt_embeddings=sparse,
                 dense_prompt_embeddings=dense,
