@@ -89,6 +89,26 @@ def test_no_file_imports_itself_by_way_of_others():
     list(TopologicalSorter(below).static_order())  # CycleError names the circle
 
 
+def test_evaluation_keeps_the_order_of_its_docstring():
+    told = ast.get_docstring(ast.parse((PACKAGE / "evaluation" / "__init__.py").read_text()))
+    assert told is not None
+    names = re.findall(r"^ {4}(\w+)/? {2,}", told, re.MULTILINE)
+    order = {name: number for number, name in enumerate(names)}
+    parts = {
+        module: order[part]
+        for module in MODULES
+        if room(module) == "evaluation" and (part := (*module.split("."), "")[2]) in order
+    }
+    assert set(parts.values()) == set(order.values())
+    up = [
+        f"{module} imports {name}"
+        for module, place in parts.items()
+        for name in imports(MODULES[module])
+        if parts.get(name, -1) > place
+    ]
+    assert not up
+
+
 def test_ros_stays_on_top():
     with_ros = {
         module for module, path in MODULES.items() if any(ROS.match(n) for n in imports(path))

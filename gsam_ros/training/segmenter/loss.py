@@ -19,11 +19,11 @@ MARGIN = 0.25
 ABSENT_WEIGHT = 2.5
 
 
-def near_box(boxes: Tensor, size: int = TARGET_SIZE, margin: float = MARGIN) -> Tensor:
+def near_box(boxes: Tensor, size: int = TARGET_SIZE) -> Tensor:
     """[B, size, size], 1 inside the enlarged `boxes` [B, 4] (pixels of the 256 x 256 image)."""
     centre = (torch.arange(size, device=boxes.device) + 0.5) * (IMAGE_SIZE / size)
     x0, y0, x1, y1 = boxes[:, :, None].unbind(1)
-    grow_x, grow_y = (x1 - x0) * margin + 2, (y1 - y0) * margin + 2
+    grow_x, grow_y = (x1 - x0) * MARGIN + 2, (y1 - y0) * MARGIN + 2
     across = (centre > x0 - grow_x) & (centre < x1 + grow_x)
     down = (centre > y0 - grow_y) & (centre < y1 + grow_y)
     return (down[:, :, None] & across[:, None, :]).float()
