@@ -6,8 +6,8 @@ the results.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ def propagate(
     """Segment each of N >= 1 remembered objects on the image that it is expected in.
 
     Memory attention takes no mask over keys, so objects are grouped by the shape of their memory;
-    once the windows are full that is one group.
+    once the windows are full, and nobody was prompted anew, that is one group.
 
     Args:
         model: supplies the operations.
@@ -42,22 +42,17 @@ def propagate(
         few: attend to four of the spatial memories at most; cross attention, the larger part of
             the cost, goes with their number.
     """
-    groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
-    for position, memory in enumerate(memories):
-        groups[memory.shape(few)].append(position)
+    shapes = [memory.shape(few) for memory in memories]
+    order = sorted(range(len(memories)), key=shapes.__getitem__)
 
     def segment(members: Sequence[int]) -> Segmentation:
-        index = torch.tensor([image_index[m] for m in members], device=model.device)
-        own = features[index]
-        conditioned = model.attend(own, gather(model, [memories[m] for m in members], few))
-        return model.decode(own, conditioned)
+        groups = groupby(members, key=shapes.__getitem__)
+        remembered = [gather(model, [memories[m] for m in group], few) for _, group in groups]
+        own = features[torch.tensor([image_index[m] for m in members], device=model.device)]
+        return model.decode(own, model.attend(own, remembered))
 
-    parts, order = [], []
-    for members in groups.values():
-        parts += model.batches.attention.in_turn(members, segment)
-        order.extend(members)
-    restore = torch.tensor(order, device=model.device).argsort()
-    return Segmentation.concatenate(parts)[restore]
+    masks = Segmentation.concatenate(model.batches.attention.in_turn(order, segment))
+    return masks[torch.tensor(order, device=model.device).argsort()]
 
 
 @torch.inference_mode()

@@ -196,8 +196,11 @@ class SegmentationModel(Protocol):
         """
         ...
 
-    def attend(self, features: ImageFeatures, memory: MemoryTokens) -> torch.Tensor:
-        """[N, C, h, w]: the images' top features in the light of what N objects remember."""
+    def attend(self, features: ImageFeatures, memories: Sequence[MemoryTokens]) -> torch.Tensor:
+        """[N, C, h, w]: the images' top features in the light of what N objects remember.
+
+        Objects whose memories have one shape make a group; groups come in the objects' order.
+        """
         ...
 
     def decode(self, features: ImageFeatures, conditioned: torch.Tensor) -> Segmentation:

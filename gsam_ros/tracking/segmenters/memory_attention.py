@@ -4,6 +4,7 @@ The modules of the model packages compute the same in more steps; they are the t
 
 - The first layer's self attention and the queries that follow from it know nothing of memory yet.
   They are computed once per image, not per object.
+- Objects whose memories have different shapes go apart in attention to memory alone.
 - A value is a linear map of a memory token, and so is what becomes of it behind the attention. Both
   are applied after the average over tokens was taken, as one map, and tokens are narrow (64 of 256
   channels): a quarter of the work, and no values are made.
@@ -89,18 +90,19 @@ class MemoryAttention:
         self._rope, self._memory_rope = rope, memory_rope
 
     def __call__(
-        self, features: ImageFeatures, positions: torch.Tensor, memory: MemoryTokens
+        self, features: ImageFeatures, positions: torch.Tensor, memories: Sequence[MemoryTokens]
     ) -> torch.Tensor:
         """Condition the images' top features on memory.
 
         Args:
             features: of N objects.
             positions: [h * w, C] of the top features.
-            memory: of the same N objects.
+            memories: of the same N objects, in groups.
 
         Returns:
             [N, C, h, w].
         """
+        counts = [len(memory.tokens) for memory in memories]
         images = features.image_top
         x = images.flatten(2).mT + 0.1 * positions
         for number, layer in enumerate(self._layers):
@@ -110,7 +112,11 @@ class MemoryAttention:
             )
             if number == 0:  # from here on each object has features of its own
                 x, query = features.spread(x), features.spread(query)
-            x = x + self._cross_attend(layer.cross_attention, query, memory)
+            told = [
+                self._cross_attend(layer.cross_attention, some, memory)
+                for some, memory in zip(query.split(counts), memories, strict=True)
+            ]
+            x = x + (told[0] if len(told) == 1 else torch.cat(told))
             x += layer.feed_forward(layer.norms[2](x))
         return self._norm(x).mT.unflatten(2, images.shape[2:])
 

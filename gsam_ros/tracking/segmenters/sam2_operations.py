@@ -189,9 +189,9 @@ class Sam2Operations(ABC):
         return Segmentation(logits[:, 0], shown.float() * 20 - 10, pointer)
 
     @torch.inference_mode()
-    def attend(self, features: ImageFeatures, memory: MemoryTokens) -> torch.Tensor:
+    def attend(self, features: ImageFeatures, memories: Sequence[MemoryTokens]) -> torch.Tensor:
         assert self._positions is not None  # features come from encode_image, which sets them
-        return self._attention(features, self._positions, memory)
+        return self._attention(features, self._positions, memories)
 
     @torch.inference_mode()
     def decode(self, features: ImageFeatures, conditioned: torch.Tensor) -> Segmentation:

@@ -6,13 +6,14 @@ are used here. Tests hold the results against the predictor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 
 from gsam_ros.tracking.segmenters import sam2_checkpoint
-from gsam_ros.tracking.segmenters.interface import ImageFeatures
+from gsam_ros.tracking.segmenters.interface import ImageFeatures, MemoryTokens
 from gsam_ros.tracking.segmenters.mask_decoder import Decoded
 from gsam_ros.tracking.segmenters.memory_attention import (
     Layer,
@@ -126,9 +127,9 @@ class Sam2Package(Sam2Operations):
         width = model.hidden_dim if model.proj_tpos_enc_in_obj_ptrs else model.mem_dim
         return model.obj_ptr_tpos_proj(get_1d_sine_pe(ages, dim=width))
 
-    def attend(self, features: ImageFeatures, memory: Any) -> torch.Tensor:
+    def attend(self, features: ImageFeatures, memories: Sequence[MemoryTokens]) -> torch.Tensor:
         with self._precision():
-            return super().attend(features, memory).float()
+            return super().attend(features, memories).float()
 
     def _memory_attention(self, device: torch.device) -> MemoryAttention:
         attention = self.model.memory_attention
