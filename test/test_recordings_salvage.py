@@ -306,6 +306,28 @@ def test_metadata_that_is_damaged_is_not_needed(sqlite: Path, count: str) -> Non
     assert f"{COUNT} messages can be read" in problems[0]
 
 
+@pytest.mark.parametrize("storage_plugin", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_messages_that_are_compressed_each_need_no_metadata(
+    images: list[tuple[int, bytes]], tmp_path: Path, storage_plugin: StoragePlugin
+) -> None:
+    bag = tmp_path / "bag"
+    writer = Writer(bag, version=9, storage_plugin=storage_plugin)
+    writer.set_compression(CompressionMode.MESSAGE, CompressionFormat.ZSTD)
+    with writer:
+        connection = writer.add_connection("/cam/image", IMAGE, typestore=typestore())
+        for time, data in images:
+            writer.write(connection, time, data)
+    assert stamps(bag) == (list(range(COUNT)), [])
+    (bag / "metadata.yaml").unlink()
+    assert stamps(bag)[0] == list(range(COUNT))
+    assert stamps(storage(bag)) == (list(range(COUNT)), [])
+    cut(bag, 0.5)
+    found, problems = stamps(bag)
+    assert 0 < len(found) < COUNT
+    assert found == list(range(len(found)))
+    assert "was cut off or damaged" in problems[0]
+
+
 def test_compressed_files_without_metadata_are_called_what_they_are(
     images: list[tuple[int, bytes]], tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw  # rosbags brings it
+import zstandard
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.rosbag2.errors import ReaderError
 from rosbags.typesys import Stores, TypesysError, get_typestore
@@ -50,6 +51,7 @@ _DAMAGE = (
 """What rosbags lets through when a storage file holds other bytes than it should."""
 
 _OF_ADDRESSES = "#?%"
+_COMPRESSED = b"\x28\xb5\x2f\xfd"  # RFC 8878; CDR begins with a 0
 
 
 class BagError(RuntimeError):
@@ -131,7 +133,7 @@ class BagReader:
         chosen = [c for c in self._reader.connections if c.topic in topics]
         if chosen:
             for connection, time, data in self._reader.messages(chosen):
-                yield Record(connection.topic, time, data)
+                yield Record(connection.topic, time, _plain(data))
 
     def messages(self, topic: str) -> Iterator[Any]:
         """The messages of `topic`, decoded, in order.
@@ -195,6 +197,20 @@ def open_bag(path: Path, salvage: bool = False) -> Iterator[BagReader]:
         yield BagReader(path, reader, salvage)
     finally:
         reader.close()
+
+
+def _plain(data: bytes) -> bytes:
+    """The message in a record.
+
+    rosbag2 may compress each message by itself, and only metadata.yaml tells that: a recorder that
+    is killed leaves none.
+    """
+    if data[:4] != _COMPRESSED:
+        return data
+    try:
+        return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    except zstandard.ZstdError:  # whoever decodes it says that it is damaged
+        return data
 
 
 def is_bag(path: Path) -> bool:
