@@ -124,9 +124,10 @@ class MaskDecoder:
         self._attention_heads = attention_heads
         self._norm = upscaling.norm
         self._enlarge = (_as_linear(upscaling.first), _as_linear(upscaling.second))
-        asking = [[b.to_image.key, b.to_image.value, b.to_tokens.query] for b in blocks]
-        asking.append([self._last.key, self._last.value])
-        self._of_image = [_Asked(maps, positions) for maps in asking]
+        self._of_image = [
+            _Asked(positions, b.to_image.key, b.to_image.value, b.to_tokens.query) for b in blocks
+        ]
+        self._of_image.append(_Asked(positions, self._last.key, self._last.value))
 
     def __call__(
         self,
@@ -149,17 +150,21 @@ class MaskDecoder:
         height, width = top.shape[2:]
         spread = features.spread if shared else _as_it_is
         queries, image = self._attend(top.flatten(2).mT, spread, prompts)
-        chosen = range(1, len(self._heads.masks)) if multimask else range(1)
-        falls_back = self._heads.stable is not None and not multimask
-        made = range(len(self._heads.masks)) if falls_back else chosen
+        heads = self._heads
+        tokens = queries[:, 2 : 2 + len(heads.masks)]
+        wanted = slice(1, None) if multimask else slice(1)
+        choose = None if multimask else heads.stable
+        made = slice(None) if choose else wanted
+        weights = [
+            head(token)
+            for head, token in zip(heads.masks[made], tokens.unbind(1)[made], strict=True)
+        ]
         fine = self._upscale(features, image)
-        weights = torch.stack([self._heads.masks[m](queries[:, 2 + m]) for m in made], 2)
-        masks = _in_order(fine @ weights, height, width)
-        quality = self._heads.quality(queries[:, 1])[:, made.start : made.stop]
-        if self._heads.stable is not None and falls_back:
-            masks, quality = self._heads.stable(masks, quality)
-        tokens = queries[:, 2 + chosen.start : 2 + chosen.stop]
-        return Decoded(masks, quality, tokens, self._heads.presence(queries[:, 0]))
+        masks = _in_order(fine @ torch.stack(weights, 2), height, width)
+        quality = heads.quality(queries[:, 1])[:, made]
+        if choose:
+            masks, quality = choose(masks, quality)
+        return Decoded(masks, quality, tokens[:, wanted], heads.presence(queries[:, 0]))
 
     def _attend(
         self, image: torch.Tensor, spread: Network, prompts: torch.Tensor
@@ -229,19 +234,23 @@ class MaskDecoder:
 class _Asked:
     """What a block asks of the image: several linear maps at once, of places that stay."""
 
-    def __init__(self, maps: Sequence[nn.Linear], positions: torch.Tensor):
-        """The last of the maps, or the second of three, is of values: they have no positions."""
-        self._weight = torch.cat([one.weight for one in maps]).detach()
-        self._bias = torch.cat([one.bias for one in maps]).detach()
+    @torch.no_grad()
+    def __init__(
+        self, positions: torch.Tensor, key: nn.Linear, value: nn.Linear, *queries: nn.Linear
+    ):
+        """Keys and queries know where they are, values do not."""
+        maps = (key, value, *queries)
+        self._weight = torch.cat([one.weight for one in maps])
+        self._bias = torch.cat([one.bias for one in maps])
         self._widths = [one.out_features for one in maps]
-        owed = [positions @ one.weight.detach().T for one in maps]
+        owed = [positions @ one.weight.T for one in maps]
         owed[1].zero_()
         self._owed = torch.cat(owed, 1)
 
     def __call__(self, image: torch.Tensor) -> Sequence[torch.Tensor]:
         """Image [M, h * w, C] to [M, h * w, I] of each map."""
         asked = linear(image, self._weight, self._bias)
-        asked += self._owed.to(asked.dtype)
+        asked += self._owed
         return asked.split(self._widths, 2)
 
 
