@@ -62,7 +62,7 @@ def generate_launch_description() -> LaunchDescription:
                 description="Start gsam_node again when it has ended, instead of ending the launch",
             ),
             OpaqueFunction(function=_watch_node),
-            OpaqueFunction(function=_driver_and_rviz),
+            OpaqueFunction(function=_beside_node),
             # A group has an environment of its own: nodes that are started beside keep theirs.
             GroupAction([*profiles, gsam]),
         ]
@@ -70,17 +70,28 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _watch_node(context: LaunchContext) -> list[Action]:
-    if is_true(LaunchConfiguration("respawn").perform(context)):
+    if is_true(_argument(context, "respawn")):
         return []
     lost = OpaqueFunction(function=failing("gsam_node has ended: see above"))
     return [RegisterEventHandler(OnProcessExit(target_action=_is_node, on_exit=[lost]))]
 
 
-def _driver_and_rviz(context: LaunchContext) -> list[Action]:
-    def argument(name: str) -> str:
-        return LaunchConfiguration(name).perform(context)
+def _beside_node(context: LaunchContext) -> list[Action]:
+    actions = [_driver(context)]
+    if is_true(_argument(context, "rviz")):
+        actions.append(_rviz(context))
+    # launch leaves running what it started in the same breath as something that can't be started
+    # (a wrong argument of the node, a package that isn't installed), so each has one of its own.
+    return [
+        RegisterEventHandler(
+            OnProcessStart(target_action=_is_node, on_start=[action], handle_once=True)
+        )
+        for action in actions
+    ]
 
-    device, size = argument("video_device"), argument("image_size")
+
+def _driver(context: LaunchContext) -> Node:
+    device, size = _argument(context, "video_device"), _argument(context, "image_size")
     if not Path(device).exists():  # the driver says so and waits for ever
         raise ValueError(
             f"video_device is {device!r}, which does not exist: is the camera plugged in? "
@@ -89,8 +100,8 @@ def _driver_and_rviz(context: LaunchContext) -> list[Action]:
     numbers = [int(number) for number in re.findall(r"\d+", size)]
     if len(numbers) != 2:
         raise ValueError(f"image_size is {size!r}: write [WIDTH, HEIGHT]")
-    topic = absolute(argument("image_topic"), argument("namespace"))
-    driver = Node(
+    topic = absolute(_argument(context, "image_topic"), _argument(context, "namespace"))
+    return Node(
         package="v4l2_camera",
         executable="v4l2_camera_node",
         namespace="/camera",
@@ -104,28 +115,23 @@ def _driver_and_rviz(context: LaunchContext) -> list[Action]:
         additional_env=profile_variables(PROFILE),
         on_exit=[OpaqueFunction(function=failing("the camera's driver has ended: see above"))],
     )
-    rviz = Node(
+
+
+def _rviz(context: LaunchContext) -> Node:
+    return Node(
         package="rviz2",
         executable="rviz2",
         arguments=["-d", PathJoinSubstitution([SHARE, "config", "gsam.rviz"])],
         remappings=[
-            (f"/gsam_node/{shown}", absolute(f"~/{shown}", argument("namespace")))
+            (f"/gsam_node/{shown}", absolute(f"~/{shown}", _argument(context, "namespace")))
             for shown in RVIZ_SHOWS
         ],
         additional_env=profile_variables(PROFILE),
     )
-    # launch leaves running what it started in the same breath as something that can't be started
-    # (a wrong argument of the node, a package that isn't installed), so each has one of its own.
-    return [
-        RegisterEventHandler(
-            OnProcessStart(
-                target_action=_is_node,
-                on_start=[action],
-                handle_once=True,
-            )
-        )
-        for action in ([driver, rviz] if is_true(argument("rviz")) else [driver])
-    ]
+
+
+def _argument(context: LaunchContext, name: str) -> str:
+    return LaunchConfiguration(name).perform(context)
 
 
 def _is_node(action: Action) -> bool:

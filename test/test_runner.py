@@ -282,3 +282,9 @@ def test_a_load_that_fails_is_found_by_whoever_waits() -> None:
     assert late.cancelled()
     assert runner.call(lambda tracker: None).cancelled()
     assert runner.stop(10)
+
+
+def test_it_can_be_told_to_end_before_it_began() -> None:
+    """As a node is whose launch is broken off in its first second."""
+    runner = Runner(lambda: None, LiveInbox(lambda *_: None), decode, Outlet())
+    assert runner.stop(10)

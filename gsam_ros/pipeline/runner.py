@@ -110,6 +110,8 @@ class Runner:
     def stop(self, timeout: float | None = None) -> bool:
         """End the thread after the step it is in; False if it is still at it after `timeout` s."""
         self._inbox.close()
+        if self._thread.ident is None:  # told to end between its making and its start
+            return True
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
