@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,15 +76,36 @@ def follow(
         frames: after how many to stop.
         memory_dtype: in which memories are kept, bfloat16 where Meta has its way.
     """
-    with patch("sam2.sam2_video_predictor.torch", _Torch(memory_dtype)):
+    with patch("sam2.sam2_video_predictor.torch", _Torch(bfloat16=memory_dtype)):
         return _follow(predictor, pixels, prompts, frames or len(pixels))
 
 
-class _Torch:
-    """The module torch, whose bfloat16 is another number format."""
+@contextmanager
+def in_float64() -> Iterator[None]:
+    """Compute in float64 also where code, Meta's or ours, asks for float32."""
+    convert, usual = torch.Tensor.to, torch.get_default_dtype()
 
-    def __init__(self, dtype: torch.dtype):
-        self.bfloat16 = dtype
+    def to(tensor: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor:
+        given = tuple(torch.float64 if x is torch.float32 else x for x in given)
+        return convert(tensor, *given, **named)
+
+    with (
+        patch.object(torch.Tensor, "float", torch.Tensor.double),
+        patch.object(torch.Tensor, "to", to),
+        patch("sam2.modeling.position_encoding.torch", _Torch(float32=torch.float64)),
+    ):
+        torch.set_default_dtype(torch.float64)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(usual)
+
+
+class _Torch:
+    """The module torch, some of whose number formats are others."""
+
+    def __init__(self, **formats: torch.dtype):
+        vars(self).update(formats)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(torch, name)

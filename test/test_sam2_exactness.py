@@ -7,7 +7,8 @@ here, by `TrackMemory` alone), and prompts on later frames make new memories and
 
 An object that hides leaves the model in doubt, and a mask in doubt feeds on itself by its memory: a
 rounding error grows a hundredfold in ten frames, in Meta's predictor as in ours. Over a long clip
-1e-3 holds as far as Meta's predictor keeps it itself when the last bit of its pixels changes.
+1e-3 holds as far as Meta's predictor keeps it itself when the last bit of its pixels changes. In
+float64, where rounding stays small, all is the same.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ import numpy as np
 import pytest
 import torch
 from random_checkpoints import SAM2_CONFIGS, save_sam2, save_segmenter
-from sam2_oracle import Given, follow, predictor_of_file, predictor_of_transformers
+from sam2_oracle import (
+    Given,
+    follow,
+    in_float64,
+    predictor_of_file,
+    predictor_of_transformers,
+)
 from transformers import Sam2VideoConfig
 
 from gsam_ros.tracking.memory import TrackMemory
@@ -158,6 +165,20 @@ def test_objects_of_different_frames_over_sixty(pair):
     for (number, time), difference in found.items():
         doubt = max(own[number, past] for past in range(first[number], time + 1))
         assert difference < max(1e-3, 3 * doubt), f"object {number}, frame {time}"
+
+
+@pytest.mark.slow
+def test_in_float64_it_is_the_same():
+    with in_float64():
+        ours = load_segmenter(SegmenterSettings(model="demo-segmenter"), CPU, torch.float64)
+        ours.memory_dtype = torch.float64
+        theirs = predictor_of_transformers(ours.model).double()
+        video, masks = clip(FRAMES)
+        prompts = prompts_of(masks)
+        pixels = ours.pixels(list(video))
+        expected = follow(theirs, pixels, prompts, memory_dtype=torch.float64)
+        found = stream(ours, video, prompts, FRAMES)
+    assert max(furthest(found, expected, {1: 0, 2: 9, 3: 20}).values()) < 1e-9
 
 
 @pytest.mark.slow
