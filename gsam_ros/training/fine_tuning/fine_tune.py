@@ -71,9 +71,7 @@ class FineTuning:
             FineTuneError: bfloat16 is asked of a device that does not compute in it.
         """
         self.settings, self.workers = settings, workers
-        transformers_logging.disable_progress_bar()
-        # It tells at each saving that the heads share their weights, which is as it should be.
-        logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
+        _silence_libraries()
         set_seed(settings.seed)
         model = checkpoints.load(
             GroundingDinoForObjectDetection,
@@ -92,12 +90,7 @@ class FineTuning:
         whole = settings.phrases == "categories"
         self.shelf = Shelf(out, (tokenizer, processor), validation, whole)
 
-        device = PartialState(cpu=cpu).device
-        if settings.bf16 and not has_bfloat16(device):
-            raise FineTuneError(
-                f"--bf16: {device} only emulates bfloat16, slower than float32 and less exact: "
-                "leave it out"
-            )
+        _check_bfloat16(settings, PartialState(cpu=cpu).device)
         self.accelerator = _accelerator(cpu, settings.bf16)
         set_trainable(model, settings.freeze)
         loss = DetectorLoss(model, settings.denoising > 0)
@@ -239,6 +232,20 @@ class FineTuning:
 def is_pretrained(name: str) -> bool:
     """Whether a parameter is of the image backbone or the text encoder."""
     return "backbone.conv_encoder" in name or "text_backbone" in name
+
+
+def _silence_libraries() -> None:
+    transformers_logging.disable_progress_bar()
+    # It tells at each saving that the heads share their weights, which is as it should be.
+    logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
+
+
+def _check_bfloat16(settings: FineTuneSettings, device: torch.device) -> None:
+    if settings.bf16 and not has_bfloat16(device):
+        raise FineTuneError(
+            f"--bf16: {device} only emulates bfloat16, slower than float32 and less exact: "
+            "leave it out"
+        )
 
 
 def _accelerator(cpu: bool, bf16: bool) -> Accelerator:
