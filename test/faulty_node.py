@@ -43,10 +43,10 @@ def main() -> None:
             raise RuntimeError("the device fell off the bus")
         step, attend, shown = tracker.step, tracker._segmenter.attend, [(0, 0, 0)]
 
-        def faulty_attend(features: Any, memory: Any) -> Any:
-            if len(memory.tokens) > fits.get(shown[0], 1000):
+        def faulty_attend(features: Any, memories: Sequence[Any]) -> Any:
+            if sum(len(memory.tokens) for memory in memories) > fits.get(shown[0], 1000):
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-            return attend(features, memory)
+            return attend(features, memories)
 
         def faulty_step(frames: Sequence[Frame]) -> list[FrameResult]:
             pixels = [tuple(frame.image[0, 0].tolist()) for frame in frames]
